@@ -1,0 +1,25 @@
+"""Noise-robust training with a small trusted set, for Keras."""
+
+from mlc_tf import data
+from mlc_tf import losses
+from mlc_tf import meta_gradient
+from mlc_tf import networks
+from mlc_tf import noise
+from mlc_tf import transition
+from mlc_tf.errors import InputError
+from mlc_tf.meta_loss_correction import MetaLossCorrection
+from mlc_tf.pair_model import PairModel
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "InputError",
+    "MetaLossCorrection",
+    "PairModel",
+    "data",
+    "losses",
+    "meta_gradient",
+    "networks",
+    "noise",
+    "transition",
+]

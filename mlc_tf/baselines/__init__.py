@@ -1,0 +1,1 @@
+"""What Meta Loss Correction is compared with, one method a file."""

@@ -1,0 +1,22 @@
+"""Plain training: the loss takes every label for true."""
+
+import tensorflow as tf
+
+from mlc_tf import losses
+from mlc_tf.pair_model import PairModel
+
+
+class CrossEntropy(PairModel):
+    """Trains on the mean of `-log f[noisy label]` (Eq. 1).
+
+    The clean half of each element is not used: as a baseline the clean set is
+    merged into the noisy one (`mlc_tf.data.merge`), and as the control of Meta
+    Loss Correction it is left out.
+
+    Args:
+        base: A built `keras.Model` from inputs to logits `(batch, classes)`.
+        name: Name of the model. Defaults to a unique one.
+    """
+
+    def example_loss(self, logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+        return losses.cross_entropy(logits, labels)

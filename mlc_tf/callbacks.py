@@ -1,0 +1,292 @@
+"""What a run records as it goes, one file each, and when it must stop."""
+
+import json
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from mlc_tf import figures
+from mlc_tf import transition as transition_matrix
+from mlc_tf.errors import DivergedError
+
+
+class StopOnNonFiniteLoss(keras.callbacks.Callback):
+    """Raises `DivergedError` at the first step whose loss is NaN or infinite.
+
+    Args:
+        advice: Ends the message: what was saved, what to try. Defaults to
+            nothing.
+    """
+
+    def __init__(self, advice: str = "") -> None:
+        super().__init__()
+        self.advice = advice
+        self._epoch = 0
+
+    def on_epoch_begin(
+        self, epoch: int, logs: Mapping[str, Any] | None = None
+    ) -> None:
+        self._epoch = epoch
+
+    def on_train_batch_end(
+        self, batch: int, logs: Mapping[str, Any] | None = None
+    ) -> None:
+        loss = float((logs or {}).get("loss", 0.0))
+        if not np.isfinite(loss):
+            raise DivergedError(
+                f"The loss became {loss} at step {batch + 1} of epoch "
+                f"{self._epoch + 1}. {self.advice}".strip()
+            )
+
+
+class CleanAccuracy(keras.callbacks.Callback):
+    """Adds `clean_accuracy`, that on the clean set, to the logs of an epoch.
+
+    Args:
+        x: Inputs of the clean set.
+        labels: Its class ids.
+    """
+
+    def __init__(self, x: np.ndarray, labels: np.ndarray) -> None:
+        super().__init__()
+        self.x, self.labels = x, labels
+
+    def on_epoch_end(
+        self, epoch: int, logs: dict[str, Any] | None = None
+    ) -> None:
+        logits = self.model.predict(self.x, batch_size=256, verbose=0)
+        correct = np.argmax(logits, axis=-1) == self.labels
+        if logs is not None:
+            logs["clean_accuracy"] = float(correct.mean())
+
+
+class StepTimer(keras.callbacks.Callback):
+    """Adds the time of an epoch to its logs.
+
+    `seconds` is all of it, evaluation included; `seconds_per_step` is the mean
+    of its training steps but the first, which may have to trace.
+    """
+
+    def on_epoch_begin(
+        self, epoch: int, logs: Mapping[str, Any] | None = None
+    ) -> None:
+        self._begin = time.perf_counter()
+        self._ends: list[float] = []
+        self._last_batch = self._first_batch = 0
+
+    def on_train_batch_end(
+        self, batch: int, logs: Mapping[str, Any] | None = None
+    ) -> None:
+        now = time.perf_counter()
+        if not self._ends:
+            self._ends, self._first_batch = [now, now], batch
+        self._ends[1], self._last_batch = now, batch
+
+    def on_epoch_end(
+        self, epoch: int, logs: dict[str, Any] | None = None
+    ) -> None:
+        if logs is None:
+            return
+        logs["seconds"] = time.perf_counter() - self._begin
+        steps = self._last_batch - self._first_batch
+        first, last = self._ends or (0.0, 0.0)
+        logs["seconds_per_step"] = (last - first) / steps if steps else None
+
+
+class MetricsLog(keras.callbacks.Callback):
+    """Writes one JSON line per epoch, under the names of a result.
+
+    Args:
+        path: The file.
+        true_transition: Where given, `transition_l1` is the distance of the
+            model's T from it. Defaults to None.
+        normalization: What the model's T is normalised by. Defaults to "rows".
+        initial_epoch: Lines of this epoch and later, of a run that was cut
+            off, are dropped. Defaults to 0.
+    """
+
+    _NAMES = {
+        "val_accuracy": "test_accuracy",
+        "val_loss": "test_loss",
+        "accuracy": "noisy_accuracy",
+    }
+
+    def __init__(
+        self,
+        path: Path,
+        true_transition: np.ndarray | None = None,
+        normalization: str = "rows",
+        initial_epoch: int = 0,
+    ) -> None:
+        super().__init__()
+        self.path = Path(path)
+        self.true_transition = true_transition
+        self.normalization = normalization
+        self.rows = read_metrics(self.path)[:initial_epoch]
+
+    def on_epoch_end(
+        self, epoch: int, logs: Mapping[str, Any] | None = None
+    ) -> None:
+        row: dict[str, Any] = {"epoch": epoch + 1}
+        for name, value in (logs or {}).items():
+            row[self._NAMES.get(name, name)] = _plain(value)
+        row["transition_l1"] = None
+        matrix = getattr(self.model, "transition_matrix", None)
+        if matrix is not None and self.true_transition is not None:
+            row["transition_l1"] = transition_matrix.distance(
+                matrix, self.true_transition, self.normalization
+            )
+        self.rows.append(row)
+        write_atomically(
+            self.path,
+            "".join(json.dumps(row) + "\n" for row in self.rows).encode(),
+        )
+
+
+class TransitionHistory(keras.callbacks.Callback):
+    """Writes T after each epoch to an `.npz`: `learned` and `true`.
+
+    `learned` is `(epochs + 1, classes, classes)`, the T to start from first.
+
+    Args:
+        path: The file.
+        true_transition: The true T, or None where it is not known.
+        initial_epoch: How many epochs of an existing file to keep. Defaults
+            to 0.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        true_transition: np.ndarray | None = None,
+        initial_epoch: int = 0,
+    ) -> None:
+        super().__init__()
+        self.path = Path(path)
+        self.true_transition = true_transition
+        self.learned: list[np.ndarray] = []
+        if initial_epoch and self.path.exists():
+            with np.load(self.path, allow_pickle=False) as archive:
+                self.learned = list(archive["learned"][: initial_epoch + 1])
+
+    def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
+        if not self.learned:
+            self._append()
+
+    def on_epoch_end(
+        self, epoch: int, logs: Mapping[str, Any] | None = None
+    ) -> None:
+        self._append()
+
+    def _append(self) -> None:
+        matrix = getattr(self.model, "transition_matrix", None)
+        if matrix is None:
+            return
+        self.learned.append(np.asarray(matrix))
+        arrays = {"learned": np.stack(self.learned)}
+        if self.true_transition is not None:
+            arrays["true"] = self.true_transition
+        part = self.path.with_name(f".{self.path.name}")
+        with open(part, "wb") as file:
+            np.savez(file, **arrays)
+        os.replace(part, self.path)
+
+
+class TransitionImages(keras.callbacks.Callback):
+    """Writes a heat map of T to TensorBoard after each epoch.
+
+    Args:
+        folder: The folder of the event files.
+        true_transition: Drawn beside T where it is known. Defaults to None.
+    """
+
+    def __init__(
+        self, folder: Path, true_transition: np.ndarray | None = None
+    ) -> None:
+        super().__init__()
+        self.folder = str(folder)
+        self.true_transition = true_transition
+
+    def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
+        self._writer = tf.summary.create_file_writer(self.folder)
+
+    def on_epoch_end(
+        self, epoch: int, logs: Mapping[str, Any] | None = None
+    ) -> None:
+        matrix = getattr(self.model, "transition_matrix", None)
+        if matrix is None:
+            return
+        figure = figures.transition_figure(matrix, self.true_transition)
+        with self._writer.as_default():
+            tf.summary.image(
+                "transition_matrix",
+                figures.as_pixels(figure)[np.newaxis],
+                step=epoch + 1,
+            )
+
+    def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:
+        self._writer.close()
+
+
+class EpochCheckpoint(keras.callbacks.Callback):
+    """Saves the state of training after each epoch, and keeps the last two.
+
+    The state is that of `save_weights`: weights, T and the optimizer. A file
+    gets its name only when it is whole.
+
+    Args:
+        folder: The folder, made if missing.
+    """
+
+    KEEP = 2
+    _NAME = "epoch-{:05d}.weights.h5"
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self.folder = Path(folder)
+
+    def latest(self) -> tuple[int, Path | None]:
+        """Returns (epochs done, file) of the last checkpoint, or (0, None)."""
+        files = self._files()
+        if not files:
+            return 0, None
+        return int(files[-1].name.split("-")[1].split(".")[0]), files[-1]
+
+    def on_epoch_end(
+        self, epoch: int, logs: Mapping[str, Any] | None = None
+    ) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        name = self._NAME.format(epoch + 1)
+        part = self.folder / f".part-{name}"
+        self.model.save_weights(part, overwrite=True)
+        os.replace(part, self.folder / name)
+        for file in self._files()[: -self.KEEP]:
+            file.unlink()
+
+    def _files(self) -> list[Path]:
+        return sorted(self.folder.glob("epoch-*.weights.h5"))
+
+
+def read_metrics(path: Path) -> list[dict[str, Any]]:
+    """Returns the rows of a `metrics.jsonl`, none if there is no such file."""
+    path = Path(path)
+    if not path.exists():
+        return []
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Writes a file so that it is either the old one or the whole new one."""
+    part = Path(path).with_name(f".{Path(path).name}")
+    part.write_bytes(content)
+    os.replace(part, path)
+
+
+def _plain(value: Any) -> Any:
+    return value if value is None else float(value)

@@ -1,0 +1,321 @@
+"""Pairs the noisy stream with the repeated, shuffled clean stream.
+
+One element is `((x, noisy_label), (x_clean, clean_label))`, both halves
+batched. Labels are integer class ids, or rows of probabilities.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from mlc_tf.errors import InputError
+from mlc_tf.errors import bad_argument
+
+# How far a `tf.data.Dataset` is shuffled; arrays are shuffled whole.
+SHUFFLE_BUFFER = 10_000
+_NOISY, _CLEAN = 0, 1
+
+
+def pair(
+    noisy: Any,
+    clean: Any,
+    batch_size: int = 64,
+    clean_batch_size: int | None = None,
+    *,
+    seed: int = 0,
+    epochs: range | None = None,
+) -> tf.data.Dataset:
+    """Returns batches of the noisy set, each beside a batch of the clean set.
+
+    The noisy set is shuffled and passes once per epoch, without a last partial
+    batch; the clean set is repeated, and shuffled for each of its passes.
+
+    Args:
+        noisy: `(x, labels)` arrays, or an unbatched `tf.data.Dataset` of
+            `(x, label)`.
+        clean: The trusted set, in either form.
+        batch_size: Noisy examples in a batch. Defaults to 64.
+        clean_batch_size: Clean examples in a batch. Defaults to `batch_size`,
+            or to the whole clean set where that is smaller.
+        seed: An integer. The order is a function of (seed, epoch). Defaults
+            to 0.
+        epochs: Which epochs to yield, one after another, for `fit` with
+            `steps_per_epoch`: a resumed run then sees the batches that it
+            would have seen. Defaults to None: each iteration of the dataset is
+            one epoch, in a new order.
+
+    Returns:
+        A `tf.data.Dataset`.
+
+    Raises:
+        InputError: if a set is empty, is of another length than its labels,
+            holds NaN or infinity, has float, negative or ragged labels, or is
+            smaller than its batch.
+    """
+    noisy, num_noisy = _source("noisy", noisy)
+    clean, num_clean = _source("clean", clean)
+    check_batch_size("batch_size", batch_size, "noisy", num_noisy)
+    if clean_batch_size is None:
+        clean_batch_size = min(batch_size, num_clean)
+    check_batch_size("clean_batch_size", clean_batch_size, "clean", num_clean)
+    steps = num_noisy // batch_size
+    passes = -(-steps * clean_batch_size // num_clean)
+
+    def epoch_of_pairs(epoch: tf.Tensor) -> tf.data.Dataset:
+        return tf.data.Dataset.zip(
+            noisy(tf.stack([seed, 2 * epoch + _NOISY]), batch_size, 1),
+            clean(
+                tf.stack([seed, 2 * epoch + _CLEAN]), clean_batch_size, passes
+            ),
+        ).take(steps)
+
+    if epochs is None:
+        keys = tf.data.Dataset.random(seed, rerandomize_each_iteration=True)
+        keys = keys.map(lambda key: key // 2).take(1)
+        total = steps
+    else:
+        keys = tf.data.Dataset.range(epochs.start, epochs.stop, epochs.step)
+        total = steps * len(epochs)
+    dataset = keys.flat_map(epoch_of_pairs)
+    dataset = dataset.apply(tf.data.experimental.assert_cardinality(total))
+    return dataset.prefetch(tf.data.AUTOTUNE)
+
+
+def merge(noisy: tuple[Any, Any], clean: tuple[Any, Any]) -> tuple[Any, Any]:
+    """Returns the arrays of both sets as one, for methods that need no pair.
+
+    The clean labels are mixed in anonymously (the paper, section 4.1).
+    """
+    x, labels = noisy
+    x_clean, clean_labels = clean
+    return (
+        np.concatenate([x, x_clean]),
+        np.concatenate([labels, clean_labels]),
+    )
+
+
+def check_batch_size(name: str, size: Any, which: str, available: int) -> None:
+    """Raises unless `size` is an integer in [1, available]."""
+    if not isinstance(size, (int, np.integer)) or size < 1:
+        raise bad_argument(name, "an integer >= 1", size)
+    if size > available:
+        raise InputError(
+            f"`{name}` should be at most the {available} examples of the "
+            f"{which} set. Received: `{name}` = {size}."
+        )
+
+
+def check_arrays(which: str, x: Any, labels: Any) -> tuple[Any, Any]:
+    """Returns inputs and labels as arrays, after checking them.
+
+    Args:
+        which: Name of the set, for messages.
+        x: `(examples, ...)`, numeric, finite.
+        labels: `(examples,)` non-negative integers, or `(examples, classes)`
+            probabilities.
+
+    Raises:
+        InputError: with the set, the index and what is wrong there.
+    """
+    x, labels = np.asarray(x), np.asarray(labels)
+    if x.ndim == 0 or len(x) == 0:
+        raise InputError(f"The {which} set should not be empty. Received: none.")
+    if labels.ndim not in (1, 2) or len(labels) != len(x):
+        raise InputError(
+            f"The {which} set should have one label per example. Received: "
+            f"{len(x)} examples, labels of shape {labels.shape}."
+        )
+    if not np.issubdtype(x.dtype, np.number) and x.dtype != bool:
+        raise InputError(
+            f"The {which} set should hold numbers. Received: inputs of dtype "
+            f"{x.dtype}."
+        )
+    if np.issubdtype(x.dtype, np.floating) and not np.isfinite(x).all():
+        rows = ~np.isfinite(x).reshape(len(x), -1).all(axis=1)
+        raise InputError(
+            f"The {which} set should hold finite inputs. Received: NaN or "
+            f"infinity in example {np.flatnonzero(rows)[0]}."
+        )
+    if labels.ndim == 1:
+        _check_ids(which, labels)
+    else:
+        _check_probabilities(which, labels)
+    return x, labels
+
+
+def pair_spec(dataset: Any, num_classes: int) -> Any:
+    """Returns the element spec of a dataset of pairs, after checking it.
+
+    Raises:
+        InputError: if it is no `tf.data.Dataset` of batched pairs, or has soft
+            labels of another width than `num_classes`.
+    """
+    expected = (
+        "a tf.data.Dataset of batched elements ((x, noisy_label), (x_clean, "
+        "clean_label)), as mlc_tf.data.pair makes it"
+    )
+    if isinstance(dataset, tf.distribute.DistributedDataset):
+        return dataset.element_spec
+    if not isinstance(dataset, tf.data.Dataset):
+        raise bad_argument("x", expected, type(dataset).__name__)
+    spec = dataset.element_spec
+    halves = isinstance(spec, tuple) and len(spec) == 2
+    if not halves or not all(
+        isinstance(half, tuple) and len(half) == 2 for half in spec
+    ):
+        raise bad_argument("x", expected, spec)
+    for which, (_, label) in zip(("noisy", "clean"), spec):
+        shape = getattr(label, "shape", None)
+        if shape is None or shape.rank not in (1, 2):
+            raise bad_argument("x", expected, spec)
+        if shape.rank == 1 and not label.dtype.is_integer:
+            raise InputError(
+                f"The {which} labels should be integer class ids or rows of "
+                f"probabilities. Received: labels of dtype {label.dtype.name}."
+            )
+        if shape.rank == 2 and shape[-1] != num_classes:
+            raise InputError(
+                f"The {which} labels should be as wide as the outputs of the "
+                f"base, {num_classes}. Received: labels of width {shape[-1]}."
+            )
+    return spec
+
+
+def check_labels(dataset: Any, num_classes: int) -> Any:
+    """Returns the dataset with a check that ids lie in [0, num_classes)."""
+    if isinstance(dataset, tf.distribute.DistributedDataset):
+        return dataset
+
+    def check(which: str, labels: tf.Tensor) -> tf.Tensor:
+        if labels.shape.rank != 1:
+            return labels
+        outside = (labels < 0) | (labels >= num_classes)
+        worst = labels[tf.argmax(outside)]
+        message = tf.strings.format(
+            _MARK + f"The {which} labels should be in [0, {num_classes}), the "
+            "classes of the base. Received: label {}." + _MARK,
+            worst,
+        )
+        with tf.control_dependencies(
+            [tf.debugging.Assert(~tf.reduce_any(outside), [message])]
+        ):
+            return tf.identity(labels)
+
+    def check_pair(noisy: Any, clean: Any) -> Any:
+        (x, noisy_labels), (x_clean, clean_labels) = noisy, clean
+        return (
+            (x, check("noisy", noisy_labels)),
+            (x_clean, check("clean", clean_labels)),
+        )
+
+    return dataset.map(check_pair).prefetch(tf.data.AUTOTUNE)
+
+
+@contextmanager
+def plain_errors() -> Iterator[None]:
+    """Turns a failed check inside a tf.data pipeline into an `InputError`."""
+    try:
+        yield
+    except tf.errors.InvalidArgumentError as error:
+        parts = str(error.message).split(_MARK)
+        if len(parts) < 3:
+            raise
+        raise InputError(parts[1]) from None
+
+
+_MARK = "|mlc_tf|"
+
+
+def _source(which: str, source: Any) -> tuple[Any, int]:
+    """Returns (batches, examples); batches maps (key, size, passes)."""
+    if isinstance(source, tf.data.Dataset):
+        return _dataset_source(which, source)
+    if not isinstance(source, (tuple, list)) or len(source) != 2:
+        raise bad_argument(
+            which, "(x, labels) or a tf.data.Dataset of (x, label)", source
+        )
+    x, labels = check_arrays(which, *source)
+    num_examples = len(x)
+    x, labels = tf.constant(x), tf.constant(labels)
+
+    def batches(key: tf.Tensor, size: int, passes: int) -> tf.data.Dataset:
+        keys = tf.random.stateless_uniform([passes, num_examples], key)
+        order = tf.reshape(tf.argsort(keys, axis=-1), [-1])
+        steps = tf.size(order) // size
+        indices = tf.reshape(order[: steps * size], [-1, size])
+        return tf.data.Dataset.from_tensor_slices(indices).map(
+            lambda batch: (tf.gather(x, batch), tf.gather(labels, batch)),
+            num_parallel_calls=tf.data.AUTOTUNE,
+        )
+
+    return batches, num_examples
+
+
+def _dataset_source(which: str, source: tf.data.Dataset) -> tuple[Any, int]:
+    spec = source.element_spec
+    labels = spec[1] if isinstance(spec, tuple) and len(spec) == 2 else None
+    if getattr(labels, "shape", None) is None or labels.shape.rank not in (0, 1):
+        raise bad_argument(
+            which, "an unbatched tf.data.Dataset of (x, label)", spec
+        )
+    if labels.shape.rank == 1 and labels.shape[0] is None:
+        raise bad_argument(which, "an unbatched tf.data.Dataset", spec)
+    if labels.shape.rank == 0 and not labels.dtype.is_integer:
+        raise InputError(
+            f"The {which} set should have integer class ids as labels. "
+            f"Received: labels of dtype {labels.dtype.name}."
+        )
+    num_examples = int(source.cardinality())
+    if num_examples < 0:
+        raise InputError(
+            f"The {which} set should be a tf.data.Dataset of known length. "
+            "Received: an infinite or unknown one; "
+            "tf.data.experimental.assert_cardinality tells it."
+        )
+    if num_examples == 0:
+        raise InputError(f"The {which} set should not be empty. Received: none.")
+
+    def batches(key: tf.Tensor, size: int, passes: int) -> tf.data.Dataset:
+        buffer = min(num_examples, SHUFFLE_BUFFER)
+        return (
+            tf.data.Dataset.range(passes)
+            .flat_map(
+                lambda index: source.shuffle(
+                    buffer, seed=key[0] * 1_000_003 + key[1] * 1009 + index
+                )
+            )
+            .batch(size, drop_remainder=True)
+        )
+
+    return batches, num_examples
+
+
+def _check_ids(which: str, labels: np.ndarray) -> None:
+    if not np.issubdtype(labels.dtype, np.integer):
+        raise InputError(
+            f"The {which} set should have integer class ids as labels. "
+            f"Received: labels of dtype {labels.dtype}."
+        )
+    if labels.min() < 0:
+        index = int(np.argmax(labels < 0))
+        raise InputError(
+            f"The {which} set should have labels >= 0. Received: label "
+            f"{labels[index]} at example {index}."
+        )
+
+
+def _check_probabilities(which: str, labels: np.ndarray) -> None:
+    wrong = ~(
+        np.isfinite(labels).all(axis=1)
+        & (labels >= 0).all(axis=1)
+        & (np.abs(labels.sum(axis=1) - 1) < 1e-3)
+    )
+    if wrong.any():
+        index = int(np.argmax(wrong))
+        raise InputError(
+            f"The {which} set should have probabilities that sum to 1 as soft "
+            f"labels. Received: {labels[index]} at example {index}."
+        )

@@ -1,0 +1,35 @@
+"""scikit-learn's digits: 1,797 real 8x8 images that come with the package."""
+
+import numpy as np
+import sklearn.datasets
+import sklearn.model_selection
+
+from mlc_tf.datasets.splits import Splits
+
+TEST_EXAMPLES = 500
+_SPLIT_SEED = 0
+
+
+def load(data_dir: str | None = None) -> Splits:
+    """Returns 1,297 training and 500 test images `(8, 8, 1)`, values 0 to 16.
+
+    The split is stratified and always the same.
+
+    Args:
+        data_dir: Not used; the images are embedded in scikit-learn.
+
+    References:
+        Alpaydin and Kaynak, 1998, UCI "Optical Recognition of Handwritten
+        Digits", its test part.
+    """
+    del data_dir
+    digits = sklearn.datasets.load_digits()
+    x_train, x_test, y_train, y_test = sklearn.model_selection.train_test_split(
+        digits.images[..., np.newaxis].astype(np.float32),
+        digits.target.astype(np.int64),
+        test_size=TEST_EXAMPLES,
+        random_state=_SPLIT_SEED,
+        stratify=digits.target,
+    )
+    names = tuple(str(name) for name in digits.target_names)
+    return Splits(x_train, y_train, x_test, y_test, names)

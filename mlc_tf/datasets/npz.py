@@ -1,0 +1,57 @@
+"""The user's own arrays, in one `.npz` file."""
+
+import os
+import zipfile
+
+import numpy as np
+
+from mlc_tf.datasets.splits import Splits
+from mlc_tf.errors import InputError
+
+_REQUIRED = ("x_train", "y_train", "x_test", "y_test")
+
+
+def load(path: str) -> Splits:
+    """Returns the splits in a file written by `numpy.savez`.
+
+    Args:
+        path: A `.npz` with `x_train`, `y_train`, `x_test`, `y_test`; and, if
+            there is a trusted set, `x_clean` and `y_clean`; and, if the
+            classes have names, `class_names`, strings. Without names there are
+            as many classes as the largest label says.
+
+    Raises:
+        InputError: if there is no such file, it is no `.npz`, lacks an array,
+            or holds Python objects, which are never unpickled.
+    """
+    if not os.path.isfile(path):
+        raise InputError(f"`npz:PATH` should be a file. Received: {path!r}.")
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile, AttributeError):
+        raise InputError(
+            "`npz:PATH` should be a .npz file of numeric arrays. Received: "
+            f"{path!r}, which cannot be read as one."
+        ) from None
+    missing = [name for name in _REQUIRED if name not in arrays]
+    if ("x_clean" in arrays) != ("y_clean" in arrays):
+        missing.append("y_clean" if "x_clean" in arrays else "x_clean")
+    if missing:
+        raise InputError(
+            f"`npz:PATH` should hold the arrays {', '.join(_REQUIRED)}, and "
+            "x_clean and y_clean where there is a trusted set. Received: "
+            f"{path!r} without {', '.join(missing)}."
+        )
+    names = arrays.get("class_names")
+    if names is None:
+        # Labels that are no ids are refused, with their index, by `checked`.
+        labels = arrays["y_train"]
+        integers = np.issubdtype(labels.dtype, np.integer) and labels.size
+        names = np.arange(int(labels.max()) + 1 if integers else 0)
+    return Splits(
+        **{name: arrays[name] for name in _REQUIRED},
+        class_names=tuple(str(name) for name in names),
+        x_clean=arrays.get("x_clean"),
+        y_clean=arrays.get("y_clean"),
+    )

@@ -1,0 +1,41 @@
+"""The one way in which the package refuses what a user hands it."""
+
+import difflib
+from collections.abc import Iterable
+from typing import Any
+
+
+class InputError(ValueError):
+    """A mistake in the arguments or the data, told in one sentence.
+
+    Launchers print it without a traceback; everything else is a bug and keeps
+    its traceback.
+    """
+
+
+class DivergedError(ArithmeticError):
+    """Training cannot go on: the loss is no number any more."""
+
+
+def bad_argument(name: str, expectation: str, received: Any) -> InputError:
+    """Returns the error "`name` should be <expectation>. Received: ..."."""
+    return InputError(
+        f"`{name}` should be {expectation}. "
+        f"Received: `{name}` = {_short(received)}."
+    )
+
+
+def unknown_name(name: str, value: Any, known: Iterable[str]) -> InputError:
+    """Returns the error for a name outside `known`, with the nearest one."""
+    known = list(known)
+    nearest = difflib.get_close_matches(str(value), known, n=1, cutoff=0.4)
+    hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
+    return InputError(
+        f"`{name}` should be one of {', '.join(known)}. "
+        f"Received: `{name}` = {value!r}.{hint}"
+    )
+
+
+def _short(value: Any, limit: int = 120) -> str:
+    text = " ".join(repr(value).split())
+    return text if len(text) <= limit else text[:limit] + "..."

@@ -1,0 +1,109 @@
+"""Drawings of T and of training, with matplotlib."""
+
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+# Up to this many classes each cell also shows its value.
+_MAX_CLASSES_WITH_VALUES = 12
+
+
+def transition_figure(
+    learned: np.ndarray,
+    true: np.ndarray | None = None,
+    class_names: Sequence[str] | None = None,
+) -> Figure:
+    """Returns heat maps of a learned T and, beside it, of the true one.
+
+    Args:
+        learned: `(classes, classes)`, rows are clean classes.
+        true: The same, or None where it is not known.
+        class_names: Labels of the axes. Defaults to the class ids.
+    """
+    matrices = {"learned T": learned}
+    if true is not None:
+        matrices["true T"] = true
+    width = 5.5 * len(matrices) + 0.8
+    figure = Figure(figsize=(width, 5.2), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(1, len(matrices), squeeze=False)[0]
+    for ax, (title, matrix) in zip(axes, matrices.items()):
+        image = _heat_map(ax, matrix, class_names)
+        ax.set_title(title)
+    figure.colorbar(image, ax=list(axes), label="p(noisy | clean)", shrink=0.8)
+    return figure
+
+
+def curves_figure(
+    metrics: Sequence[Mapping[str, Any]], title: str = ""
+) -> Figure:
+    """Returns curves of accuracy and of the distance of T over the epochs.
+
+    Args:
+        metrics: One mapping an epoch, as in `metrics.jsonl`; in each
+            `test_accuracy`, `clean_accuracy`, `noisy_accuracy` (shares) and
+            `transition_l1`, which may be None.
+        title: Defaults to none.
+    """
+    with_distance = any(row.get("transition_l1") is not None for row in metrics)
+    figure = Figure(figsize=(11 if with_distance else 6, 4.2))
+    FigureCanvasAgg(figure)
+    figure.set_layout_engine("constrained")
+    figure.suptitle(title)
+    axes = figure.subplots(1, 2 if with_distance else 1, squeeze=False)[0]
+    epochs = [row["epoch"] for row in metrics]
+    for name, label, style in (
+        ("test_accuracy", "held-out set, true labels", "-"),
+        ("clean_accuracy", "clean set", "--"),
+        ("noisy_accuracy", "training set, given labels", ":"),
+    ):
+        values = [100 * row[name] for row in metrics]
+        axes[0].plot(epochs, values, style, label=label)
+    axes[0].set(xlabel="epoch", ylabel="accuracy, %")
+    axes[0].legend()
+    axes[0].grid(alpha=0.3)
+    if with_distance:
+        distances = [row["transition_l1"] for row in metrics]
+        axes[1].plot(epochs, distances, "-o", markersize=3)
+        axes[1].set(
+            xlabel="epoch", ylabel="mean L1 distance of a row of T", ylim=(0, None)
+        )
+        axes[1].grid(alpha=0.3)
+    return figure
+
+
+def as_pixels(figure: Figure) -> np.ndarray:
+    """Returns a figure as `(height, width, 4)` uint8."""
+    figure.canvas.draw()
+    return np.asarray(figure.canvas.buffer_rgba())
+
+
+def _heat_map(
+    ax: Axes, matrix: np.ndarray, class_names: Sequence[str] | None
+) -> Any:
+    image = ax.imshow(matrix, vmin=0, vmax=1, cmap="Blues")
+    ax.set(xlabel="noisy label", ylabel="clean label")
+    size = len(matrix)
+    if size > _MAX_CLASSES_WITH_VALUES:
+        return image
+    names = class_names or [str(label) for label in range(size)]
+    rotation = 90 if max(map(len, names)) > 2 else 0
+    ax.set_xticks(range(size), names, rotation=rotation)
+    ax.set_yticks(range(size), names)
+    for (row, column), value in np.ndenumerate(matrix):
+        if value >= 0.005:
+            ax.text(
+                column,
+                row,
+                f"{value:.2f}".lstrip("0"),
+                ha="center",
+                va="center",
+                fontsize=7,
+                color="white" if value > 0.5 else "black",
+            )
+    return image

@@ -1,0 +1,105 @@
+"""Pure per-example losses: `(batch, classes)` logits in, `(batch,)` out.
+
+Labels are integer class ids, `(batch,)`, or rows of probabilities,
+`(batch, classes)`, which mean what they say. T is `(classes, classes)`,
+`T[i, j] = p(noisy = j | clean = i)`.
+"""
+
+import tensorflow as tf
+
+from mlc_tf import transition as transition_matrix
+
+# Below this probability of the noisy label the loss says nothing of T any
+# more: its derivative with respect to T grows like 1 / p(noisy label).
+PROBABILITY_FLOOR = 1e-6
+# The smallest normal float32 is 1.2e-38.
+_TINY = 1e-37
+
+
+def cross_entropy(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+    """Returns `-log f[label]` (Eq. 1, 5, 6), f the softmax of the logits.
+
+    Written as a sum over classes, since the second derivative of TensorFlow's
+    fused sparse loss is not defined for every device.
+
+    Args:
+        logits: `(batch, classes)`.
+        labels: `(batch,)` class ids or `(batch, classes)` probabilities.
+
+    Returns:
+        `(batch,)`, in nats, with the dtype of the logits.
+    """
+    targets = as_probabilities(labels, logits)
+    return -tf.reduce_sum(targets * tf.nn.log_softmax(logits), axis=-1)
+
+
+def corrected_cross_entropy(
+    logits: tf.Tensor, labels: tf.Tensor, transition: tf.Tensor
+) -> tf.Tensor:
+    """Returns `-log (f @ T)[label]` (Eq. 2, 3), f the softmax of the logits.
+
+    Exact in the logits everywhere: its gradient is `f - p`, with p the
+    posterior over the clean classes, and T = I gives plain cross-entropy. Where
+    `(f @ T)[label]` falls below `PROBABILITY_FLOOR` the derivative with respect
+    to T is 0.
+
+    Args:
+        logits: `(batch, classes)`.
+        labels: `(batch,)` class ids or `(batch, classes)` probabilities.
+        transition: T, `(classes, classes)`, rows are clean classes.
+
+    Returns:
+        `(batch,)`, in nats, with the dtype of the logits.
+
+    References:
+        Patrini et al., 2017: "forward" correction.
+    """
+    log_probs = tf.nn.log_softmax(logits)
+    if labels.shape.rank == 1:
+        columns = tf.gather(tf.transpose(transition), labels)  # T[:, label]
+        return _minus_log_mixture(log_probs, columns)
+    every_label = _minus_log_mixture(
+        log_probs[:, tf.newaxis, :], tf.transpose(transition)
+    )
+    return tf.reduce_sum(tf.cast(labels, logits.dtype) * every_label, axis=-1)
+
+
+def logits_corrected_cross_entropy(
+    logits: tf.Tensor, labels: tf.Tensor, transition: tf.Tensor
+) -> tf.Tensor:
+    """Returns the cross-entropy of `logits @ T`: the authors' released form.
+
+    T here mixes log-probabilities: it is a product of experts, not a
+    transition matrix (the released code: `main.py`, lines 170-174, 197-200).
+
+    Args:
+        logits: `(batch, classes)`.
+        labels: `(batch,)` class ids or `(batch, classes)` probabilities.
+        transition: T, `(classes, classes)`.
+
+    Returns:
+        `(batch,)`, in nats, with the dtype of the logits.
+    """
+    return cross_entropy(
+        transition_matrix.correct(logits, transition), labels
+    )
+
+
+def as_probabilities(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+    """Returns labels as `(batch, classes)` rows of the logits' dtype."""
+    if labels.shape.rank == 1:
+        return tf.one_hot(labels, logits.shape[-1], dtype=logits.dtype)
+    return tf.cast(labels, logits.dtype)
+
+
+def _minus_log_mixture(log_probs: tf.Tensor, columns: tf.Tensor) -> tf.Tensor:
+    """Returns `-log sum_k exp(log_probs[k]) columns[k]` over the last axis."""
+    mixture = tf.reduce_sum(tf.exp(log_probs) * columns, axis=-1)
+    floor = tf.constant(PROBABILITY_FLOOR, mixture.dtype)
+    # Under the floor: exact in the logits by log-sum-exp, constant in T. An
+    # impossible label (a column of zeros) then pulls the logits nowhere.
+    constant = tf.maximum(tf.stop_gradient(columns), _TINY)
+    log_columns = tf.math.log(constant)
+    below = tf.reduce_logsumexp(log_probs + log_columns, axis=-1)
+    above = tf.math.log(tf.maximum(mixture, floor))
+    return -tf.where(mixture >= floor, above, below)

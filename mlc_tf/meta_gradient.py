@@ -1,0 +1,153 @@
+"""The gradient of the clean loss after a virtual step, with respect to T.
+
+Pure functions for any loop and any meta-parameter: T here, the weights of the
+examples elsewhere. With w the weights, g(T) the gradient of the noisy loss,
+alpha the rate of the virtual step and v the gradient of the clean loss at
+`w - alpha * g(T)`, the chain rule (Eq. 8) gives
+
+    G = dL_meta / dT = -alpha * d/dT <g(T), v>,   v held constant.
+
+`exact` differentiates g with an outer tape; the reverse pass runs only through
+what depends on T. `finite_difference` replaces d/dT of g by the difference of
+the noisy loss's T-gradient at `w + epsilon v` and `w - epsilon v`, and needs
+no second derivative.
+"""
+
+import math
+from collections.abc import Callable
+from collections.abc import Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from mlc_tf.errors import bad_argument
+
+Tensors = Sequence[tf.Tensor]
+# Averages tensors over the replicas of a strategy; the identity on one device.
+Reduce = Callable[[Tensors], Tensors]
+
+# The length of the step epsilon * v, as in DARTS (Liu et al., 2019).
+FINITE_DIFFERENCE_STEP = 1e-2
+
+
+def check_rate(name: str, value: Any) -> float:
+    """Returns a learning rate as a float, after checking it."""
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not number or not math.isfinite(value) or value < 0:
+        raise bad_argument(name, "a finite float >= 0", value)
+    return float(value)
+
+
+def _on_one_device(tensors: Tensors) -> Tensors:
+    return tensors
+
+
+def virtual_step(
+    weights: Tensors, gradients: Tensors, learning_rate: float
+) -> list[tf.Tensor]:
+    """Returns the fast weights `w - alpha * g`, assigning nothing (Eq. 4).
+
+    Args:
+        weights: The weights w.
+        gradients: The gradient g of the noisy loss, same shapes.
+        learning_rate: The paper's alpha.
+
+    Returns:
+        The fast weights, same shapes.
+    """
+    return [w - learning_rate * g for w, g in zip(weights, gradients)]
+
+
+def exact(
+    noisy_gradient: Callable[[tf.Tensor], Tensors],
+    clean_loss: Callable[[Tensors], tf.Tensor],
+    weights: Tensors,
+    meta_parameter: tf.Tensor,
+    learning_rate: float,
+    reduce: Reduce = _on_one_device,
+) -> tf.Tensor:
+    """Returns G by two nested tapes (Eq. 3-8).
+
+    Args:
+        noisy_gradient: Maps the meta-parameter to g, the gradient of the noisy
+            loss with respect to `weights` (Eq. 3), differentiably.
+        clean_loss: Maps fast weights to the clean loss there, a scalar
+            (Eq. 6).
+        weights: The weights w that the virtual step moves.
+        meta_parameter: What the gradient is asked for: T,
+            `(classes, classes)`, rows are clean classes.
+        learning_rate: The paper's alpha.
+        reduce: Averages a list of tensors over replicas. Defaults to one
+            device.
+
+    Returns:
+        G, with the shape of `meta_parameter`.
+    """
+    with tf.GradientTape(watch_accessed_variables=False) as outer:
+        outer.watch(meta_parameter)
+        gradients = noisy_gradient(meta_parameter)  # Eq. 3
+    direction = _clean_direction(
+        gradients, clean_loss, weights, learning_rate, reduce
+    )
+    mixed = outer.gradient(
+        gradients, meta_parameter, output_gradients=direction
+    )
+    return -learning_rate * reduce([mixed])[0]  # Eq. 8
+
+
+def finite_difference(
+    noisy_gradient: Callable[[tf.Tensor], Tensors],
+    clean_loss: Callable[[Tensors], tf.Tensor],
+    noisy_loss: Callable[[Tensors, tf.Tensor], tf.Tensor],
+    weights: Tensors,
+    meta_parameter: tf.Tensor,
+    learning_rate: float,
+    reduce: Reduce = _on_one_device,
+) -> tf.Tensor:
+    """Returns G by a central difference along v, without second derivatives.
+
+    Arguments and result as in `exact`; besides, `noisy_loss` maps weights and
+    the meta-parameter to the noisy loss, a scalar.
+
+    References:
+        Liu et al., DARTS, 2019, Eq. 7-8.
+    """
+    gradients = noisy_gradient(meta_parameter)  # Eq. 3
+    direction = _clean_direction(
+        gradients, clean_loss, weights, learning_rate, reduce
+    )
+    norm = tf.linalg.global_norm(direction)
+    epsilon = FINITE_DIFFERENCE_STEP / tf.maximum(norm, 1e-12)
+
+    def slope(step: tf.Tensor) -> tf.Tensor:
+        moved = [w + step * v for w, v in zip(weights, direction)]
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(meta_parameter)
+            loss = noisy_loss(moved, meta_parameter)
+        return tape.gradient(loss, meta_parameter)
+
+    mixed = (slope(epsilon) - slope(-epsilon)) / (2 * epsilon)
+    return -learning_rate * reduce([mixed])[0]  # Eq. 8
+
+
+def _clean_direction(
+    gradients: Tensors,
+    clean_loss: Callable[[Tensors], tf.Tensor],
+    weights: Tensors,
+    learning_rate: float,
+    reduce: Reduce,
+) -> Tensors:
+    """Returns v, the gradient of the clean loss after the virtual step."""
+    fast_weights = virtual_step(
+        weights, reduce(gradients), learning_rate
+    )  # Eq. 4
+    with tf.GradientTape(watch_accessed_variables=False) as inner:
+        inner.watch(fast_weights)
+        loss = clean_loss(fast_weights)  # Eq. 6
+    return reduce(
+        inner.gradient(
+            loss,
+            fast_weights,
+            unconnected_gradients=tf.UnconnectedGradients.ZERO,
+        )
+    )

@@ -1,0 +1,55 @@
+"""LeNet-5 with ReLU and max pooling: the paper's "network like LeNet"."""
+
+import keras
+
+from mlc_tf.networks import normalization
+
+
+def lenet(
+    input_shape: tuple[int, ...],
+    num_classes: int,
+    *,
+    mean: list[float] | None = None,
+    variance: list[float] | None = None,
+    weight_decay: float = 0.0,
+) -> keras.Model:
+    """Returns LeNet-5, images to logits.
+
+    Two 5x5 convolutions of 6 and 16 filters (the first padded, so that 28x28
+    images fit), each pooled, then dense layers of 120 and 84.
+
+    Args:
+        input_shape: `(height, width, channels)`, at least 12 by 12.
+        num_classes: Width of the output.
+        mean: Subtracted from the inputs, per channel. Defaults to none.
+        variance: Divides the inputs by its root. Defaults to none.
+        weight_decay: Factor of half the squared norm of the kernels in the
+            loss. Defaults to 0.
+
+    Returns:
+        A functional `keras.Model`.
+
+    References:
+        LeCun et al., 1998; the paper, section 4.1.
+    """
+    options = {
+        "kernel_initializer": "he_normal",
+        "kernel_regularizer": normalization.decay(weight_decay),
+    }
+    inputs = keras.Input(input_shape)
+    x = normalization.normalize(inputs, mean, variance)
+    x = keras.layers.Conv2D(
+        6, 5, padding="same", activation="relu", **options
+    )(x)
+    x = keras.layers.MaxPooling2D()(x)
+    x = keras.layers.Conv2D(16, 5, activation="relu", **options)(x)
+    x = keras.layers.MaxPooling2D()(x)
+    x = keras.layers.Flatten()(x)
+    x = keras.layers.Dense(120, activation="relu", **options)(x)
+    x = keras.layers.Dense(84, activation="relu", **options)(x)
+    logits = keras.layers.Dense(
+        num_classes,
+        kernel_regularizer=normalization.decay(weight_decay),
+        name="logits",
+    )(x)
+    return keras.Model(inputs, logits, name="lenet")

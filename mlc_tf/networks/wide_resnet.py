@@ -1,0 +1,85 @@
+"""Wide residual networks WRN-d-k, pre-activation; the paper's is 40-2."""
+
+import keras
+
+from mlc_tf.errors import bad_argument
+from mlc_tf.networks import normalization
+
+_WIDTHS = (16, 32, 64)
+
+
+def wide_resnet(
+    input_shape: tuple[int, ...],
+    num_classes: int,
+    *,
+    depth: int = 40,
+    width: int = 2,
+    mean: list[float] | None = None,
+    variance: list[float] | None = None,
+    weight_decay: float = 0.0,
+) -> keras.Model:
+    """Returns WRN-depth-width, images to logits.
+
+    Args:
+        input_shape: `(height, width, channels)`, at least 8 by 8.
+        num_classes: Width of the output.
+        depth: Number of layers, 6 n + 4 for n blocks a stage. Defaults to 40.
+        width: Factor of the 16, 32 and 64 filters of the three stages.
+            Defaults to 2.
+        mean: Subtracted from the inputs, per channel. Defaults to none.
+        variance: Divides the inputs by its root. Defaults to none.
+        weight_decay: Factor of half the squared norm of the kernels in the
+            loss. Defaults to 0.
+
+    Returns:
+        A functional `keras.Model`.
+
+    Raises:
+        InputError: if depth is no 6 n + 4 with n >= 1, or width < 1.
+
+    References:
+        Zagoruyko and Komodakis, 2016, arXiv:1605.07146.
+    """
+    blocks = (depth - 4) // 6
+    if depth != 6 * blocks + 4 or blocks < 1:
+        raise bad_argument("depth", "6 n + 4 for an integer n >= 1", depth)
+    if width < 1:
+        raise bad_argument("width", "an integer >= 1", width)
+    penalty = normalization.decay(weight_decay)
+
+    def convolve(x: keras.KerasTensor, filters: int, size: int, strides: int):
+        return keras.layers.Conv2D(
+            filters,
+            size,
+            strides,
+            padding="same",
+            use_bias=False,
+            kernel_initializer="he_normal",
+            kernel_regularizer=penalty,
+        )(x)
+
+    def activate(x: keras.KerasTensor) -> keras.KerasTensor:
+        x = keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5)(x)
+        return keras.layers.ReLU()(x)
+
+    def block(x: keras.KerasTensor, filters: int, strides: int):
+        activated = activate(x)
+        # Where the shape changes, the shortcut projects the activated input.
+        if x.shape[-1] != filters or strides != 1:
+            x = convolve(activated, filters, 1, strides)
+        y = convolve(activated, filters, 3, strides)
+        y = convolve(activate(y), filters, 3, 1)
+        return keras.layers.Add()([x, y])
+
+    inputs = keras.Input(input_shape)
+    x = normalization.normalize(inputs, mean, variance)
+    x = convolve(x, _WIDTHS[0], 3, 1)
+    for stage, filters in enumerate(_WIDTHS):
+        for index in range(blocks):
+            strides = 2 if stage > 0 and index == 0 else 1
+            x = block(x, filters * width, strides)
+    x = keras.layers.GlobalAveragePooling2D()(activate(x))
+    logits = keras.layers.Dense(
+        num_classes, kernel_regularizer=penalty, name="logits"
+    )(x)
+    return keras.Model(inputs, logits, name=f"wrn_{depth}_{width}")

@@ -1,0 +1,262 @@
+"""The Keras model that trains a network on pairs of noisy and clean batches.
+
+`PairModel` wraps the network instead of changing it: `base` maps inputs to
+logits and knows nothing of noise. Training machinery never reaches serving:
+`call`, `evaluate`, `predict`, `save` and `export` are those of the base.
+"""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from mlc_tf import data as pairs
+from mlc_tf import distribution
+from mlc_tf import losses
+from mlc_tf import virtual_network
+from mlc_tf.errors import InputError
+from mlc_tf.errors import bad_argument
+
+
+class PairModel(keras.Model):
+    """Trains `base` on elements `((x, noisy_label), (x_clean, clean_label))`.
+
+    A method that differs from plain training in its loss only overrides
+    `example_loss`; one with a step of its own overrides `train_step` and ends
+    it with `actual_train`.
+
+    Args:
+        base: A built `keras.Model` from inputs to logits `(batch, classes)`:
+            Sequential, functional, or subclassed with a Dense layer last.
+        name: Name of the model. Defaults to a unique one.
+
+    Raises:
+        InputError: if `base` is no Keras model, is not built, ends in a
+            softmax, or has no output of width >= 2.
+    """
+
+    # Names of trackers that only a training step feeds.
+    training_trackers: tuple[str, ...] = ()
+
+    def __init__(self, base: keras.Model, *, name: str | None = None) -> None:
+        num_classes = check_base(base)
+        super().__init__(name=name, dtype=base.dtype_policy)
+        self.base = base
+        self.num_classes = num_classes
+        self.loss_tracker = keras.metrics.Mean(name="loss")
+        # Else `fit` under a strategy builds the wrapper symbolically, which
+        # fails on elements that are no (inputs, targets) pair.
+        self.built = True
+
+    def compile(
+        self,
+        optimizer: Any = "rmsprop",
+        *,
+        metrics: Any = None,
+        jit_compile: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        """Configures training, as `keras.Model.compile`, but for the loss.
+
+        Args:
+            optimizer: A Keras optimizer or its name. Defaults to "rmsprop".
+            metrics: Keras metrics. In `fit` they compare the logits with the
+                *noisy* labels, in `evaluate` with the test labels.
+            jit_compile: Whether to compile the step with XLA. Defaults to
+                False: Keras' own "auto" means three different programs (GPU,
+                CPU, under a strategy).
+            **kwargs: The other arguments of `keras.Model.compile`.
+
+        Raises:
+            InputError: if a `loss` is given; the method brings its own.
+        """
+        if kwargs.pop("loss", None) is not None:
+            raise InputError(
+                "`loss` should be left out of `compile`: "
+                f"{type(self).__name__} brings its own."
+            )
+        super().compile(
+            optimizer=optimizer,
+            metrics=metrics,
+            jit_compile=jit_compile,
+            **kwargs,
+        )
+
+    def fit(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """Trains, as `keras.Model.fit`, on a dataset of pairs.
+
+        Args:
+            x: A `tf.data.Dataset` (`mlc_tf.data.pair` makes one) of batched
+                elements `((x, noisy_label), (x_clean, clean_label))`.
+            *args: The other arguments of `keras.Model.fit`.
+            **kwargs: The same, by name.
+
+        Returns:
+            The `keras.callbacks.History`.
+
+        Raises:
+            InputError: if the elements are no such pairs, or a label is not in
+                `[0, classes)`.
+        """
+        self._build_metrics(pairs.pair_spec(x, self.num_classes))
+        kwargs.setdefault("shuffle", False)  # the dataset has its own order
+        with pairs.plain_errors():
+            return super().fit(
+                pairs.check_labels(x, self.num_classes), *args, **kwargs
+            )
+
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
+        return self.base(inputs, training=training)
+
+    def save(self, filepath: Any, *args: Any, **kwargs: Any) -> None:
+        """Saves `base`, which loads without `mlc_tf`; see `keras.Model.save`.
+
+        The state of training (T, the optimizer) is in `save_weights`.
+        """
+        self.base.save(filepath, *args, **kwargs)
+
+    def export(self, filepath: Any, *args: Any, **kwargs: Any) -> None:
+        """Exports `base` to a SavedModel; see `keras.Model.export`."""
+        self.base.export(filepath, *args, **kwargs)
+
+    @property
+    def metrics(self) -> list[keras.metrics.Metric]:
+        # Keras keeps a loss tracker of its own that only its own step feeds.
+        return [
+            metric
+            for metric in super().metrics
+            if metric.name != "loss" or metric is self.loss_tracker
+        ]
+
+    def example_loss(self, logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+        """Returns the loss of each noisy example, `(batch,)`.
+
+        Args:
+            logits: `(batch, classes)`, at least float32.
+            labels: Noisy labels, `(batch,)` ids or `(batch, classes)`
+                probabilities.
+        """
+        raise NotImplementedError(
+            f"{type(self).__name__} should override `example_loss` or "
+            "`train_step`."
+        )
+
+    def train_step(
+        self, data: tuple[tuple[Any, Any], tuple[Any, Any]]
+    ) -> dict[str, Any]:
+        (x, noisy_labels), _ = data
+        forward = virtual_network.WholeNetwork(self.base).forward(x)
+        with forward.tape:
+            loss = tf.reduce_mean(
+                self.example_loss(forward.logits, noisy_labels)
+            )
+        return self.actual_train(forward, loss, noisy_labels)
+
+    def test_step(self, data: tuple[Any, ...]) -> dict[str, Any]:
+        x, labels, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        logits = virtual_network.as_float(self.base(x, training=False))
+        example_losses = losses.cross_entropy(logits, labels)
+        self.loss_tracker.update_state(example_losses, sample_weight)
+        results = self.compute_metrics(x, labels, logits, sample_weight)
+        return {
+            name: result
+            for name, result in results.items()
+            if name not in self.training_trackers
+        }
+
+    def actual_train(
+        self,
+        forward: virtual_network.ForwardPass,
+        loss: tf.Tensor,
+        noisy_labels: tf.Tensor,
+    ) -> dict[str, Any]:
+        """Takes the optimizer's step on `loss`, and returns the metrics.
+
+        Args:
+            forward: The pass of the noisy batch, on whose tape the loss is.
+            loss: The mean loss of this replica's examples.
+            noisy_labels: `(batch,)` or `(batch, classes)`.
+        """
+        with forward.tape:
+            total = loss + forward.regularization
+            # `apply_gradients` sums over replicas; the mean is wanted.
+            share = total / distribution.num_replicas()
+            scaled = self.optimizer.scale_loss(share)
+        variables = self.base.trainable_variables
+        gradients = forward.tape.gradient(scaled, variables)
+        self.optimizer.apply_gradients(zip(gradients, variables))
+        self.loss_tracker.update_state(loss)
+        return self.compute_metrics(None, noisy_labels, forward.logits)
+
+    def _build_metrics(self, spec: Any) -> None:
+        # Under a strategy Keras would build the metrics by calling the model
+        # on (x, noisy_label), so they are built here, from one example.
+        if not self.compiled or isinstance(
+            self.distribute_strategy, type(tf.distribute.get_strategy())
+        ):
+            return
+        (_, noisy), _ = spec
+        labels = tf.zeros([1, *noisy.shape[1:]], noisy.dtype)
+        with self.distribute_strategy.scope():
+            self.compute_metrics(
+                None, labels, tf.zeros([1, self.num_classes])
+            )
+        self.reset_metrics()
+
+
+def check_base(base: Any) -> int:
+    """Returns the number of classes of a network that emits logits.
+
+    Raises:
+        InputError: as in `PairModel`.
+    """
+    if not isinstance(base, keras.Model):
+        raise bad_argument("base", "a keras.Model", type(base).__name__)
+    if not base.built:
+        raise InputError(
+            "`base` should be built. Received: `base` = a "
+            f"{type(base).__name__} without weights; call it on a batch, or "
+            "give it a `keras.Input`."
+        )
+    if not base.trainable_variables:
+        raise bad_argument(
+            "base", "a model with trainable weights", type(base).__name__
+        )
+    last = _last_layer(base)
+    activation = getattr(last, "activation", None)
+    if (
+        isinstance(last, keras.layers.Softmax)
+        or activation is keras.activations.softmax
+    ):
+        raise InputError(
+            "`base` should end in logits, without a softmax. Received: "
+            f"`base` = a model whose last layer {last.name!r} is a softmax."
+        )
+    shape = _output_shape(base, last)
+    if len(shape) != 2 or shape[-1] is None or shape[-1] < 2:
+        raise bad_argument(
+            "base", "a model with outputs (batch, classes), classes >= 2", shape
+        )
+    return int(shape[-1])
+
+
+def _last_layer(base: Any) -> Any:
+    while isinstance(base, keras.Model) and base.layers:
+        base = base.layers[-1]
+    return base
+
+
+def _output_shape(base: keras.Model, last: Any) -> tuple[int | None, ...]:
+    try:
+        return tuple(base.output_shape)
+    except (AttributeError, ValueError):  # a subclassed model has none
+        units = getattr(last, "units", None)
+        if units is None:
+            raise InputError(
+                "`base` should tell the shape of its outputs. Received: `base`"
+                f" = a {type(base).__name__} whose last layer is no Dense; "
+                "wrap it in keras.Sequential([keras.Input(shape), base])."
+            ) from None
+        return (None, units)
+
+

@@ -1,0 +1,513 @@
+"""One run, from a config to a result: the room that sees all the others."""
+
+import importlib.metadata
+import json
+import platform
+import statistics
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import ml_collections
+import numpy as np
+
+from mlc_tf import callbacks
+from mlc_tf import data
+from mlc_tf import datasets
+from mlc_tf import methods
+from mlc_tf import networks
+from mlc_tf import noise
+from mlc_tf.errors import InputError
+from mlc_tf.errors import bad_argument
+from mlc_tf.errors import unknown_name
+from mlc_tf.pair_model import PairModel
+
+OPTIMIZERS = {"sgd": keras.optimizers.SGD, "adam": keras.optimizers.Adam}
+SCHEDULES = ("constant", "cosine")
+EVALUATION_BATCH_SIZE = 500
+_RECORDED_PACKAGES = (
+    "mlc_tf",
+    "tensorflow",
+    "keras",
+    "numpy",
+    "tensorflow-datasets",
+    "scikit-learn",
+)
+
+
+def default_config() -> ml_collections.ConfigDict:
+    """Returns every setting of a run, with its default.
+
+    `configs/<dataset>.py` starts from it. A new setting is written here, once.
+    """
+    config = ml_collections.ConfigDict()
+    config.seed = 0
+    config.dataset = ml_collections.ConfigDict(
+        {
+            # A name of `datasets.DATASETS`, "npz:PATH" or "folder:PATH".
+            "name": "digits",
+            # Where TFDS keeps its data; "" for TFDS_DATA_DIR or its default.
+            "data_dir": "",
+            # This share of the training set takes the place of the test set:
+            # for choosing hyperparameters.
+            "validation": 0.0,
+        }
+    )
+    config.noise = ml_collections.ConfigDict(
+        {
+            # A name of `noise.KINDS`, or "none" for labels that are noisy as
+            # they come.
+            "kind": "flip_to_one",
+            "ratio": 0.4,
+            "mode": "exact",
+        }
+    )
+    config.clean = ml_collections.ConfigDict(
+        {
+            # Drawn from the training set, unless the dataset brings a clean
+            # set of its own.
+            "per_class": 50,
+            "batch_size": 64,
+        }
+    )
+    config.network = ml_collections.ConfigDict(
+        {
+            "name": "mlp",
+            "weight_decay": 0.0,
+            # What one network takes beyond that.
+            "mlp": {"hidden_units": (128,)},
+            "wide_resnet": {"depth": 40, "width": 2},
+        }
+    )
+    config.method = ml_collections.ConfigDict(
+        {
+            "name": "mlc",
+            "mlc": {
+                "virtual_learning_rate": 0.01,
+                "transition_learning_rate": 1.0,
+                "normalization": "rows",
+                "meta_gradient": "exact",
+                "meta_interval": 1,
+            },
+            "authors_code": {
+                "virtual_learning_rate": 1e-3,
+                "transition_learning_rate": 0.11,
+            },
+        }
+    )
+    config.optimizer = ml_collections.ConfigDict(
+        {
+            "name": "sgd",
+            "learning_rate": 0.01,
+            "momentum": 0.9,  # of sgd
+            "schedule": "constant",
+        }
+    )
+    config.train = ml_collections.ConfigDict(
+        {
+            "batch_size": 64,
+            "epochs": 10,
+            # Epochs of plain cross-entropy before the method, for each method
+            # alike, with an optimizer of their own.
+            "warmup_epochs": 0,
+            "warmup_learning_rate": 0.01,
+            "dtype": "float32",  # or mixed_bfloat16, mixed_float16
+            "jit_compile": False,
+            "steps_per_execution": 1,
+        }
+    )
+    return config
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What a run learns from. True labels of noisy examples are not in it.
+
+    Attributes:
+        noisy: `(x, labels)`, the training set as it is given.
+        clean: `(x, labels)`, the trusted set.
+        test: `(x, labels)`, or the validation set in its place.
+        class_names: One name per class.
+        true_transition: The T behind the injected noise, `(classes, classes)`,
+            rows are clean classes; None where the noise is real.
+        empirical_transition: The T that the injected labels show.
+    """
+
+    noisy: tuple[np.ndarray, np.ndarray]
+    clean: tuple[np.ndarray, np.ndarray]
+    test: tuple[np.ndarray, np.ndarray]
+    class_names: tuple[str, ...]
+    true_transition: np.ndarray | None = None
+    empirical_transition: np.ndarray | None = None
+
+
+def run(
+    config: ml_collections.ConfigDict, workdir: str | Path, verbose: int = 1
+) -> dict[str, Any]:
+    """Trains as the config says, and returns the result.
+
+    `workdir` then holds `config.json`, `versions.json`, `metrics.jsonl`,
+    `transition.npz`, `checkpoints/`, `tensorboard/`, `model.keras` (the base)
+    and `result.json`. A run that was cut off is resumed from its last epoch; a
+    finished one is not run again.
+
+    Args:
+        config: As `default_config` returns it.
+        workdir: The run's own directory.
+        verbose: As in `keras.Model.fit`. Defaults to 1, a progress bar.
+
+    Returns:
+        The content of `result.json`.
+
+    Raises:
+        InputError: for a bad setting or bad data, or if `workdir` belongs to a
+            run with another config.
+        DivergedError: if the loss becomes NaN or infinite.
+    """
+    workdir = Path(workdir)
+    _claim(workdir, config)
+    finished = finished_result(workdir)
+    if finished is not None:
+        return finished
+    _check_settings(config)
+    keras.config.set_dtype_policy(config.train.dtype)
+    keras.utils.set_random_seed(config.seed)
+    problem = load_problem(config)
+    training_set = _training_set(config, problem)
+    steps = _steps_per_epoch(config, training_set)
+    base = build_base(config, problem)
+    checkpoints = callbacks.EpochCheckpoint(workdir / "checkpoints")
+    done, checkpoint = checkpoints.latest()
+    warmup, total = config.train.warmup_epochs, config.train.epochs
+    metrics: list[dict[str, Any]] = callbacks.read_metrics(
+        workdir / "metrics.jsonl"
+    )
+    for first, last in ((0, warmup), (warmup, total)):
+        if last <= done:
+            continue
+        model = build_model(config, base, problem, warmup=last <= warmup)
+        _compile(config, model, steps, warmup=last <= warmup)
+        if checkpoint is not None and done > first:
+            model.optimizer.build(model.trainable_variables)
+            model.load_weights(checkpoint)
+        start = max(first, done)
+        log = callbacks.MetricsLog(
+            workdir / "metrics.jsonl",
+            problem.true_transition,
+            _normalization(model),
+            initial_epoch=start,
+        )
+        model.fit(
+            data.pair(
+                training_set,
+                problem.clean,
+                config.train.batch_size,
+                min(config.clean.batch_size, len(problem.clean[1])),
+                seed=config.seed,
+                epochs=range(start, last),
+            ),
+            validation_data=problem.test,
+            validation_batch_size=EVALUATION_BATCH_SIZE,
+            initial_epoch=start,
+            epochs=last,
+            steps_per_epoch=steps,
+            verbose=verbose,
+            callbacks=[
+                callbacks.StopOnNonFiniteLoss(
+                    "The checkpoint of the last whole epoch is kept in "
+                    f"{checkpoints.folder}; a lower learning rate may help."
+                ),
+                callbacks.CleanAccuracy(*problem.clean),
+                callbacks.StepTimer(),
+                log,
+                callbacks.TransitionHistory(
+                    workdir / "transition.npz", problem.true_transition, start
+                ),
+                keras.callbacks.TensorBoard(
+                    workdir / "tensorboard", write_graph=False
+                ),
+                callbacks.TransitionImages(
+                    workdir / "tensorboard" / "train", problem.true_transition
+                ),
+                checkpoints,
+            ],
+        )
+        metrics = log.rows
+    base.save(workdir / "model.keras")
+    result = _result(config, metrics, steps)
+    _write_json(workdir / "result.json", result)
+    return result
+
+
+def finished_result(workdir: str | Path) -> dict[str, Any] | None:
+    """Returns the result in a run's directory, or None if it has none yet."""
+    path = Path(workdir) / "result.json"
+    return json.loads(path.read_text()) if path.exists() else None
+
+
+def run_name(config: ml_collections.ConfigDict) -> str:
+    """Returns "dataset/kind-ratio/method-seed" for a run's directory."""
+    dataset = "".join(
+        character if character.isalnum() else "_"
+        for character in config.dataset.name
+    )
+    kind = config.noise.kind
+    noise_name = kind if kind == "none" else f"{kind}-{config.noise.ratio:g}"
+    return f"{dataset}/{noise_name}/{config.method.name}-seed{config.seed}"
+
+
+def load_problem(config: ml_collections.ConfigDict) -> Problem:
+    """Returns the data of a run: splits, clean set drawn, noise injected."""
+    splits = datasets.load(config.dataset.name, config.dataset.data_dir or None)
+    if config.dataset.validation:
+        splits = splits.hold_out(config.dataset.validation, config.seed)
+    if splits.x_clean is None:
+        if config.noise.kind == "none":
+            raise InputError(
+                "A dataset whose labels are noisy as they come should bring a "
+                "clean set of its own. Received: "
+                f"`dataset.name` = {config.dataset.name!r} without one."
+            )
+        splits = splits.draw_clean(config.clean.per_class, config.seed)
+    corruption = None
+    labels = splits.y_train
+    if config.noise.kind != "none":
+        corruption = noise.corrupt(
+            splits.y_train,
+            config.noise.kind,
+            config.noise.ratio,
+            config.seed,
+            config.noise.mode,
+            num_classes=splits.num_classes,
+        )
+        labels = corruption.labels
+    return Problem(
+        noisy=(splits.x_train, labels),
+        clean=(splits.x_clean, splits.y_clean),
+        test=(splits.x_test, splits.y_test),
+        class_names=splits.class_names,
+        true_transition=corruption and corruption.expected,
+        empirical_transition=corruption and corruption.empirical,
+    )
+
+
+def build_base(
+    config: ml_collections.ConfigDict, problem: Problem
+) -> keras.Model:
+    """Returns the network of a run, its inputs standardised per channel."""
+    x = problem.noisy[0]
+    axes = tuple(range(x.ndim - 1))
+    mean = np.mean(x, axis=axes, dtype=np.float64)
+    variance = np.var(x, axis=axes, dtype=np.float64)
+    if not np.all(variance > 0):
+        # A constant channel carries nothing; it becomes 0, not 0 / 0.
+        variance = np.where(variance > 0, variance, 1.0)
+    name = config.network.name
+    return networks.get(name)(
+        x.shape[1:],
+        len(problem.class_names),
+        mean=mean.tolist(),
+        variance=variance.tolist(),
+        weight_decay=config.network.weight_decay,
+        **config.network.get(name, {}),
+    )
+
+
+def build_model(
+    config: ml_collections.ConfigDict,
+    base: keras.Model,
+    problem: Problem,
+    *,
+    warmup: bool = False,
+) -> PairModel:
+    """Returns the method of a run, or that of its warm-up, around `base`."""
+    if warmup:
+        return methods.get("cross_entropy").model(base)
+    name = config.method.name
+    method = methods.get(name)
+    options = dict(config.method.get(name, {}))
+    if method.needs_true_transition:
+        if problem.true_transition is None:
+            raise InputError(
+                f"`method` = {name!r} should be run with injected noise, whose "
+                "true T it is told. Received: `noise.kind` = 'none'."
+            )
+        options["transition"] = problem.true_transition
+    return method.model(base, **options)
+
+
+def _compile(
+    config: ml_collections.ConfigDict,
+    model: PairModel,
+    steps_per_epoch: int,
+    warmup: bool,
+) -> None:
+    optimizer, train = config.optimizer, config.train
+    epochs = train.warmup_epochs if warmup else train.epochs - train.warmup_epochs
+    rate = train.warmup_learning_rate if warmup else optimizer.learning_rate
+    if not warmup and methods.get(config.method.name).sums_loss:
+        rate /= train.batch_size
+    if optimizer.schedule == "cosine" and not warmup:
+        rate = keras.optimizers.schedules.CosineDecay(
+            rate, epochs * steps_per_epoch
+        )
+    options = {"momentum": optimizer.momentum} if optimizer.name == "sgd" else {}
+    model.compile(
+        OPTIMIZERS[optimizer.name](rate, **options),
+        metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
+        jit_compile=train.jit_compile,
+        steps_per_execution=train.steps_per_execution,
+    )
+
+
+def _check_settings(config: ml_collections.ConfigDict) -> None:
+    """Refuses bad settings before any data is read."""
+    methods.get(config.method.name)
+    networks.get(config.network.name)
+    if config.noise.kind != "none":
+        if config.noise.kind not in noise.KINDS:
+            raise unknown_name(
+                "noise.kind", config.noise.kind, [*noise.KINDS, "none"]
+            )
+        noise.check_ratio(config.noise.ratio)
+    optimizer, train = config.optimizer, config.train
+    if optimizer.name not in OPTIMIZERS:
+        raise unknown_name("optimizer.name", optimizer.name, OPTIMIZERS)
+    if optimizer.schedule not in SCHEDULES:
+        raise unknown_name("optimizer.schedule", optimizer.schedule, SCHEDULES)
+    for name, rate in (
+        ("optimizer.learning_rate", optimizer.learning_rate),
+        ("train.warmup_learning_rate", train.warmup_learning_rate),
+    ):
+        if not np.isfinite(rate) or rate <= 0:
+            raise bad_argument(name, "a finite float > 0", rate)
+    if train.epochs < 1:
+        raise bad_argument("train.epochs", "an integer >= 1", train.epochs)
+    if not 0 <= train.warmup_epochs < train.epochs:
+        raise bad_argument(
+            "train.warmup_epochs",
+            f"in [0, {train.epochs}), less than the epochs in all",
+            train.warmup_epochs,
+        )
+    policies = ("float32", "mixed_bfloat16", "mixed_float16")
+    if train.dtype not in policies:
+        raise unknown_name("train.dtype", train.dtype, policies)
+
+
+def _training_set(
+    config: ml_collections.ConfigDict, problem: Problem
+) -> tuple[np.ndarray, np.ndarray]:
+    if methods.get(config.method.name).merges_clean:
+        return data.merge(problem.noisy, problem.clean)
+    return problem.noisy
+
+
+def _steps_per_epoch(
+    config: ml_collections.ConfigDict,
+    training_set: tuple[np.ndarray, np.ndarray],
+) -> int:
+    size = config.train.batch_size
+    data.check_batch_size(
+        "train.batch_size", size, "noisy", len(training_set[1])
+    )
+    return len(training_set[1]) // size
+
+
+def _normalization(model: PairModel) -> str:
+    return getattr(model, "normalization", "rows")
+
+
+def _result(
+    config: ml_collections.ConfigDict,
+    metrics: list[dict[str, Any]],
+    steps_per_epoch: int,
+) -> dict[str, Any]:
+    last = metrics[-1]
+    # The later epoch among equals: the clean set is small and ties.
+    chosen = max(metrics, key=lambda row: (row["clean_accuracy"], row["epoch"]))
+    timed = [row["seconds_per_step"] for row in metrics]
+    timed = [seconds for seconds in timed if seconds is not None]
+    method = methods.get(config.method.name)
+    return {
+        "dataset": config.dataset.name,
+        "method": config.method.name,
+        "noise": config.noise.kind,
+        "ratio": config.noise.ratio if config.noise.kind != "none" else None,
+        "seed": config.seed,
+        "network": config.network.name,
+        "evaluated_on": "validation" if config.dataset.validation else "test",
+        "oracle": method.needs_true_transition,
+        "epochs": last["epoch"],
+        "train_steps": last["epoch"] * steps_per_epoch,
+        "test_accuracy": last["test_accuracy"],
+        "best_clean_accuracy_test_accuracy": chosen["test_accuracy"],
+        "best_test_accuracy": max(row["test_accuracy"] for row in metrics),
+        "transition_l1": last["transition_l1"],
+        "seconds": round(sum(row["seconds"] for row in metrics), 3),
+        "seconds_per_step": statistics.median(timed) if timed else None,
+    }
+
+
+def _claim(workdir: Path, config: ml_collections.ConfigDict) -> None:
+    """Makes the run's directory, or checks that it is this config's."""
+    path = workdir / "config.json"
+    ours = json.loads(config.to_json())
+    if path.exists():
+        theirs = json.loads(path.read_text())
+        differing = _differing(ours, theirs)
+        if differing:
+            raise InputError(
+                f"`workdir` should be new or of a run with this config. "
+                f"Received: `workdir` = '{workdir}', of one that differs in "
+                f"{', '.join(differing)}."
+            )
+        return
+    try:
+        workdir.mkdir(parents=True, exist_ok=True)
+        _write_json(path, ours)
+        _write_json(workdir / "versions.json", _versions())
+    except OSError as error:
+        raise InputError(
+            f"`workdir` should be a directory that can be written. Received: "
+            f"`workdir` = '{workdir}' ({error.strerror})."
+        ) from None
+
+
+def _differing(ours: Any, theirs: Any, prefix: str = "") -> list[str]:
+    if not isinstance(ours, dict) or not isinstance(theirs, dict):
+        return [] if ours == theirs else [prefix]
+    return [
+        name
+        for key in sorted({*ours, *theirs})
+        for name in _differing(
+            ours.get(key), theirs.get(key), f"{prefix}.{key}" if prefix else key
+        )
+    ]
+
+
+def _versions() -> dict[str, str | None]:
+    versions: dict[str, str | None] = {"python": platform.python_version()}
+    for package in _RECORDED_PACKAGES:
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            versions[package] = None
+    try:
+        versions["git_commit"] = subprocess.run(
+            ["git", "rev-parse", "HEAD"],
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        versions["git_commit"] = None  # an installed package, no checkout
+    return versions
+
+
+def _write_json(path: Path, content: Any) -> None:
+    callbacks.write_atomically(
+        path, (json.dumps(content, indent=2) + "\n").encode()
+    )

@@ -1,0 +1,198 @@
+"""The forward pass of the noisy batch, and the network at other weights.
+
+`WholeNetwork` moves every weight in the virtual step, as the paper does.
+`Head` moves only those of the last Dense layer: T enters the loss above the
+logits, so its gradient is then found without a backward pass through the rest.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from mlc_tf.errors import InputError
+
+Tensors = list[tf.Tensor]
+
+
+@dataclass(frozen=True)
+class ForwardPass:
+    """A training pass of a batch, and what can be asked of it afterwards.
+
+    Attributes:
+        x: The batch of inputs.
+        tape: The persistent tape that recorded the pass.
+        logits: `(batch, classes)`, at least float32.
+        regularization: The sum of the base's regularisation losses.
+        weights: The values of the weights that a virtual step moves.
+        pull_back: Maps a gradient with respect to the logits to the gradients
+            with respect to `weights`.
+        logits_at: Maps (other weights, a batch of inputs) to logits; touches
+            no variable, and draws the dropout masks that this pass drew.
+    """
+
+    x: Any
+    tape: tf.GradientTape
+    logits: tf.Tensor
+    regularization: tf.Tensor
+    weights: Tensors
+    pull_back: Callable[[tf.Tensor], Tensors]
+    logits_at: Callable[[Tensors, Any], tf.Tensor]
+
+    def gradient_of(
+        self, loss: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+    ) -> Callable[[tf.Tensor], Tensors]:
+        """Returns the map from a meta-parameter to the gradient of the loss.
+
+        Args:
+            loss: Maps (logits, meta-parameter) to a scalar.
+
+        Returns:
+            Maps the meta-parameter to the gradients of `loss` with respect to
+            `weights`, differentiably in the meta-parameter.
+        """
+
+        def gradient(meta_parameter: tf.Tensor) -> Tensors:
+            with tf.GradientTape(watch_accessed_variables=False) as tape:
+                tape.watch(self.logits)
+                value = loss(self.logits, meta_parameter)
+            return self.pull_back(tape.gradient(value, self.logits))
+
+        return gradient
+
+
+class WholeNetwork:
+    """The virtual step moves every trainable weight of `base`."""
+
+    def __init__(self, base: keras.Model) -> None:
+        self._base = base
+
+    def forward(self, x: Any) -> ForwardPass:
+        """Runs a training pass; its BatchNorm and dropout state is kept."""
+        base = self._base
+        state = _values(base.non_trainable_variables)
+        variables = base.trainable_variables
+        with tf.GradientTape(persistent=True) as tape:
+            logits = as_float(base(x, training=True))
+            regularization = _regularization(base, logits)
+
+        def pull_back(logits_gradient: tf.Tensor) -> Tensors:
+            gradients = tape.gradient(
+                logits,
+                variables,
+                output_gradients=logits_gradient,
+                unconnected_gradients=tf.UnconnectedGradients.ZERO,
+            )
+            # An Embedding's gradient is sparse; a virtual step needs it dense.
+            return [tf.convert_to_tensor(gradient) for gradient in gradients]
+
+        def logits_at(weights: Tensors, inputs: Any) -> tf.Tensor:
+            outputs, _ = base.stateless_call(
+                weights, state, inputs, training=True
+            )
+            return as_float(outputs)
+
+        return ForwardPass(
+            x=x,
+            tape=tape,
+            logits=logits,
+            regularization=regularization,
+            weights=_values(variables),
+            pull_back=pull_back,
+            logits_at=logits_at,
+        )
+
+
+class Head:
+    """The virtual step moves only the weights of the last Dense layer.
+
+    Raises:
+        InputError: if the last layer of `base` is no linear Dense layer on
+            features `(batch, width)`.
+    """
+
+    def __init__(self, base: keras.Model) -> None:
+        self._dense = _last_dense(base)
+        self._base = base
+        self._features_and_logits = keras.Model(
+            base.inputs, [self._dense.input, self._dense.output]
+        )
+
+    def forward(self, x: Any) -> ForwardPass:
+        """Runs a training pass; its BatchNorm and dropout state is kept."""
+        network = self._features_and_logits
+        state = _values(network.non_trainable_variables)
+        body = _values(network.trainable_variables)
+        with tf.GradientTape(persistent=True) as tape:
+            features, logits = network(x, training=True)
+            logits = as_float(logits)
+            regularization = _regularization(self._base, logits)
+        noisy_features = as_float(features)
+        weights = _values(self._dense.trainable_variables)
+
+        def pull_back(logits_gradient: tf.Tensor) -> Tensors:
+            kernel = tf.matmul(
+                noisy_features, logits_gradient, transpose_a=True
+            )
+            bias = tf.reduce_sum(logits_gradient, axis=0)
+            return [kernel, bias][: len(weights)]
+
+        def logits_at(weights: Tensors, inputs: Any) -> tf.Tensor:
+            (features, _), _ = network.stateless_call(
+                body, state, inputs, training=True
+            )
+            logits = as_float(features) @ weights[0]
+            return logits + weights[1] if len(weights) == 2 else logits
+
+        return ForwardPass(
+            x=x,
+            tape=tape,
+            logits=logits,
+            regularization=regularization,
+            weights=weights,
+            pull_back=pull_back,
+            logits_at=logits_at,
+        )
+
+
+def as_float(tensor: Any) -> tf.Tensor:
+    """Returns a tensor as float32, or as it is if wider."""
+    tensor = tf.convert_to_tensor(tensor)
+    return tf.cast(tensor, tf.float32) if tensor.dtype.size < 4 else tensor
+
+
+def _values(variables: list[keras.Variable]) -> Tensors:
+    # A copy: reading a variable in eager mode aliases its buffer.
+    return [tf.identity(tf.convert_to_tensor(value)) for value in variables]
+
+
+def _regularization(base: keras.Model, like: tf.Tensor) -> tf.Tensor:
+    return tf.add_n(
+        [tf.zeros([], like.dtype)]
+        + [tf.cast(loss, like.dtype) for loss in base.losses]
+    )
+
+
+def _last_dense(base: keras.Model) -> keras.layers.Dense:
+    layer = base.layers[-1] if base.layers else None
+    try:
+        last = (
+            isinstance(layer, keras.layers.Dense)
+            and layer.activation is keras.activations.linear
+            and layer.output is base.outputs[0]
+            and len(layer.input.shape) == 2
+            and all(variable.trainable for variable in layer.weights)
+        )
+    except (AttributeError, ValueError, IndexError):  # a subclassed model
+        last = False
+    if not last:
+        raise InputError(
+            "`base` should be a Sequential or functional model that ends in a "
+            "trainable linear Dense layer for `meta_gradient` = 'head'. "
+            f"Received: `base` = a {type(base).__name__} that ends in a "
+            f"{type(layer).__name__}; 'exact' and 'finite_difference' work "
+            "with any base."
+        )
+    return layer
