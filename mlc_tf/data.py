@@ -122,7 +122,9 @@ def check_arrays(which: str, x: Any, labels: Any) -> tuple[Any, Any]:
     """
     x, labels = np.asarray(x), np.asarray(labels)
     if x.ndim == 0 or len(x) == 0:
-        raise InputError(f"The {which} set should not be empty. Received: none.")
+        raise InputError(
+            f"The {which} set should not be empty. Received: none."
+        )
     if labels.ndim not in (1, 2) or len(labels) != len(x):
         raise InputError(
             f"The {which} set should have one label per example. Received: "
@@ -257,7 +259,10 @@ def _source(which: str, source: Any) -> tuple[Any, int]:
 def _dataset_source(which: str, source: tf.data.Dataset) -> tuple[Any, int]:
     spec = source.element_spec
     labels = spec[1] if isinstance(spec, tuple) and len(spec) == 2 else None
-    if getattr(labels, "shape", None) is None or labels.shape.rank not in (0, 1):
+    if getattr(labels, "shape", None) is None or labels.shape.rank not in (
+        0,
+        1,
+    ):
         raise bad_argument(
             which, "an unbatched tf.data.Dataset of (x, label)", spec
         )
@@ -276,7 +281,9 @@ def _dataset_source(which: str, source: tf.data.Dataset) -> tuple[Any, int]:
             "tf.data.experimental.assert_cardinality tells it."
         )
     if num_examples == 0:
-        raise InputError(f"The {which} set should not be empty. Received: none.")
+        raise InputError(
+            f"The {which} set should not be empty. Received: none."
+        )
 
     def batches(key: tf.Tensor, size: int, passes: int) -> tf.data.Dataset:
         buffer = min(num_examples, SHUFFLE_BUFFER)

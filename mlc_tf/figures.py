@@ -71,7 +71,9 @@ def curves_figure(
         distances = [row["transition_l1"] for row in metrics]
         axes[1].plot(epochs, distances, "-o", markersize=3)
         axes[1].set(
-            xlabel="epoch", ylabel="mean L1 distance of a row of T", ylim=(0, None)
+            xlabel="epoch",
+            ylabel="mean L1 distance of a row of T",
+            ylim=(0, None),
         )
         axes[1].grid(alpha=0.3)
     return figure

@@ -80,9 +80,7 @@ def logits_corrected_cross_entropy(
     Returns:
         `(batch,)`, in nats, with the dtype of the logits.
     """
-    return cross_entropy(
-        transition_matrix.correct(logits, transition), labels
-    )
+    return cross_entropy(transition_matrix.correct(logits, transition), labels)
 
 
 def as_probabilities(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:

@@ -66,6 +66,11 @@ class MetaLossCorrection(PairModel):
             derivatives. Defaults to "exact".
         meta_interval: T is updated every so many steps; the steps between cost
             what plain training costs. Defaults to 1.
+        max_transition_step: A longer step of T, in the Frobenius norm and
+            before Eq. 9, is shortened to this length: where the network is
+            sure of another class than a label, the meta-gradient grows like
+            1 / p(label), and one example could decide a column of T. None for
+            the paper's form. Defaults to 0.05.
         name: Name of the model. Defaults to a unique one.
 
     Raises:
@@ -84,6 +89,7 @@ class MetaLossCorrection(PairModel):
         normalization: str = "rows",
         meta_gradient: str = "exact",
         meta_interval: int = 1,
+        max_transition_step: float | None = 0.05,
         name: str | None = None,
     ) -> None:
         super().__init__(base, name=name)
@@ -100,8 +106,15 @@ class MetaLossCorrection(PairModel):
             raise unknown_name("meta_gradient", meta_gradient, META_GRADIENTS)
         self.meta_gradient = meta_gradient
         if not isinstance(meta_interval, int) or meta_interval < 1:
-            raise bad_argument("meta_interval", "an integer >= 1", meta_interval)
+            raise bad_argument(
+                "meta_interval", "an integer >= 1", meta_interval
+            )
         self.meta_interval = meta_interval
+        if max_transition_step is not None:
+            limit = meta.check_rate("max_transition_step", max_transition_step)
+            if limit == 0:
+                raise bad_argument("max_transition_step", "None or > 0", limit)
+        self.max_transition_step = max_transition_step
         self.virtual_network = (
             Head(base) if meta_gradient == "head" else WholeNetwork(base)
         )
@@ -166,6 +179,7 @@ class MetaLossCorrection(PairModel):
                 gradient,
                 self.transition_learning_rate,
                 self.normalization,
+                self.max_transition_step,
             )  # Eq. 7, 9, 10
             return new_transition, tf.norm(gradient)
 
@@ -176,7 +190,9 @@ class MetaLossCorrection(PairModel):
         else:
             due = tf.convert_to_tensor(self.step) % self.meta_interval == 0
             new_transition, norm = tf.cond(
-                due, moved, lambda: (transition, tf.zeros_like(transition[0, 0]))
+                due,
+                moved,
+                lambda: (transition, tf.zeros_like(transition[0, 0])),
             )
         self.transition.assign(new_transition)
         self.step.assign_add(1)
@@ -189,9 +205,7 @@ class MetaLossCorrection(PairModel):
 
         def noisy_loss(logits: tf.Tensor, transition: tf.Tensor) -> tf.Tensor:
             return tf.reduce_mean(
-                losses.corrected_cross_entropy(
-                    logits, noisy_labels, transition
-                )
+                losses.corrected_cross_entropy(logits, noisy_labels, transition)
             )  # Eq. 3
 
         def clean_loss(fast_weights: list[tf.Tensor]) -> tf.Tensor:

@@ -198,9 +198,7 @@ class PairModel(keras.Model):
         (_, noisy), _ = spec
         labels = tf.zeros([1, *noisy.shape[1:]], noisy.dtype)
         with self.distribute_strategy.scope():
-            self.compute_metrics(
-                None, labels, tf.zeros([1, self.num_classes])
-            )
+            self.compute_metrics(None, labels, tf.zeros([1, self.num_classes]))
         self.reset_metrics()
 
 
@@ -258,5 +256,3 @@ def _output_shape(base: keras.Model, last: Any) -> tuple[int | None, ...]:
                 "wrap it in keras.Sequential([keras.Input(shape), base])."
             ) from None
         return (None, units)
-
-

@@ -345,7 +345,9 @@ def _compile(
     warmup: bool,
 ) -> None:
     optimizer, train = config.optimizer, config.train
-    epochs = train.warmup_epochs if warmup else train.epochs - train.warmup_epochs
+    epochs = (
+        train.warmup_epochs if warmup else train.epochs - train.warmup_epochs
+    )
     rate = train.warmup_learning_rate if warmup else optimizer.learning_rate
     if not warmup and methods.get(config.method.name).sums_loss:
         rate /= train.batch_size
@@ -353,7 +355,9 @@ def _compile(
         rate = keras.optimizers.schedules.CosineDecay(
             rate, epochs * steps_per_epoch
         )
-    options = {"momentum": optimizer.momentum} if optimizer.name == "sgd" else {}
+    options = (
+        {"momentum": optimizer.momentum} if optimizer.name == "sgd" else {}
+    )
     model.compile(
         OPTIMIZERS[optimizer.name](rate, **options),
         metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],

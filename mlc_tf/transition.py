@@ -49,6 +49,7 @@ def update(
     gradient: tf.Tensor,
     learning_rate: float,
     normalization: str = "rows",
+    max_step: float | None = None,
 ) -> tf.Tensor:
     """Returns T after one step of projected gradient descent (Eq. 7, 9, 10).
 
@@ -62,11 +63,16 @@ def update(
         learning_rate: The paper's beta.
         normalization: `"rows"` (a transition matrix) or `"columns"` (the
             paper's Eq. 10). Defaults to `"rows"`.
+        max_step: A step with a larger Frobenius norm is shortened to it.
+            Defaults to None, the paper's form.
 
     Returns:
         The new T, same shape and dtype.
     """
-    raw = tf.nn.relu(transition - learning_rate * gradient)  # Eq. 7, 9
+    step = learning_rate * gradient
+    if max_step is not None:
+        step = tf.clip_by_norm(step, max_step)
+    raw = tf.nn.relu(transition - step)  # Eq. 7, 9
     sums = tf.reduce_sum(raw, _SUM_AXIS[normalization], keepdims=True)
     return tf.where(sums > 0, normalize(raw, normalization), transition)
 
@@ -157,7 +163,9 @@ def validate(transition: Any, num_classes: int | None = None) -> np.ndarray:
         raise bad_argument(
             "transition", "a square matrix of numbers", transition
         ) from None
-    size = num_classes if num_classes is not None else len(np.atleast_1d(matrix))
+    size = (
+        num_classes if num_classes is not None else len(np.atleast_1d(matrix))
+    )
     if matrix.shape != (size, size):
         raise bad_argument(
             "transition", f"of shape ({size}, {size})", matrix.shape

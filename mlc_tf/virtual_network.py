@@ -129,7 +129,7 @@ class Head:
             features, logits = network(x, training=True)
             logits = as_float(logits)
             regularization = _regularization(self._base, logits)
-        noisy_features = as_float(features)
+        noisy_features = tf.cast(features, logits.dtype)
         weights = _values(self._dense.trainable_variables)
 
         def pull_back(logits_gradient: tf.Tensor) -> Tensors:
@@ -143,7 +143,7 @@ class Head:
             (features, _), _ = network.stateless_call(
                 body, state, inputs, training=True
             )
-            logits = as_float(features) @ weights[0]
+            logits = tf.cast(features, weights[0].dtype) @ weights[0]
             return logits + weights[1] if len(weights) == 2 else logits
 
         return ForwardPass(

@@ -38,9 +38,9 @@ def lenet(
     }
     inputs = keras.Input(input_shape)
     x = normalization.normalize(inputs, mean, variance)
-    x = keras.layers.Conv2D(
-        6, 5, padding="same", activation="relu", **options
-    )(x)
+    x = keras.layers.Conv2D(6, 5, padding="same", activation="relu", **options)(
+        x
+    )
     x = keras.layers.MaxPooling2D()(x)
     x = keras.layers.Conv2D(16, 5, activation="relu", **options)(x)
     x = keras.layers.MaxPooling2D()(x)

@@ -1,0 +1,330 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from mlc_tf import transition
+from mlc_tf.baselines.cross_entropy import CrossEntropy
+from mlc_tf.baselines.forward_correction import ForwardCorrection
+from mlc_tf.errors import InputError
+from mlc_tf.meta_loss_correction import MetaLossCorrection
+from tests import numpy_reference
+from tests.conftest import FLOAT32
+from tests.conftest import FLOAT64
+
+CLASSES = 3
+BATCH, CLEAN_BATCH = 7, 5
+BN_MOMENTUM, BN_EPSILON = 0.9, 1e-3
+TOLERANCE = {"float64": FLOAT64, "float32": FLOAT32}
+
+
+def dense_base(dtype="float32"):
+    return keras.Sequential(
+        [
+            keras.Input((4,), dtype=dtype),
+            keras.layers.Dense(5, activation="tanh", dtype=dtype),
+            keras.layers.Dense(CLASSES, dtype=dtype),
+        ]
+    )
+
+
+def dense_logits(weights, x):
+    kernel, bias, head, head_bias = weights
+    return np.tanh(x @ kernel + bias) @ head + head_bias
+
+
+def convolutional_base(dtype="float32"):
+    return keras.Sequential(
+        [
+            keras.Input((3, 3, 2), dtype=dtype),
+            keras.layers.Conv2D(2, 2, dtype=dtype),
+            keras.layers.BatchNormalization(
+                momentum=BN_MOMENTUM, epsilon=BN_EPSILON, dtype=dtype
+            ),
+            keras.layers.Activation("tanh", dtype=dtype),
+            keras.layers.Flatten(dtype=dtype),
+            keras.layers.Dense(CLASSES, dtype=dtype),
+        ]
+    )
+
+
+def convolve(x, kernel, bias):
+    patches = np.stack(
+        [
+            x[:, row : row + 2, column : column + 2].reshape(len(x), -1)
+            for row in range(2)
+            for column in range(2)
+        ],
+        axis=1,
+    )
+    y = patches @ kernel.reshape(-1, kernel.shape[-1]) + bias
+    return y.reshape(len(x), 2, 2, -1)
+
+
+def convolutional_logits(weights, x):
+    kernel, bias, gamma, beta, head, head_bias = weights
+    y = convolve(x, kernel, bias)
+    mean = y.mean(axis=(0, 1, 2))
+    variance = ((y - mean) ** 2).mean(axis=(0, 1, 2))
+    y = gamma * (y - mean) / np.sqrt(variance + BN_EPSILON) + beta
+    return np.tanh(y).reshape(len(x), -1) @ head + head_bias
+
+
+def random_pair(rng, base, dtype="float32"):
+    def half(size):
+        x = rng.normal(size=(size, *base.input_shape[1:])).astype(dtype)
+        return x, rng.integers(0, CLASSES, size)
+
+    return half(BATCH), half(CLEAN_BATCH)
+
+
+def dataset(*elements):
+    def generate():
+        yield from elements
+
+    spec = tf.nest.map_structure(
+        lambda array: tf.TensorSpec(array.shape, array.dtype), elements[0]
+    )
+    return tf.data.Dataset.from_generator(
+        generate, output_signature=spec
+    ).apply(tf.data.experimental.assert_cardinality(len(elements)))
+
+
+def compiled(model, rate=0.1, momentum=0.0, **kwargs):
+    optimizer = keras.optimizers.SGD(rate, momentum=momentum)
+    model.compile(optimizer, **kwargs)
+    return model
+
+
+@pytest.mark.parametrize("normalization", ["rows", "columns"])
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize(
+    "make_base, logits_of",
+    [
+        (dense_base, dense_logits),
+        (convolutional_base, convolutional_logits),
+    ],
+    ids=["dense", "convolution and BatchNorm"],
+)
+def test_steps_equal_the_numpy_reference(
+    make_base, logits_of, dtype, normalization, rng
+):
+    # Not symmetric, and with entries that the steps push below 0.
+    start = np.array(
+        [[0.9, 0.099, 0.001], [0.001, 0.6, 0.399], [0.4, 0.001, 0.599]]
+    )
+    rates = {"alpha": 0.5, "beta": 2.0, "gamma": 0.1}
+    base = make_base(dtype)
+    model = MetaLossCorrection(
+        base,
+        virtual_learning_rate=rates["alpha"],
+        transition_learning_rate=rates["beta"],
+        transition=start,
+        normalization=normalization,
+        max_transition_step=None,
+    )
+    compiled(model, rates["gamma"], momentum=0.9)
+    elements = [random_pair(rng, base, dtype) for _ in range(2)]
+    weights = [
+        variable.numpy().astype(np.float64)
+        for variable in base.trainable_variables
+    ]
+    velocities = [np.zeros_like(weight) for weight in weights]
+    matrix = numpy_reference.normalize(start, normalization)
+    for noisy, clean in elements:
+        weights, velocities, matrix = numpy_reference.step(
+            logits_of,
+            weights,
+            velocities,
+            matrix,
+            (noisy[0].astype(np.float64), noisy[1]),
+            (clean[0].astype(np.float64), clean[1]),
+            momentum=0.9,
+            normalization=normalization,
+            **rates,
+        )
+    model.fit(dataset(*elements), verbose=0)
+    assert (matrix == 0).any()  # Eq. 9 had something to do
+    np.testing.assert_allclose(
+        model.transition_matrix, matrix, **TOLERANCE[dtype]
+    )
+    for variable, weight in zip(base.trainable_variables, weights):
+        np.testing.assert_allclose(variable, weight, **TOLERANCE[dtype])
+
+
+def test_only_the_actual_pass_moves_batch_norm_statistics(rng):
+    base = convolutional_base("float64")
+    model = compiled(MetaLossCorrection(base))
+    element = random_pair(rng, base, "float64")
+    kernel, bias = base.layers[0].get_weights()
+    y = convolve(element[0][0], kernel, bias)
+    mean, variance = y.mean(axis=(0, 1, 2)), y.var(axis=(0, 1, 2))
+    model.fit(dataset(element), verbose=0)
+    norm = base.layers[1]
+    np.testing.assert_allclose(
+        norm.moving_mean, (1 - BN_MOMENTUM) * mean, **FLOAT64
+    )
+    np.testing.assert_allclose(
+        norm.moving_variance,
+        BN_MOMENTUM + (1 - BN_MOMENTUM) * variance,
+        **FLOAT64,
+    )
+
+
+@pytest.mark.parametrize(
+    "meta_gradient", ["exact", "head", "finite_difference"]
+)
+def test_frozen_identity_equals_cross_entropy(meta_gradient, rng):
+    elements = [random_pair(rng, dense_base()) for _ in range(3)]
+    one, other = dense_base("float64"), dense_base("float64")
+    other.set_weights(one.get_weights())
+    frozen = MetaLossCorrection(
+        one, transition_learning_rate=0.0, meta_gradient=meta_gradient
+    )
+    compiled(frozen, momentum=0.9).fit(dataset(*elements), verbose=0)
+    compiled(CrossEntropy(other), momentum=0.9).fit(
+        dataset(*elements), verbose=0
+    )
+    np.testing.assert_array_equal(frozen.transition_matrix, np.eye(CLASSES))
+    for ours, plain in zip(one.get_weights(), other.get_weights()):
+        np.testing.assert_allclose(ours, plain, **FLOAT64)
+
+
+def test_frozen_true_matrix_equals_forward_correction(rng):
+    matrix = rng.dirichlet(np.ones(CLASSES), CLASSES)
+    elements = [random_pair(rng, dense_base()) for _ in range(3)]
+    one, other = dense_base("float64"), dense_base("float64")
+    other.set_weights(one.get_weights())
+    frozen = MetaLossCorrection(
+        one, transition_learning_rate=0.0, transition=matrix
+    )
+    compiled(frozen).fit(dataset(*elements), verbose=0)
+    compiled(ForwardCorrection(other, transition=matrix)).fit(
+        dataset(*elements), verbose=0
+    )
+    for ours, plain in zip(one.get_weights(), other.get_weights()):
+        np.testing.assert_allclose(ours, plain, **FLOAT64)
+
+
+def test_no_virtual_step_leaves_the_transition(rng):
+    matrix = rng.dirichlet(np.ones(CLASSES), CLASSES)
+    base = dense_base("float64")
+    model = compiled(
+        MetaLossCorrection(base, virtual_learning_rate=0.0, transition=matrix)
+    )
+    model.fit(dataset(random_pair(rng, base)), verbose=0)
+    np.testing.assert_allclose(model.transition_matrix, matrix, **FLOAT64)
+
+
+def test_meta_interval_moves_the_transition_every_so_many_steps(rng):
+    base = dense_base("float64")
+    model = compiled(MetaLossCorrection(base, meta_interval=3))
+    history = [model.transition_matrix]
+    for _ in range(7):
+        model.fit(dataset(random_pair(rng, base)), verbose=0)
+        history.append(model.transition_matrix)
+    moved = [
+        not np.array_equal(before, after)
+        for before, after in zip(history, history[1:])
+    ]
+    assert moved == [True, False, False, True, False, False, True]
+
+
+def test_a_long_step_of_the_transition_is_shortened(rng):
+    element = random_pair(rng, dense_base(), "float64")
+    matrices = {}
+    weights = dense_base("float64").get_weights()
+    for limit in (None, 0.01, 1e6):
+        base = dense_base("float64")
+        base.set_weights(weights)
+        start = np.full((CLASSES, CLASSES), 1 / CLASSES)
+        model = MetaLossCorrection(
+            base,
+            transition=start + 0.1 * (np.eye(CLASSES) - 1 / CLASSES),
+            transition_learning_rate=50.0,
+            max_transition_step=limit,
+        )
+        compiled(model).fit(dataset(element), verbose=0)
+        matrices[limit] = model.transition_matrix - start
+    np.testing.assert_array_equal(matrices[None], matrices[1e6])
+    assert np.abs(matrices[None] - matrices[0.01]).max() > 0.01
+    before = 0.1 * (np.eye(CLASSES) - 1 / CLASSES)
+    step = np.linalg.norm(matrices[0.01] - before)
+    assert 0 < step <= 0.01 + 1e-9
+
+
+@pytest.mark.parametrize("limit", [0, -1.0, "x"])
+def test_bad_max_transition_step(limit):
+    with pytest.raises(InputError, match="`max_transition_step` should be"):
+        MetaLossCorrection(dense_base(), max_transition_step=limit)
+
+
+def test_the_start_of_columns_is_gauged():
+    start = np.array([[0.5, 0.5, 0.0], [0.0, 1.0, 0.0], [0.0, 0.5, 0.5]])
+    model = MetaLossCorrection(
+        dense_base("float64"), transition=start, normalization="columns"
+    )
+    np.testing.assert_allclose(model.transition_matrix.sum(axis=0), 1)
+    np.testing.assert_allclose(
+        transition.regauge(model.transition_matrix), start, atol=1e-12
+    )
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ({"virtual_learning_rate": -1}, "`virtual_learning_rate` should be"),
+        ({"transition_learning_rate": np.nan}, "`transition_learning_rate`"),
+        ({"transition": "random"}, "`transition` should be one of identity"),
+        ({"transition": np.eye(4)}, r"should be of shape \(3, 3\)"),
+        ({"transition": np.ones((3, 3))}, "sums to 1"),
+        ({"transition": -np.eye(3)}, "should be non-negative"),
+        ({"normalization": "column"}, "Did you mean 'columns'"),
+        ({"meta_gradient": "exakt"}, "Did you mean 'exact'"),
+        ({"meta_interval": 0}, "`meta_interval` should be an integer >= 1"),
+        ({"meta_interval": 1.5}, "`meta_interval` should be an integer >= 1"),
+    ],
+)
+def test_bad_arguments(arguments, message):
+    with pytest.raises(InputError, match=message):
+        MetaLossCorrection(dense_base(), **arguments)
+
+
+class Subclassed(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.hidden = keras.layers.Dense(5, activation="tanh")
+        self.out = keras.layers.Dense(CLASSES)
+
+    def call(self, x):
+        return self.out(self.hidden(x))
+
+
+def nonlinear_last():
+    return keras.Sequential(
+        [keras.Input((4,)), keras.layers.Dense(CLASSES, activation="tanh")]
+    )
+
+
+def activation_last():
+    return keras.Sequential(
+        [
+            keras.Input((4,)),
+            keras.layers.Dense(CLASSES),
+            keras.layers.Activation("linear", dtype="float32"),
+        ]
+    )
+
+
+def subclassed():
+    base = Subclassed()
+    base(np.zeros((1, 4), np.float32))
+    return base
+
+
+@pytest.mark.parametrize(
+    "make_base", [nonlinear_last, activation_last, subclassed]
+)
+def test_head_needs_a_linear_dense_layer_last(make_base):
+    with pytest.raises(InputError, match="'exact' and 'finite_difference'"):
+        MetaLossCorrection(make_base(), meta_gradient="head")

@@ -1,0 +1,108 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from mlc_tf import transition
+from mlc_tf.errors import InputError
+
+TRUE = np.array([[0.7, 0.3, 0.0], [0.0, 0.7, 0.3], [0.0, 0.3, 0.7]])
+# TRUE with its columns divided by their sums, (0.7, 1.3, 1).
+GAUGED = np.array([[1, 3 / 13, 0], [0, 7 / 13, 0.3], [0, 3 / 13, 0.7]])
+
+
+def update(matrix, gradient, rate, normalization):
+    tensors = tf.constant(matrix), tf.constant(gradient)
+    return transition.update(*tensors, rate, normalization).numpy()
+
+
+def test_correct_takes_rows_for_clean_classes():
+    probs = np.array([[1.0, 0.0, 0.0]])
+    np.testing.assert_allclose(
+        transition.correct(probs, TRUE), [[0.7, 0.3, 0.0]]
+    )
+
+
+def test_normalize_divides_rows_or_columns():
+    raw = tf.constant([[1.0, 3.0], [2.0, 2.0]])
+    np.testing.assert_allclose(
+        transition.normalize(raw, "rows"), [[0.25, 0.75], [0.5, 0.5]]
+    )
+    np.testing.assert_allclose(
+        transition.normalize(raw, "columns"), [[1 / 3, 0.6], [2 / 3, 0.4]]
+    )
+
+
+@pytest.mark.parametrize("normalization", ["rows", "columns"])
+def test_normalize_leaves_zeros_zero(normalization):
+    raw = tf.constant([[0.0, 0.0], [0.0, 4.0]])
+    np.testing.assert_allclose(
+        transition.normalize(raw, normalization), [[0, 0], [0, 1]]
+    )
+
+
+def test_update_descends_clips_and_normalizes():
+    gradient = np.array([[0.0, -1.0], [4.0, 0.0]])
+    # Eq. 7: [[1, .5], [-2, 1]]; Eq. 9: [[1, .5], [0, 1]]; Eq. 10.
+    np.testing.assert_allclose(
+        update(np.eye(2), gradient, 0.5, "rows"), [[2 / 3, 1 / 3], [0, 1]]
+    )
+    np.testing.assert_allclose(
+        update(np.eye(2), gradient, 0.5, "columns"), [[1, 1 / 3], [0, 2 / 3]]
+    )
+
+
+def test_update_keeps_what_it_would_empty():
+    matrix = np.array([[0.6, 0.4], [0.1, 0.9]])
+    gradient = np.array([[9.0, 9.0], [0.0, 0.0]])
+    np.testing.assert_allclose(update(matrix, gradient, 1.0, "rows"), matrix)
+    gradient = np.array([[9.0, 0.0], [9.0, 0.0]])
+    np.testing.assert_allclose(
+        update(matrix, gradient, 1.0, "columns"),
+        [[0.6, 0.4 / 1.3], [0.1, 0.9 / 1.3]],
+    )
+
+
+def test_regauge_recovers_the_true_matrix():
+    np.testing.assert_allclose(transition.regauge(GAUGED), TRUE, atol=1e-12)
+
+
+def test_distance_is_the_mean_l1_distance_of_rows():
+    identity = transition.identity(3)
+    assert transition.distance(TRUE, TRUE) == 0
+    np.testing.assert_allclose(transition.distance(identity, TRUE), 0.6)
+    np.testing.assert_allclose(
+        transition.distance(identity[[1, 2, 0]], identity), 2
+    )
+
+
+def test_distance_regauges_columns():
+    assert transition.distance(GAUGED, TRUE) > 0.1
+    np.testing.assert_allclose(
+        transition.distance(GAUGED, TRUE, "columns"), 0, atol=1e-12
+    )
+
+
+def test_validate_returns_a_good_matrix():
+    np.testing.assert_array_equal(transition.validate(TRUE.tolist(), 3), TRUE)
+
+
+@pytest.mark.parametrize(
+    "matrix, num_classes, message",
+    [
+        (np.eye(2), 3, r"`transition` should be of shape \(3, 3\)"),
+        (np.ones(3) / 3, None, r"should be of shape \(3, 3\)"),
+        (np.full((2, 2), 0.4), None, r"sums to 1.*sums to 0.8"),
+        ([[1.5, -0.5], [0, 1]], None, r"\[0, 1\]` should be non-negative"),
+        ([[1, 0], [np.nan, 1]], None, r"\[1, 0\]` should be finite"),
+        ([["a", "b"]], None, "a square matrix of numbers"),
+        (TRUE.T, None, r"`transition\[0\]` should be a row that sums to 1"),
+    ],
+)
+def test_validate_refuses(matrix, num_classes, message):
+    with pytest.raises(InputError, match=message):
+        transition.validate(matrix, num_classes)
+
+
+def test_check_normalization_refuses():
+    with pytest.raises(InputError, match="rows, columns.*Did you mean 'rows'"):
+        transition.check_normalization("row")
