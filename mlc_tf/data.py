@@ -14,9 +14,9 @@ import tensorflow as tf
 from mlc_tf.errors import InputError
 from mlc_tf.errors import bad_argument
 
-# How far a `tf.data.Dataset` is shuffled; arrays are shuffled whole.
 SHUFFLE_BUFFER = 10_000
-_NOISY, _CLEAN = 0, 1
+# Set around the sentence of a check that fails inside a tf.data pipeline.
+_MARK = "|mlc_tf|"
 
 
 def pair(
@@ -33,6 +33,8 @@ def pair(
     The noisy set is shuffled and passes once per epoch, without a last partial
     batch; the clean set is repeated, and shuffled for each of its passes.
 
+    Arrays are shuffled whole, datasets within a buffer of `SHUFFLE_BUFFER`.
+
     Args:
         noisy: `(x, labels)` arrays, or an unbatched `tf.data.Dataset` of
             `(x, label)`.
@@ -40,12 +42,12 @@ def pair(
         batch_size: Noisy examples in a batch. Defaults to 64.
         clean_batch_size: Clean examples in a batch. Defaults to `batch_size`,
             or to the whole clean set where that is smaller.
-        seed: An integer. The order is a function of (seed, epoch). Defaults
-            to 0.
-        epochs: Which epochs to yield, one after another, for `fit` with
-            `steps_per_epoch`: a resumed run then sees the batches that it
-            would have seen. Defaults to None: each iteration of the dataset is
-            one epoch, in a new order.
+        seed: An integer. Defaults to 0.
+        epochs: For arrays: which epochs to yield, one after another, for `fit`
+            with `steps_per_epoch`. The order is then a function of (seed,
+            epoch), so that a resumed run sees the batches that it would have
+            seen. Defaults to None: each iteration of the dataset is one epoch,
+            in a new order.
 
     Returns:
         A `tf.data.Dataset`.
@@ -62,24 +64,15 @@ def pair(
         clean_batch_size = min(batch_size, num_clean)
     check_batch_size("clean_batch_size", clean_batch_size, "clean", num_clean)
     steps = num_noisy // batch_size
-    passes = -(-steps * clean_batch_size // num_clean)
-
-    def epoch_of_pairs(epoch: tf.Tensor) -> tf.data.Dataset:
-        return tf.data.Dataset.zip(
-            noisy(tf.stack([seed, 2 * epoch + _NOISY]), batch_size, 1),
-            clean(
-                tf.stack([seed, 2 * epoch + _CLEAN]), clean_batch_size, passes
-            ),
-        ).take(steps)
-
-    if epochs is None:
-        keys = tf.data.Dataset.random(seed, rerandomize_each_iteration=True)
-        keys = keys.map(lambda key: key // 2).take(1)
+    arguments = noisy, clean, batch_size, clean_batch_size, steps, seed
+    if isinstance(noisy, tuple) and isinstance(clean, tuple):
+        total = steps * (1 if epochs is None else len(epochs))
+        dataset = _pair_arrays(*arguments, epochs)
+    elif epochs is None:
         total = steps
+        dataset = _pair_streams(*arguments)
     else:
-        keys = tf.data.Dataset.range(epochs.start, epochs.stop, epochs.step)
-        total = steps * len(epochs)
-    dataset = keys.flat_map(epoch_of_pairs)
+        raise bad_argument("epochs", "left out for a tf.data.Dataset", epochs)
     dataset = dataset.apply(tf.data.experimental.assert_cardinality(total))
     return dataset.prefetch(tf.data.AUTOTUNE)
 
@@ -228,76 +221,115 @@ def plain_errors() -> Iterator[None]:
         raise InputError(parts[1]) from None
 
 
-_MARK = "|mlc_tf|"
+def _pair_arrays(
+    noisy: tuple[tf.Tensor, tf.Tensor],
+    clean: tuple[tf.Tensor, tf.Tensor],
+    batch_size: int,
+    clean_batch_size: int,
+    steps: int,
+    seed: int,
+    epochs: range | None,
+) -> tf.data.Dataset:
+    """Pairs by index: the order of an epoch is a function of (seed, epoch)."""
+
+    def shuffled(key: list[Any], count: int, size: int) -> tf.Tensor:
+        """Returns indices below `count`, `(steps, size)`, pass after pass."""
+        passes = -(-steps * size // count)
+        uniform = tf.random.stateless_uniform([passes, count], key)
+        order = tf.reshape(tf.argsort(uniform, axis=-1), [-1])
+        return tf.reshape(order[: steps * size], [steps, size])
+
+    def indices_of(epoch: tf.Tensor) -> tf.data.Dataset:
+        noisy_order, clean_order = (
+            shuffled(tf.stack([seed, 2 * epoch + half]), *sizes)
+            for half, sizes in enumerate(
+                (
+                    (len(noisy[1]), batch_size),
+                    (len(clean[1]), clean_batch_size),
+                )
+            )
+        )
+        return tf.data.Dataset.from_tensor_slices((noisy_order, clean_order))
+
+    def gather(noisy_batch: tf.Tensor, clean_batch: tf.Tensor) -> Any:
+        return tuple(
+            tuple(tf.gather(array, batch) for array in half)
+            for half, batch in ((noisy, noisy_batch), (clean, clean_batch))
+        )
+
+    if epochs is None:
+        keys = tf.data.Dataset.random(seed, rerandomize_each_iteration=True)
+        keys = keys.map(lambda key: key // 2).take(1)
+    else:
+        keys = tf.data.Dataset.range(epochs.start, epochs.stop, epochs.step)
+    return keys.flat_map(indices_of).map(
+        gather, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
+    )
+
+
+def _pair_streams(
+    noisy: Any,
+    clean: Any,
+    batch_size: int,
+    clean_batch_size: int,
+    steps: int,
+    seed: int,
+) -> tf.data.Dataset:
+    """Pairs datasets, shuffled anew for each iteration."""
+    noisy, clean = (
+        half
+        if isinstance(half, tf.data.Dataset)
+        else tf.data.Dataset.from_tensor_slices(half)
+        for half in (noisy, clean)
+    )
+    return tf.data.Dataset.zip(
+        noisy.shuffle(SHUFFLE_BUFFER, seed).batch(
+            batch_size, drop_remainder=True
+        ),
+        clean.shuffle(SHUFFLE_BUFFER, seed)
+        .repeat()
+        .batch(clean_batch_size, drop_remainder=True),
+    ).take(steps)
 
 
 def _source(which: str, source: Any) -> tuple[Any, int]:
-    """Returns (batches, examples); batches maps (key, size, passes)."""
+    """Returns a checked set, tensors or a dataset, and its length."""
     if isinstance(source, tf.data.Dataset):
-        return _dataset_source(which, source)
+        return source, _check_stream(which, source)
     if not isinstance(source, (tuple, list)) or len(source) != 2:
         raise bad_argument(
             which, "(x, labels) or a tf.data.Dataset of (x, label)", source
         )
     x, labels = check_arrays(which, *source)
-    num_examples = len(x)
-    x, labels = tf.constant(x), tf.constant(labels)
-
-    def batches(key: tf.Tensor, size: int, passes: int) -> tf.data.Dataset:
-        keys = tf.random.stateless_uniform([passes, num_examples], key)
-        order = tf.reshape(tf.argsort(keys, axis=-1), [-1])
-        steps = tf.size(order) // size
-        indices = tf.reshape(order[: steps * size], [-1, size])
-        return tf.data.Dataset.from_tensor_slices(indices).map(
-            lambda batch: (tf.gather(x, batch), tf.gather(labels, batch)),
-            num_parallel_calls=tf.data.AUTOTUNE,
-        )
-
-    return batches, num_examples
+    return (tf.constant(x), tf.constant(labels)), len(x)
 
 
-def _dataset_source(which: str, source: tf.data.Dataset) -> tuple[Any, int]:
+def _check_stream(which: str, source: tf.data.Dataset) -> int:
+    """Returns the length of an unbatched dataset of (x, label)."""
     spec = source.element_spec
     labels = spec[1] if isinstance(spec, tuple) and len(spec) == 2 else None
-    if getattr(labels, "shape", None) is None or labels.shape.rank not in (
-        0,
-        1,
-    ):
+    shape = getattr(labels, "shape", None)
+    if shape is None or shape.rank not in (0, 1) or shape.rank and not shape[0]:
         raise bad_argument(
             which, "an unbatched tf.data.Dataset of (x, label)", spec
         )
-    if labels.shape.rank == 1 and labels.shape[0] is None:
-        raise bad_argument(which, "an unbatched tf.data.Dataset", spec)
-    if labels.shape.rank == 0 and not labels.dtype.is_integer:
+    if shape.rank == 0 and not labels.dtype.is_integer:
         raise InputError(
             f"The {which} set should have integer class ids as labels. "
             f"Received: labels of dtype {labels.dtype.name}."
         )
-    num_examples = int(source.cardinality())
-    if num_examples < 0:
+    length = int(source.cardinality())
+    if length < 0:
         raise InputError(
             f"The {which} set should be a tf.data.Dataset of known length. "
             "Received: an infinite or unknown one; "
             "tf.data.experimental.assert_cardinality tells it."
         )
-    if num_examples == 0:
+    if length == 0:
         raise InputError(
             f"The {which} set should not be empty. Received: none."
         )
-
-    def batches(key: tf.Tensor, size: int, passes: int) -> tf.data.Dataset:
-        buffer = min(num_examples, SHUFFLE_BUFFER)
-        return (
-            tf.data.Dataset.range(passes)
-            .flat_map(
-                lambda index: source.shuffle(
-                    buffer, seed=key[0] * 1_000_003 + key[1] * 1009 + index
-                )
-            )
-            .batch(size, drop_remainder=True)
-        )
-
-    return batches, num_examples
+    return length
 
 
 def _check_ids(which: str, labels: np.ndarray) -> None:

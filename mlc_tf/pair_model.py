@@ -122,11 +122,8 @@ class PairModel(keras.Model):
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
         # Keras keeps a loss tracker of its own that only its own step feeds.
-        return [
-            metric
-            for metric in super().metrics
-            if metric.name != "loss" or metric is self.loss_tracker
-        ]
+        others = [metric for metric in super().metrics if metric.name != "loss"]
+        return [self.loss_tracker, *others]
 
     def example_loss(self, logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
         """Returns the loss of each noisy example, `(batch,)`.

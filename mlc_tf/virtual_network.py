@@ -5,6 +5,7 @@
 logits, so its gradient is then found without a backward pass through the rest.
 """
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -90,7 +91,7 @@ class WholeNetwork:
 
         def logits_at(weights: Tensors, inputs: Any) -> tf.Tensor:
             outputs, _ = base.stateless_call(
-                weights, state, inputs, training=True
+                weights, state, inputs, **_training(base)
             )
             return as_float(outputs)
 
@@ -166,6 +167,16 @@ def as_float(tensor: Any) -> tf.Tensor:
 def _values(variables: list[keras.Variable]) -> Tensors:
     # A copy: reading a variable in eager mode aliases its buffer.
     return [tf.identity(tf.convert_to_tensor(value)) for value in variables]
+
+
+def _training(base: keras.Model) -> dict[str, bool]:
+    # Unlike a plain call, `stateless_call` hands on what `call` may not take.
+    parameters = inspect.signature(base.call).parameters.values()
+    takes_it = any(
+        parameter.name == "training" or parameter.kind is parameter.VAR_KEYWORD
+        for parameter in parameters
+    )
+    return {"training": True} if takes_it else {}
 
 
 def _regularization(base: keras.Model, like: tf.Tensor) -> tf.Tensor:
