@@ -9,40 +9,33 @@ that is finished.
 """
 
 import json
-import sys
 
-from absl import app
+import command_line
 from absl import flags
 from ml_collections import config_flags
 
 from mlc_tf import training
-from mlc_tf.errors import DivergedError
-from mlc_tf.errors import InputError
 
 _CONFIG = config_flags.DEFINE_config_file(
-    "config", None, "The experiment, configs/<dataset>.py[:smoke]."
+    "config", "configs/digits.py", "The experiment: configs/DATASET.py[:smoke]."
 )
 _WORKDIR = flags.DEFINE_string(
     "workdir",
     None,
-    "The run's directory. Defaults to runs/<dataset>/<noise>/<method>-<seed>.",
+    "The run's directory. Defaults to runs/DATASET/NOISE/METHOD-SEED.",
 )
 
 
 def main(argv: list[str]) -> None:
-    if len(argv) > 1:
-        raise app.UsageError(f"Unknown arguments: {' '.join(argv[1:])}")
-    workdir = _WORKDIR.value or f"runs/{training.run_name(_CONFIG.value)}"
-    try:
-        finished = training.finished_result(workdir) is not None
-        result = training.run(_CONFIG.value, workdir)
-    except (InputError, DivergedError) as error:
-        sys.exit(f"error: {error}")
+    del argv
+    config = _CONFIG.value
+    workdir = _WORKDIR.value or f"runs/{training.run_name(config)}"
+    finished = training.finished_result(workdir) is not None
+    result = training.run(config, workdir)
     if finished:
         print(f"{workdir} is finished; its result is:")
     print(json.dumps(result))
 
 
 if __name__ == "__main__":
-    flags.mark_flag_as_required("config")
-    app.run(main)
+    command_line.run(main)

@@ -189,7 +189,7 @@ class TransitionHistory(keras.callbacks.Callback):
         if matrix is None:
             return
         self.learned.append(np.asarray(matrix))
-        arrays = {"learned": np.stack(self.learned)}
+        arrays: dict[str, Any] = {"learned": np.stack(self.learned)}
         if self.true_transition is not None:
             arrays["true"] = self.true_transition
         part = self.path.with_name(f".{self.path.name}")

@@ -307,7 +307,8 @@ def _source(which: str, source: Any) -> tuple[Any, int]:
 def _check_stream(which: str, source: tf.data.Dataset) -> int:
     """Returns the length of an unbatched dataset of (x, label)."""
     spec = source.element_spec
-    labels = spec[1] if isinstance(spec, tuple) and len(spec) == 2 else None
+    pair = isinstance(spec, tuple) and len(spec) == 2
+    labels: Any = spec[1] if pair else None
     shape = getattr(labels, "shape", None)
     if shape is None or shape.rank not in (0, 1) or shape.rank and not shape[0]:
         raise bad_argument(

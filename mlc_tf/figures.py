@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 # Up to this many classes each cell also shows its value.
 _MAX_CLASSES_WITH_VALUES = 12
@@ -30,7 +31,6 @@ def transition_figure(
         matrices["true T"] = true
     width = 5.5 * len(matrices) + 0.8
     figure = Figure(figsize=(width, 5.2), layout="constrained")
-    FigureCanvasAgg(figure)
     axes = figure.subplots(1, len(matrices), squeeze=False)[0]
     for ax, (title, matrix) in zip(axes, matrices.items()):
         image = _heat_map(ax, matrix, class_names)
@@ -52,7 +52,6 @@ def curves_figure(
     """
     with_distance = any(row.get("transition_l1") is not None for row in metrics)
     figure = Figure(figsize=(11 if with_distance else 6, 4.2))
-    FigureCanvasAgg(figure)
     figure.set_layout_engine("constrained")
     figure.suptitle(title)
     axes = figure.subplots(1, 2 if with_distance else 1, squeeze=False)[0]
@@ -76,13 +75,16 @@ def curves_figure(
             ylim=(0, None),
         )
         axes[1].grid(alpha=0.3)
+    for ax in axes:
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     return figure
 
 
 def as_pixels(figure: Figure) -> np.ndarray:
     """Returns a figure as `(height, width, 4)` uint8."""
-    figure.canvas.draw()
-    return np.asarray(figure.canvas.buffer_rgba())
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())
 
 
 def _heat_map(

@@ -13,6 +13,7 @@ Reference: Wang, Hu, Hu, "Training Noise-Robust Deep Neural Networks via
 Meta-Learning", CVPR 2020, section 3.2.
 """
 
+import math
 from typing import Any
 
 import keras
@@ -52,7 +53,7 @@ class MetaLossCorrection(PairModel):
     Args:
         base: A built `keras.Model` from inputs to logits `(batch, classes)`.
         virtual_learning_rate: The paper's alpha, the rate of the virtual step,
-            for the mean loss. Defaults to 1e-2.
+            for the mean loss. Defaults to 0.1.
         transition_learning_rate: The paper's beta, the rate of T; 0 freezes
             it. Defaults to 1.
         transition: The T to start from: "identity", or a `(classes, classes)`
@@ -69,8 +70,9 @@ class MetaLossCorrection(PairModel):
         max_transition_step: A longer step of T, in the Frobenius norm and
             before Eq. 9, is shortened to this length: where the network is
             sure of another class than a label, the meta-gradient grows like
-            1 / p(label), and one example could decide a column of T. None for
-            the paper's form. Defaults to 0.05.
+            1 / p(label), and one example could decide a column of T. About
+            10 / (all steps) works; `math.inf` is the paper's form. Defaults
+            to 0.01.
         name: Name of the model. Defaults to a unique one.
 
     Raises:
@@ -83,13 +85,13 @@ class MetaLossCorrection(PairModel):
         self,
         base: keras.Model,
         *,
-        virtual_learning_rate: float = 1e-2,
+        virtual_learning_rate: float = 0.1,
         transition_learning_rate: float = 1.0,
         transition: Any = "identity",
         normalization: str = "rows",
         meta_gradient: str = "exact",
         meta_interval: int = 1,
-        max_transition_step: float | None = 0.05,
+        max_transition_step: float = 0.01,
         name: str | None = None,
     ) -> None:
         super().__init__(base, name=name)
@@ -110,10 +112,12 @@ class MetaLossCorrection(PairModel):
                 "meta_interval", "an integer >= 1", meta_interval
             )
         self.meta_interval = meta_interval
-        if max_transition_step is not None:
-            limit = meta.check_rate("max_transition_step", max_transition_step)
-            if limit == 0:
-                raise bad_argument("max_transition_step", "None or > 0", limit)
+        if max_transition_step != math.inf:
+            meta.check_rate("max_transition_step", max_transition_step)
+        if max_transition_step == 0:
+            raise bad_argument(
+                "max_transition_step", "> 0", max_transition_step
+            )
         self.max_transition_step = max_transition_step
         self.virtual_network = (
             Head(base) if meta_gradient == "head" else WholeNetwork(base)
@@ -208,7 +212,7 @@ class MetaLossCorrection(PairModel):
                 losses.corrected_cross_entropy(logits, noisy_labels, transition)
             )  # Eq. 3
 
-        def clean_loss(fast_weights: list[tf.Tensor]) -> tf.Tensor:
+        def clean_loss(fast_weights: meta.Tensors) -> tf.Tensor:
             logits = forward.logits_at(fast_weights, x_clean)
             return tf.reduce_mean(losses.cross_entropy(logits, labels))  # Eq. 6
 

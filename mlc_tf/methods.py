@@ -1,5 +1,6 @@
 """All methods, and what each asks of a run."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from mlc_tf.baselines.authors_code import AuthorsCode
@@ -23,7 +24,7 @@ class Method:
             rate is then divided by the batch size, so that steps compare.
     """
 
-    model: type[PairModel]
+    model: Callable[..., PairModel]
     merges_clean: bool = False
     needs_true_transition: bool = False
     sums_loss: bool = False

@@ -85,7 +85,7 @@ def transition_matrix(
 
 
 def flip_targets(num_classes: int, seed: int = 0) -> np.ndarray:
-    """Returns the class that each class flips to, `(classes,)`, never its own."""
+    """Returns the class that each class flips to, never itself: `(C,)`."""
     shifts = np.random.default_rng(seed).integers(1, num_classes, num_classes)
     return (np.arange(num_classes) + shifts) % num_classes
 
@@ -256,15 +256,14 @@ def check_ratio(ratio: Any) -> None:
 
 def _expected_transition(
     kind: Any,
-    ratio: float | None,
+    ratio: Any,
     seed: int,
-    num_classes: int | None,
+    num_classes: Any,
     observed_classes: int | None,
 ) -> np.ndarray:
     if isinstance(kind, str):
-        return transition_matrix(
-            kind, num_classes or observed_classes, ratio, seed
-        )
+        size = num_classes if num_classes is not None else observed_classes
+        return transition_matrix(kind, size, ratio, seed)
     if ratio is not None:
         raise bad_argument("ratio", "left out with a T", ratio)
     return transition.validate(kind, num_classes)
@@ -273,7 +272,7 @@ def _expected_transition(
 def _corrupt_exactly(
     labels: np.ndarray,
     kind: Any,
-    ratio: float | None,
+    ratio: Any,
     expected: np.ndarray,
     seed: int,
 ) -> np.ndarray:
@@ -337,7 +336,7 @@ def _draw_each(
     labels: tf.Tensor, cumulative: tf.Tensor, seed: tf.Tensor
 ) -> tf.Tensor:
     return tf.map_fn(
-        lambda element: _draw(*element, cumulative, seed),
+        lambda element: _draw(element[0], element[1], cumulative, seed),
         (tf.range(tf.size(labels), dtype=tf.int64), labels),
         fn_output_signature=labels.dtype,
     )

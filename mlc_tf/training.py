@@ -85,11 +85,12 @@ def default_config() -> ml_collections.ConfigDict:
         {
             "name": "mlc",
             "mlc": {
-                "virtual_learning_rate": 0.01,
+                "virtual_learning_rate": 0.1,
                 "transition_learning_rate": 1.0,
                 "normalization": "rows",
                 "meta_gradient": "exact",
                 "meta_interval": 1,
+                "max_transition_step": 0.01,
             },
             "authors_code": {
                 "virtual_learning_rate": 1e-3,
@@ -285,11 +286,11 @@ def load_problem(config: ml_collections.ConfigDict) -> Problem:
         labels = corruption.labels
     return Problem(
         noisy=(splits.x_train, labels),
-        clean=(splits.x_clean, splits.y_clean),
+        clean=splits.clean,
         test=(splits.x_test, splits.y_test),
         class_names=splits.class_names,
-        true_transition=corruption and corruption.expected,
-        empirical_transition=corruption and corruption.empirical,
+        true_transition=corruption.expected if corruption else None,
+        empirical_transition=corruption.empirical if corruption else None,
     )
 
 
@@ -441,6 +442,7 @@ def _result(
         "ratio": config.noise.ratio if config.noise.kind != "none" else None,
         "seed": config.seed,
         "network": config.network.name,
+        "options": dict(config.method.get(config.method.name, {})),
         "evaluated_on": "validation" if config.dataset.validation else "test",
         "oracle": method.needs_true_transition,
         "epochs": last["epoch"],

@@ -12,6 +12,7 @@ weights, so a column-normalised T says the same as the row-stochastic matrix
 that `regauge` makes of it.
 """
 
+import math
 from typing import Any
 
 import numpy as np
@@ -49,7 +50,7 @@ def update(
     gradient: tf.Tensor,
     learning_rate: float,
     normalization: str = "rows",
-    max_step: float | None = None,
+    max_step: float = math.inf,
 ) -> tf.Tensor:
     """Returns T after one step of projected gradient descent (Eq. 7, 9, 10).
 
@@ -64,13 +65,13 @@ def update(
         normalization: `"rows"` (a transition matrix) or `"columns"` (the
             paper's Eq. 10). Defaults to `"rows"`.
         max_step: A step with a larger Frobenius norm is shortened to it.
-            Defaults to None, the paper's form.
+            Defaults to infinity, the paper's form.
 
     Returns:
         The new T, same shape and dtype.
     """
     step = learning_rate * gradient
-    if max_step is not None:
+    if math.isfinite(max_step):
         step = tf.clip_by_norm(step, max_step)
     raw = tf.nn.relu(transition - step)  # Eq. 7, 9
     sums = tf.reduce_sum(raw, _SUM_AXIS[normalization], keepdims=True)

@@ -7,6 +7,7 @@ logits, so its gradient is then found without a backward pass through the rest.
 
 import inspect
 from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +16,7 @@ import tensorflow as tf
 
 from mlc_tf.errors import InputError
 
-Tensors = list[tf.Tensor]
+Tensors = Sequence[tf.Tensor]
 
 
 @dataclass(frozen=True)

@@ -1,3 +1,5 @@
+import math
+
 import keras
 import numpy as np
 import pytest
@@ -121,7 +123,7 @@ def test_steps_equal_the_numpy_reference(
         transition_learning_rate=rates["beta"],
         transition=start,
         normalization=normalization,
-        max_transition_step=None,
+        max_transition_step=math.inf,
     )
     compiled(model, rates["gamma"], momentum=0.9)
     elements = [random_pair(rng, base, dtype) for _ in range(2)]
@@ -234,7 +236,7 @@ def test_a_long_step_of_the_transition_is_shortened(rng):
     element = random_pair(rng, dense_base(), "float64")
     matrices = {}
     weights = dense_base("float64").get_weights()
-    for limit in (None, 0.01, 1e6):
+    for limit in (math.inf, 0.01, 1e6):
         base = dense_base("float64")
         base.set_weights(weights)
         start = np.full((CLASSES, CLASSES), 1 / CLASSES)
@@ -246,14 +248,14 @@ def test_a_long_step_of_the_transition_is_shortened(rng):
         )
         compiled(model).fit(dataset(element), verbose=0)
         matrices[limit] = model.transition_matrix - start
-    np.testing.assert_array_equal(matrices[None], matrices[1e6])
-    assert np.abs(matrices[None] - matrices[0.01]).max() > 0.01
+    np.testing.assert_array_equal(matrices[math.inf], matrices[1e6])
+    assert np.abs(matrices[math.inf] - matrices[0.01]).max() > 0.01
     before = 0.1 * (np.eye(CLASSES) - 1 / CLASSES)
     step = np.linalg.norm(matrices[0.01] - before)
     assert 0 < step <= 0.01 + 1e-9
 
 
-@pytest.mark.parametrize("limit", [0, -1.0, "x"])
+@pytest.mark.parametrize("limit", [0, -1.0, math.nan, "x"])
 def test_bad_max_transition_step(limit):
     with pytest.raises(InputError, match="`max_transition_step` should be"):
         MetaLossCorrection(dense_base(), max_transition_step=limit)

@@ -88,7 +88,7 @@ class AuthorsCode(PairModel):
                 )
             )
 
-        def clean_loss(fast_weights: list[tf.Tensor]) -> tf.Tensor:
+        def clean_loss(fast_weights: meta.Tensors) -> tf.Tensor:
             logits = forward.logits_at(fast_weights, x_clean)
             return tf.reduce_mean(losses.cross_entropy(logits, clean_labels))
 

@@ -36,6 +36,19 @@ class Splits:
     def num_classes(self) -> int:
         return len(self.class_names)
 
+    @property
+    def clean(self) -> tuple[np.ndarray, np.ndarray]:
+        """The trusted set, `(x, labels)`.
+
+        Raises:
+            InputError: if there is none yet.
+        """
+        if self.x_clean is None or self.y_clean is None:
+            raise InputError(
+                "The dataset should have a clean set. Received: none."
+            )
+        return self.x_clean, self.y_clean
+
     def checked(self) -> "Splits":
         """Returns itself, after checking every split.
 
@@ -50,9 +63,10 @@ class Splits:
             data.check_arrays(which, x, labels)
             self._check_split(which, x, labels)
         if self.x_clean is not None:
-            _check_every_class("clean", self.y_clean, self.class_names)
-            _check_disjoint("clean", self.x_clean, "test", self.x_test)
-            _check_disjoint("clean", self.x_clean, "train", self.x_train)
+            x, labels = self.clean
+            _check_every_class("clean", labels, self.class_names)
+            _check_disjoint("clean", x, "test", self.x_test)
+            _check_disjoint("clean", x, "train", self.x_train)
         return self
 
     def hold_out(self, share: float, seed: int) -> "Splits":

@@ -47,7 +47,9 @@ def wide_resnet(
         raise bad_argument("width", "an integer >= 1", width)
     penalty = normalization.decay(weight_decay)
 
-    def convolve(x: keras.KerasTensor, filters: int, size: int, strides: int):
+    def convolve(
+        x: keras.KerasTensor, filters: int, size: int, strides: int
+    ) -> keras.KerasTensor:
         return keras.layers.Conv2D(
             filters,
             size,
@@ -62,7 +64,9 @@ def wide_resnet(
         x = keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5)(x)
         return keras.layers.ReLU()(x)
 
-    def block(x: keras.KerasTensor, filters: int, strides: int):
+    def block(
+        x: keras.KerasTensor, filters: int, strides: int
+    ) -> keras.KerasTensor:
         activated = activate(x)
         # Where the shape changes, the shortcut projects the activated input.
         if x.shape[-1] != filters or strides != 1:

@@ -1,0 +1,62 @@
+"""How every launcher starts: flags in, and a mistake told in one sentence."""
+
+import re
+import sys
+from collections.abc import Callable
+from typing import NoReturn
+
+from absl import app
+from absl import flags
+
+from mlc_tf.errors import DivergedError
+from mlc_tf.errors import InputError
+
+
+def run(main: Callable[[list[str]], None]) -> None:
+    """Parses the flags and calls `main`; exits with 2 after a user's mistake.
+
+    Other exceptions are bugs, and keep their traceback.
+    """
+
+    def guarded(argv: list[str]) -> None:
+        try:
+            if len(argv) > 1:
+                raise InputError(f"Unknown arguments: {' '.join(argv[1:])}.")
+            main(argv)
+        except (InputError, DivergedError) as error:
+            _exit(str(error))
+
+    app.run(guarded, flags_parser=_parse)
+
+
+def _parse(argv: list[str]) -> list[str]:
+    try:
+        rest = flags.FLAGS(argv)
+        if "config" in flags.FLAGS:
+            flags.FLAGS["config"].value.is_locked  # noqa: B018, loads the file
+        return rest
+    except flags.Error as error:
+        _exit(_sentence(str(error)))
+    except (AttributeError, KeyError) as error:  # ml_collections' unknown key
+        nearest = re.search(r'mean "(.+)" instead of "(.+)"', str(error))
+        if nearest is None:
+            _exit(f"`config` has no key {_sentence(str(error))}.")
+        _exit(
+            f"`config` has no key {nearest[2]!r}. Did you mean {nearest[1]!r}?"
+        )
+    except (OSError, ImportError, SyntaxError, ValueError) as error:
+        _exit(f"`config` cannot be loaded: {_sentence(str(error))}")
+
+
+def _sentence(text: str) -> str:
+    """Returns what was wrong, of a message that may hold a traceback."""
+    if "InputError: " in text:
+        text = text.split("InputError: ")[1].strip().splitlines()[0]
+    if "[Errno" in text:
+        text = text[text.index("[Errno") :]
+    return " ".join(text.split())
+
+
+def _exit(message: str) -> NoReturn:
+    print(f"error: {message}", file=sys.stderr)
+    sys.exit(2)

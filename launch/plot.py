@@ -1,0 +1,62 @@
+"""Draws a run: T learned beside T true, and its curves, as PNG files.
+
+python launch/plot.py --workdir=runs/digits/flip_to_one-0.4/mlc-seed0
+"""
+
+import json
+from pathlib import Path
+
+import command_line
+import numpy as np
+from absl import flags
+
+from mlc_tf import callbacks
+from mlc_tf import figures
+from mlc_tf import transition
+from mlc_tf.errors import InputError
+
+_WORKDIR = flags.DEFINE_string("workdir", None, "The run's directory.")
+_OUTPUT = flags.DEFINE_string(
+    "output", None, "Where the pictures go. Defaults to the run's directory."
+)
+
+
+def main(argv: list[str]) -> None:
+    del argv
+    workdir = Path(_WORKDIR.value or "")
+    metrics = callbacks.read_metrics(workdir / "metrics.jsonl")
+    if not _WORKDIR.value or not metrics:
+        raise InputError(
+            "`workdir` should be the directory of a run with at least one "
+            f"whole epoch. Received: `workdir` = {_WORKDIR.value!r}."
+        )
+    output = Path(_OUTPUT.value or workdir)
+    output.mkdir(parents=True, exist_ok=True)
+    config = json.loads((workdir / "config.json").read_text())
+    pictures = {"curves.png": figures.curves_figure(metrics, _title(config))}
+    if (workdir / "transition.npz").exists():
+        with np.load(workdir / "transition.npz") as archive:
+            learned, true = archive["learned"][-1], archive.get("true")
+        if _normalization(config) == "columns":
+            learned = transition.regauge(learned)
+        pictures["transition.png"] = figures.transition_figure(learned, true)
+    for name, figure in pictures.items():
+        figure.savefig(output / name, dpi=120)
+        print(output / name)
+
+
+def _title(config: dict) -> str:
+    noise = config["noise"]
+    return (
+        f"{config['method']['name']} on {config['dataset']['name']}, "
+        f"{noise['kind']} {noise['ratio']:g}, seed {config['seed']}"
+    )
+
+
+def _normalization(config: dict) -> str:
+    method = config["method"]
+    return method.get(method["name"], {}).get("normalization", "rows")
+
+
+if __name__ == "__main__":
+    command_line.run(main)

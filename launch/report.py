@@ -1,0 +1,30 @@
+"""Renews the tables of a document from the result files.
+
+python launch/report.py --document=README.md
+"""
+
+from pathlib import Path
+
+import command_line
+from absl import flags
+
+from mlc_tf import report
+from mlc_tf.errors import InputError
+
+_DOCUMENT = flags.DEFINE_string("document", "README.md", "A Markdown file.")
+_RESULTS = flags.DEFINE_string("results", "results", "Where results are.")
+
+
+def main(argv: list[str]) -> None:
+    del argv
+    path = Path(_DOCUMENT.value)
+    if not path.is_file():
+        raise InputError(
+            f"`document` should be a file. Received: `document` = '{path}'."
+        )
+    results = report.load_results(_RESULTS.value)
+    path.write_text(report.fill_tables(path.read_text(), results))
+
+
+if __name__ == "__main__":
+    command_line.run(main)

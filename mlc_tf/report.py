@@ -1,0 +1,183 @@
+"""Tables from result files: the only way a number gets into a document."""
+
+import json
+import re
+from collections import defaultdict
+from collections.abc import Iterable
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mlc_tf import methods
+from mlc_tf.errors import InputError
+from mlc_tf.errors import bad_argument
+
+# The paper's Table 1, test accuracy in %, by (dataset, noise, ratio, method).
+PAPER = {
+    ("mnist", "flip_to_one", 0.4, "mlc"): 97.36,
+    ("mnist", "flip_to_one", 0.4, "cross_entropy"): 84.68,
+}
+_MARKED = re.compile(
+    r"(<!-- table: (?P<dataset>\S+) (?P<noise>\S+) (?P<ratio>\S+) -->\n)"
+    r".*?(?=<!-- end of table -->)",
+    re.DOTALL,
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One method under one noise, over its seeds.
+
+    Attributes:
+        method: Its name in `METHODS`.
+        oracle: Whether it was told the true T.
+        seeds: How many runs.
+        accuracy: Test accuracy after the last epoch, in %, mean.
+        deviation: Its standard deviation over the seeds (n - 1), or None for
+            one seed.
+        best_clean: Test accuracy of the epoch that is best on the clean set,
+            in %, mean.
+        best_test: The best test accuracy of any epoch, in %, mean; it is
+            chosen on the test set, and so no result.
+        transition_l1: Mean L1 distance of a row of T from the true one, mean
+            over the seeds; None for a method without a T.
+        seconds: Of one run, mean.
+        paper: The paper's accuracy, or None.
+    """
+
+    method: str
+    oracle: bool
+    seeds: int
+    accuracy: float
+    deviation: float | None
+    best_clean: float
+    best_test: float
+    transition_l1: float | None
+    seconds: float
+    paper: float | None
+
+
+def load_results(folder: str | Path) -> list[dict[str, Any]]:
+    """Returns the results of all `*.json` under a folder, by path."""
+    return [
+        json.loads(path.read_text())
+        for path in sorted(Path(folder).rglob("*.json"))
+    ]
+
+
+def summarize(
+    results: Iterable[dict[str, Any]],
+    dataset: str,
+    noise: str,
+    ratio: float,
+    evaluated_on: str = "test",
+) -> list[Row]:
+    """Returns one row per method, in the order of `METHODS`.
+
+    Args:
+        results: As `load_results` returns them; those of another dataset,
+            noise, ratio or evaluation set are passed over.
+        dataset: Name of the dataset.
+        noise: Kind of the noise.
+        ratio: Its ratio.
+        evaluated_on: "test" or "validation". Defaults to "test".
+
+    Raises:
+        InputError: if two results are of one method and seed.
+    """
+    by_method: dict[str, dict[int, dict[str, Any]]] = defaultdict(dict)
+    for result in results:
+        where = result["dataset"], result["noise"], result["ratio"]
+        if where != (dataset, noise, ratio):
+            continue
+        if result["evaluated_on"] != evaluated_on:
+            continue
+        seeds = by_method[result["method"]]
+        if result["seed"] in seeds:
+            raise InputError(
+                "There should be one result per method and seed. Received: "
+                f"two of {result['method']} with seed {result['seed']}."
+            )
+        seeds[result["seed"]] = result
+    return [
+        _row(method, list(by_method[method].values()))
+        for method in methods.METHODS
+        if method in by_method
+    ]
+
+
+def markdown_table(rows: Sequence[Row]) -> str:
+    """Returns the rows as a Markdown table, with footnotes."""
+    lines = [
+        "| method | test accuracy, % | best on clean set | best on test* "
+        "| distance of T | seeds | seconds | paper |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        spread = "" if row.deviation is None else f" ± {row.deviation:.2f}"
+        distance = row.transition_l1
+        cells = [
+            f"`{row.method}`" + (" †" if row.oracle else ""),
+            f"{row.accuracy:.2f}{spread}",
+            f"{row.best_clean:.2f}",
+            f"{row.best_test:.2f}",
+            "–" if distance is None else f"{distance:.3f}",
+            str(row.seeds),
+            f"{row.seconds:.0f}",
+            "–" if row.paper is None else f"{row.paper:.2f}",
+        ]
+        lines.append("| " + " | ".join(cells) + " |")
+    notes = (
+        "Last epoch, mean ± standard deviation over the seeds. "
+        "\\* Chosen on the test set: shown because the authors' code reports "
+        "it, not a result."
+    )
+    if any(row.oracle for row in rows):
+        notes += " † Is told the true T."
+    return "\n".join([*lines, "", notes, ""])
+
+
+def fill_tables(document: str, results: Sequence[dict[str, Any]]) -> str:
+    """Returns a document with the table between each pair of marks renewed.
+
+    The marks are `<!-- table: DATASET NOISE RATIO -->` and
+    `<!-- end of table -->`.
+
+    Raises:
+        InputError: if there is no result for a mark.
+    """
+
+    def fill(match: re.Match[str]) -> str:
+        where = match["dataset"], match["noise"], float(match["ratio"])
+        rows = summarize(results, *where)
+        if not rows:
+            raise bad_argument("results", f"found for {where}", "none")
+        return f"{match[1]}\n{markdown_table(rows)}\n"
+
+    return _MARKED.sub(fill, document)
+
+
+def _row(method: str, results: Sequence[dict[str, Any]]) -> Row:
+    def percent(name: str) -> np.ndarray:
+        return 100 * np.array([result[name] for result in results])
+
+    first = results[0]
+    distances = [result["transition_l1"] for result in results]
+    accuracy = percent("test_accuracy")
+    several = len(results) > 1
+    where = first["dataset"], first["noise"], first["ratio"]
+    return Row(
+        method=method,
+        oracle=first["oracle"],
+        seeds=len(results),
+        accuracy=float(accuracy.mean()),
+        deviation=float(accuracy.std(ddof=1)) if several else None,
+        best_clean=float(percent("best_clean_accuracy_test_accuracy").mean()),
+        best_test=float(percent("best_test_accuracy").mean()),
+        transition_l1=None if None in distances else float(np.mean(distances)),
+        seconds=float(np.mean([result["seconds"] for result in results])),
+        paper=PAPER.get((*where, method)),
+    )
