@@ -259,7 +259,7 @@ def _expected_transition(
     ratio: Any,
     seed: int,
     num_classes: Any,
-    observed_classes: int | None,
+    observed_classes: Any,
 ) -> np.ndarray:
     if isinstance(kind, str):
         size = num_classes if num_classes is not None else observed_classes

@@ -98,7 +98,9 @@ class PairModel(keras.Model):
             InputError: if the elements are no such pairs, or a label is not in
                 `[0, classes)`.
         """
-        self._build_metrics(pairs.pair_spec(x, self.num_classes))
+        spec = pairs.pair_spec(x, self.num_classes)
+        if self.compiled:
+            self._build_metrics(spec)
         kwargs.setdefault("shuffle", False)  # the dataset has its own order
         with pairs.plain_errors():
             return super().fit(
@@ -188,10 +190,6 @@ class PairModel(keras.Model):
     def _build_metrics(self, spec: Any) -> None:
         # Under a strategy Keras would build the metrics by calling the model
         # on (x, noisy_label), so they are built here, from one example.
-        if not self.compiled or isinstance(
-            self.distribute_strategy, type(tf.distribute.get_strategy())
-        ):
-            return
         (_, noisy), _ = spec
         labels = tf.zeros([1, *noisy.shape[1:]], noisy.dtype)
         with self.distribute_strategy.scope():

@@ -186,13 +186,15 @@ def run(
         workdir / "metrics.jsonl"
     )
     for first, last in ((0, warmup), (warmup, total)):
-        if last <= done:
+        if last < done or first == last:
             continue
         model = build_model(config, base, problem, warmup=last <= warmup)
         _compile(config, model, steps, warmup=last <= warmup)
-        if checkpoint is not None and done > first:
+        if first < done:
             model.optimizer.build(model.trainable_variables)
             model.load_weights(checkpoint)
+        if last == done:  # the next phase starts from these weights
+            continue
         start = max(first, done)
         log = callbacks.MetricsLog(
             workdir / "metrics.jsonl",

@@ -82,11 +82,11 @@ class AuthorsCode(PairModel):
         forward = self.virtual_network.forward(x)
 
         def noisy_loss(logits: tf.Tensor, transition: tf.Tensor) -> tf.Tensor:
-            return tf.reduce_sum(
-                losses.logits_corrected_cross_entropy(
-                    logits, noisy_labels, transition
-                )
+            example_losses = losses.logits_corrected_cross_entropy(
+                logits, noisy_labels, transition
             )
+            # A sum over the global batch: gradients are averaged over replicas.
+            return distribution.num_replicas() * tf.reduce_sum(example_losses)
 
         def clean_loss(fast_weights: meta.Tensors) -> tf.Tensor:
             logits = forward.logits_at(fast_weights, x_clean)

@@ -1,0 +1,138 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from mlc_tf.datasets import Splits
+from mlc_tf.errors import InputError
+
+NAMES = ("ant", "bee", "cat")
+
+
+def examples(first, count):
+    """Inputs that tell their number, with labels 0, 1, 2, 0, ..."""
+    x = np.stack([np.arange(first, first + count)] * 2, axis=1)
+    return x.astype(np.float32), np.arange(first, first + count) % 3
+
+
+@pytest.fixture
+def splits():
+    """24 examples to train on, from 0, and 9 to test, from 300."""
+    return Splits(*examples(0, 24), *examples(300, 9), NAMES)
+
+
+def ids(x):
+    return x[:, 0].astype(int).tolist()
+
+
+def assert_labels_belong(splits):
+    for which in ("train", "test", "clean"):
+        x = getattr(splits, f"x_{which}")
+        assert (x[:, 0] % 3 == getattr(splits, f"y_{which}")).all()
+
+
+def test_draw_clean_takes_as_many_of_each_class(splits):
+    drawn = splits.draw_clean(2, seed=0)
+    np.testing.assert_array_equal(np.bincount(drawn.y_clean), [2, 2, 2])
+    assert_labels_belong(drawn)
+
+
+def test_draw_clean_moves_examples_out_of_training(splits):
+    drawn = splits.draw_clean(2, seed=0)
+    assert len(drawn.x_train) == 18
+    assert sorted(ids(drawn.x_clean) + ids(drawn.x_train)) == list(range(24))
+    np.testing.assert_array_equal(drawn.x_test, splits.x_test)
+    assert splits.x_clean is None and len(splits.x_train) == 24
+
+
+def test_draw_clean_is_decided_by_its_seed(splits):
+    np.random.seed(1)
+    first = ids(splits.draw_clean(2, seed=5).x_clean)
+    np.random.seed(2)
+    assert ids(splits.draw_clean(2, seed=5).x_clean) == first
+    others = [ids(splits.draw_clean(2, seed).x_clean) for seed in range(20)]
+    assert set(np.concatenate(others)) == set(range(24))
+
+
+def test_draw_clean_leaves_one_of_each_class_to_train_on(splits):
+    drawn = splits.draw_clean(7, seed=0)
+    np.testing.assert_array_equal(np.bincount(drawn.y_train), [1, 1, 1])
+    with pytest.raises(
+        InputError,
+        match=r"`clean.per_class` .* Received: 8, with 8 of class 0 \(ant\)",
+    ):
+        splits.draw_clean(8, seed=0)
+
+
+@pytest.mark.parametrize("per_class", [0, -1, 2.0, "2"])
+def test_draw_clean_wants_a_positive_integer(splits, per_class):
+    with pytest.raises(
+        InputError, match=f"`clean.per_class` .* >= 1.* {per_class!r}"
+    ):
+        splits.draw_clean(per_class, seed=0)
+
+
+def test_draw_clean_refuses_an_example_of_the_test_set(splits):
+    leaky = replace(splits, x_test=splits.x_test.copy())
+    leaky.x_test[4] = splits.x_train[:1]
+    leaky.checked()  # only a clean set has to be apart from the test set
+    with pytest.raises(
+        InputError,
+        match="clean set should not overlap the test set.*: the same input "
+        "as clean example 0 and test example 4",
+    ):
+        leaky.draw_clean(7, seed=2)  # 7 of 8, number 0 among them
+
+
+def test_no_clean_set_before_one_is_drawn(splits):
+    with pytest.raises(InputError, match="should have a clean set"):
+        _ = splits.clean
+    x, labels = splits.draw_clean(1, seed=0).clean
+    assert x.shape == (3, 2) and sorted(labels) == [0, 1, 2]
+
+
+def test_hold_out_replaces_the_test_set(splits):
+    held = splits.draw_clean(1, seed=0).hold_out(1 / 3, seed=0)
+    assert len(held.x_test) == 7 and len(held.x_train) == 14
+    everything = ids(held.x_test) + ids(held.x_train) + ids(held.x_clean)
+    assert sorted(everything) == list(range(24))
+    assert_labels_belong(held)
+    # Neither the first nor the last of them.
+    assert ids(held.x_test) != ids(splits.x_train)[:7]
+    assert held.class_names == NAMES
+
+
+def test_hold_out_is_decided_by_its_seed(splits):
+    first = ids(splits.hold_out(0.25, seed=1).x_test)
+    assert ids(splits.hold_out(0.25, seed=1).x_test) == first
+    assert ids(splits.hold_out(0.25, seed=2).x_test) != first
+
+
+def test_hold_out_holds_at_least_one(splits):
+    assert len(splits.hold_out(0.001, seed=0).x_test) == 1
+
+
+@pytest.mark.parametrize("share", [0, 1, -0.1, 1.5, np.nan])
+def test_bad_share(splits, share):
+    with pytest.raises(
+        InputError, match=rf"`validation` .* in \(0, 1\).* {share!r}"
+    ):
+        splits.hold_out(share, seed=0)
+
+
+# What follows waits for a repair in mlc_tf/datasets/splits.py.
+
+
+@pytest.mark.xfail(strict=True, reason="no example is left to train on")
+def test_hold_out_leaves_one_to_train_on(splits):
+    with pytest.raises(InputError, match="`validation`"):
+        splits.hold_out(0.99, seed=0)
+
+
+@pytest.mark.xfail(strict=True, reason="bytes of two dtypes are compared")
+@pytest.mark.parametrize("dtype", [np.uint8, np.float64])
+def test_an_overlap_is_seen_across_dtypes(splits, dtype):
+    clean = splits.x_train[:3].astype(dtype)
+    overlapping = replace(splits, x_clean=clean, y_clean=splits.y_train[:3])
+    with pytest.raises(InputError, match="overlap the train set"):
+        overlapping.checked()

@@ -1,0 +1,110 @@
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow_datasets as tfds
+
+from mlc_tf import datasets
+from mlc_tf.datasets import tfds_images
+from mlc_tf.errors import InputError
+
+SIZES = {"train": 12, "test": 5}
+FIRST = {"train": 0, "test": 100}
+
+
+class OwnTinyImages(tfds.core.GeneratorBasedBuilder):
+    """A registered TFDS dataset that needs no download."""
+
+    VERSION = tfds.core.Version("1.0.0")
+
+    def _info(self):
+        return self.dataset_info_from_configs(
+            features=tfds.features.FeaturesDict(
+                {
+                    "image": tfds.features.Image(shape=(4, 4, 1)),
+                    "label": tfds.features.ClassLabel(names=["b", "a", "c"]),
+                }
+            ),
+            supervised_keys=("image", "label"),
+        )
+
+    def _split_generators(self, dl_manager):
+        return {split: self._generate_examples(split) for split in SIZES}
+
+    def _generate_examples(self, split):
+        for index in range(FIRST[split], FIRST[split] + SIZES[split]):
+            image = np.full((4, 4, 1), index, np.uint8)
+            yield index, {"image": image, "label": index % 3}
+
+
+def test_a_tfds_dataset_becomes_arrays(tmp_path):
+    splits = tfds_images.loader("own_tiny_images")(str(tmp_path)).checked()
+    assert (tmp_path / "own_tiny_images").is_dir()
+    assert splits.class_names == ("b", "a", "c")
+    for x, labels, split in (
+        (splits.x_train, splits.y_train, "train"),
+        (splits.x_test, splits.y_test, "test"),
+    ):
+        assert x.shape == (SIZES[split], 4, 4, 1) and x.dtype == np.uint8
+        assert labels.dtype == np.int64
+        ids = x[:, 0, 0, 0]
+        assert sorted(ids - FIRST[split]) == list(range(SIZES[split]))
+        np.testing.assert_array_equal(labels, ids % 3)
+
+
+def test_a_dataset_that_cannot_be_downloaded(tmp_path, monkeypatch):
+    # By itself TFDS tries for three minutes.
+    def offline(self):
+        raise ConnectionError("no route\nto the host")
+
+    monkeypatch.setattr(OwnTinyImages, "download_and_prepare", offline)
+    with pytest.raises(
+        InputError,
+        match=rf"'own_tiny_images' .* folder {tmp_path}, or be downloadable\. "
+        "Received: ConnectionError: no route$",
+    ):
+        tfds_images.loader("own_tiny_images")(str(tmp_path))
+
+
+def test_a_file_in_the_place_of_the_folder(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(
+        InputError, match="'mnist' should be in the TFDS folder"
+    ):
+        datasets.load("mnist", str(tmp_path / "file"))
+
+
+def load_prepared(name):
+    folder = os.environ.get("TFDS_DATA_DIR")
+    if folder is None or not (Path(folder) / name).is_dir():
+        pytest.skip(f"TFDS_DATA_DIR holds no prepared {name}")
+    return datasets.load(name)
+
+
+def test_mnist():
+    splits = load_prepared("mnist")
+    assert splits.x_train.shape == (60_000, 28, 28, 1)
+    assert splits.x_test.shape == (10_000, 28, 28, 1)
+    assert splits.class_names == tuple("0123456789")
+    # As LeCun's page tells them for the training set.
+    np.testing.assert_array_equal(
+        np.bincount(splits.y_train),
+        [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949],
+    )
+    # The mean and deviation by which everyone standardises it.
+    np.testing.assert_allclose(splits.x_train.mean() / 255, 0.1307, atol=1e-4)
+
+
+def test_cifar10():
+    splits = load_prepared("cifar10")
+    assert splits.x_train.shape == (50_000, 32, 32, 3)
+    assert splits.x_test.shape == (10_000, 32, 32, 3)
+    np.testing.assert_array_equal(np.bincount(splits.y_train), [5000] * 10)
+    np.testing.assert_array_equal(np.bincount(splits.y_test), [1000] * 10)
+    assert splits.class_names[:3] == ("airplane", "automobile", "bird")
+    np.testing.assert_allclose(
+        splits.x_train.mean(axis=(0, 1, 2)) / 255,
+        [0.4914, 0.4822, 0.4465],
+        atol=1e-4,
+    )

@@ -1,0 +1,347 @@
+import json
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from mlc_tf import callbacks
+from mlc_tf import methods
+from mlc_tf import networks
+from mlc_tf import noise
+from mlc_tf import training
+from mlc_tf.errors import DivergedError
+from mlc_tf.errors import InputError
+
+
+def small(method="mlc", **overrides):
+    """Two epochs of digits."""
+    config = training.default_config()
+    config.dataset.name = "digits"
+    config.clean.per_class = 5
+    config.network.mlp.hidden_units = (16,)
+    config.train.epochs = 2
+    config.train.batch_size = 32
+    config.optimizer.learning_rate = 0.1
+    config.method.mlc.meta_gradient = "head"
+    config.method.name = method
+    config.update_from_flattened_dict(overrides)
+    return config
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    workdir = tmp_path_factory.mktemp("runs") / "finished"
+    return workdir, training.run(small(), workdir, verbose=0)
+
+
+def test_a_run_leaves_a_whole_directory(finished):
+    workdir, result = finished
+    assert {path.name for path in workdir.iterdir()} == {
+        "checkpoints",
+        "config.json",
+        "metrics.jsonl",
+        "model.keras",
+        "result.json",
+        "tensorboard",
+        "transition.npz",
+        "versions.json",
+    }
+    assert json.loads((workdir / "result.json").read_text()) == result
+    config = json.loads((workdir / "config.json").read_text())
+    assert config["noise"] == {
+        "kind": "flip_to_one",
+        "ratio": 0.4,
+        "mode": "exact",
+    }
+    versions = json.loads((workdir / "versions.json").read_text())
+    assert versions["keras"] == keras.__version__
+    assert versions["tensorflow"] == tf.__version__
+
+
+def test_the_result_tells_the_last_epoch(finished):
+    workdir, result = finished
+    rows = callbacks.read_metrics(workdir / "metrics.jsonl")
+    assert [row["epoch"] for row in rows] == [1, 2]
+    expected = {
+        "dataset": "digits",
+        "method": "mlc",
+        "noise": "flip_to_one",
+        "ratio": 0.4,
+        "seed": 0,
+        "network": "mlp",
+        "evaluated_on": "test",
+        "oracle": False,
+        "epochs": 2,
+        "train_steps": 2 * ((1297 - 50) // 32),
+        "test_accuracy": rows[1]["test_accuracy"],
+        "best_test_accuracy": max(row["test_accuracy"] for row in rows),
+        "transition_l1": rows[1]["transition_l1"],
+    }
+    assert {name: result[name] for name in expected} == expected
+    chosen = max(rows, key=lambda row: (row["clean_accuracy"], row["epoch"]))
+    best = result["best_clean_accuracy_test_accuracy"]
+    assert best == chosen["test_accuracy"]
+    assert result["options"] == dict(small().method.mlc)
+    assert 0 < result["seconds_per_step"] < result["seconds"]
+
+
+def test_the_saved_base_has_the_accuracy_of_the_result(finished):
+    workdir, result = finished
+    base = keras.models.load_model(workdir / "model.keras")
+    x, labels = training.load_problem(small()).test
+    accuracy = np.mean(base.predict(x, verbose=0).argmax(axis=1) == labels)
+    np.testing.assert_allclose(accuracy, result["test_accuracy"], rtol=1e-6)
+
+
+def test_the_transition_is_recorded_for_each_epoch(finished):
+    workdir, result = finished
+    with np.load(workdir / "transition.npz") as archive:
+        learned, true = archive["learned"], archive["true"]
+    np.testing.assert_array_equal(learned[0], np.eye(10))
+    np.testing.assert_allclose(learned.sum(axis=2), 1, rtol=1e-5)
+    distances = np.abs(learned - true).sum(axis=2).mean(axis=1)
+    np.testing.assert_allclose(distances[2], result["transition_l1"], rtol=1e-6)
+    assert len(learned) == 3 and distances[2] < distances[0] == 0.8
+
+
+def test_tensorboard_has_scalars_and_a_heat_map_per_epoch(finished):
+    workdir, _ = finished
+    steps = {}
+    for file in (workdir / "tensorboard" / "train").glob("events*"):
+        for record in tf.data.TFRecordDataset(str(file)):
+            event = tf.compat.v1.Event.FromString(record.numpy())
+            for value in event.summary.value:
+                steps.setdefault(value.tag, []).append(event.step)
+    assert steps["transition_matrix"] == [1, 2]
+    assert len(steps["epoch_loss"]) == 2
+
+
+def test_a_finished_run_is_not_run_again(finished):
+    workdir, result = finished
+    before = {path: path.stat().st_mtime_ns for path in workdir.rglob("*")}
+    assert training.run(small(), workdir) == result
+    assert before == {p: p.stat().st_mtime_ns for p in workdir.rglob("*")}
+
+
+def test_another_config_is_refused(finished):
+    workdir, _ = finished
+    other = small(**{"noise.ratio": 0.2, "seed": 3})
+    with pytest.raises(InputError, match=r"differs in noise\.ratio, seed\."):
+        training.run(other, workdir)
+
+
+class Interrupted(Exception):
+    pass
+
+
+@pytest.mark.parametrize("warmup", [0, 1])
+def test_an_interrupted_run_ends_as_if_it_were_not(
+    warmup, tmp_path, monkeypatch
+):
+    config = small(**{"train.epochs": 3, "train.warmup_epochs": warmup})
+    whole = training.run(config, tmp_path / "whole", verbose=0)
+    save = callbacks.EpochCheckpoint.on_epoch_end
+
+    def save_and_die(self, epoch, logs=None):
+        save(self, epoch, logs)
+        if epoch == 0:
+            raise Interrupted
+
+    with monkeypatch.context() as patch:
+        patch.setattr(callbacks.EpochCheckpoint, "on_epoch_end", save_and_die)
+        with pytest.raises(Interrupted):
+            training.run(config, tmp_path / "cut", verbose=0)
+    assert not (tmp_path / "cut" / "result.json").exists()
+    resumed = training.run(config, tmp_path / "cut", verbose=0)
+    timed = ("seconds", "seconds_per_step")
+    for name in set(whole) - set(timed):
+        assert resumed[name] == whole[name], name
+    archives = [
+        np.load(tmp_path / run / "transition.npz")["learned"]
+        for run in ("whole", "cut")
+    ]
+    np.testing.assert_array_equal(*archives)
+
+
+def test_warm_up_is_plain_cross_entropy(tmp_path):
+    config = small(**{"train.warmup_epochs": 1})
+    training.run(config, tmp_path, verbose=0)
+    rows = callbacks.read_metrics(tmp_path / "metrics.jsonl")
+    assert [row["transition_l1"] is None for row in rows] == [True, False]
+
+
+@pytest.mark.parametrize("method", methods.METHODS)
+def test_every_method_runs(method, tmp_path):
+    config = small(method, **{"train.epochs": 1})
+    result = training.run(config, tmp_path, verbose=0)
+    assert result["method"] == method
+    assert result["oracle"] == (method == "true_forward")
+    # One epoch of a tenth-size network: better than chance by far.
+    assert result["test_accuracy"] > 0.2
+    merged = 50 if method == "cross_entropy" else 0
+    assert result["train_steps"] == (1247 + merged) // 32
+
+
+def test_a_diverging_run_stops_and_keeps_its_checkpoint(tmp_path, monkeypatch):
+    config = small("ce_control", **{"train.epochs": 3})
+    finite = callbacks.EpochCheckpoint(tmp_path / "checkpoints")
+
+    class Poisoned(callbacks.StopOnNonFiniteLoss):
+        def on_epoch_begin(self, epoch, logs=None):
+            super().on_epoch_begin(epoch, logs)
+            if epoch == 1:
+                bias = self.model.base.trainable_variables[-1]
+                bias.assign_add(np.full(10, np.nan))
+
+    monkeypatch.setattr(callbacks, "StopOnNonFiniteLoss", Poisoned)
+    with pytest.raises(
+        DivergedError, match=r"became nan at step 1 of epoch 2\. The check"
+    ):
+        training.run(config, tmp_path, verbose=0)
+    assert finite.latest()[0] == 1
+    assert not (tmp_path / "result.json").exists()
+
+
+def test_true_labels_of_noisy_examples_do_not_reach_a_problem():
+    config = small(**{"noise.kind": "uniform", "noise.ratio": 1.0})
+    problem = training.load_problem(config)
+    arrays = [problem.noisy, problem.clean, problem.test]
+    training_labels = [labels for _, labels in arrays if len(labels) == 1247]
+    assert len(training_labels) == 1
+    # Labels drawn without regard to the image agree with it by chance.
+    x, labels = problem.noisy
+    clean_x, clean_labels = problem.clean
+    distances = ((x[:, None] - clean_x[None]) ** 2).sum(axis=(2, 3, 4))
+    nearest = clean_labels[distances.argmin(axis=1)]
+    assert np.mean(labels == nearest) < 0.15
+
+
+def test_the_problem_is_what_the_config_says():
+    problem = training.load_problem(small())
+    assert len(problem.noisy[1]) == 1247 and len(problem.clean[1]) == 50
+    np.testing.assert_array_equal(np.bincount(problem.clean[1]), 5)
+    expected = noise.transition_matrix("flip_to_one", 10, 0.4, seed=0)
+    np.testing.assert_array_equal(problem.true_transition, expected)
+    error = np.abs(problem.empirical_transition - expected).max()
+    assert error < 0.5 / 100  # counts are rounded, classes have above 100
+
+
+def test_a_validation_set_replaces_the_test_set(tmp_path):
+    config = small(**{"dataset.validation": 0.25, "train.epochs": 1})
+    problem = training.load_problem(config)
+    assert len(problem.test[1]) == round(0.25 * 1297)
+    assert training.run(config, tmp_path, 0)["evaluated_on"] == "validation"
+
+
+def test_methods_that_do_not_use_the_clean_set_get_it_merged():
+    problem = training.load_problem(small())
+    merged = training._training_set(small("cross_entropy"), problem)
+    assert len(merged[1]) == 1297
+    np.testing.assert_array_equal(merged[1][1247:], problem.clean[1])
+    np.testing.assert_array_equal(merged[0][1247:], problem.clean[0])
+    assert training._training_set(small("mlc"), problem) is problem.noisy
+
+
+def own_arrays(path, **changes):
+    rng = np.random.default_rng(0)
+    arrays = {
+        "x_train": rng.normal(size=(60, 4)).astype(np.float32),
+        "y_train": np.arange(60) % 2,
+        "x_test": rng.normal(size=(10, 4)).astype(np.float32),
+        "y_test": np.arange(10) % 2,
+        "x_clean": rng.normal(size=(8, 4)).astype(np.float32),
+        "y_clean": np.arange(8) % 2,
+    }
+    arrays.update(changes)
+    np.savez(path, **{k: v for k, v in arrays.items() if v is not None})
+    return {
+        "dataset.name": f"npz:{path}",
+        "noise.kind": "none",
+        "train.batch_size": 16,
+        "train.epochs": 1,
+    }
+
+
+def test_own_data_with_noise_of_its_own(tmp_path):
+    overrides = own_arrays(tmp_path / "own.npz")
+    result = training.run(small(**overrides), tmp_path / "run", verbose=0)
+    assert result["ratio"] is None and result["transition_l1"] is None
+    with np.load(tmp_path / "run" / "transition.npz") as archive:
+        assert archive.files == ["learned"]
+
+
+def test_a_channel_without_variance_becomes_zero(tmp_path):
+    x = np.random.default_rng(0).normal(size=(60, 4)).astype(np.float32)
+    x[:, 2] = 5.0
+    overrides = own_arrays(tmp_path / "own.npz", x_train=x)
+    result = training.run(small(**overrides), tmp_path / "run", verbose=0)
+    assert np.isfinite(result["test_accuracy"])
+
+
+def test_own_noisy_data_without_a_clean_set_is_refused(tmp_path):
+    overrides = own_arrays(tmp_path / "own.npz", x_clean=None, y_clean=None)
+    with pytest.raises(InputError, match="bring a clean set of its own"):
+        training.run(small(**overrides), tmp_path / "run")
+
+
+def test_an_oracle_without_injected_noise_is_refused(tmp_path):
+    overrides = own_arrays(tmp_path / "own.npz")
+    with pytest.raises(InputError, match="should be run with injected noise"):
+        training.run(small("true_forward", **overrides), tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    "overrides, message",
+    [
+        ({"noise.ratio": 1.4}, r"`ratio` should be in \[0, 1\]"),
+        ({"noise.kind": "flip"}, "`noise.kind` should be one of uniform"),
+        ({"dataset.name": "digit"}, "Did you mean 'digits'"),
+        ({"network.name": "lenett"}, "Did you mean 'lenet'"),
+        ({"method.name": "mlcc"}, "Did you mean 'mlc'"),
+        ({"optimizer.name": "sdg"}, "Did you mean 'sgd'"),
+        ({"optimizer.schedule": "cos"}, "Did you mean 'cosine'"),
+        ({"optimizer.learning_rate": 0.0}, "`optimizer.learning_rate` should"),
+        ({"train.warmup_learning_rate": -1.0}, "`train.warmup_learning_rate`"),
+        ({"train.epochs": 0}, "`train.epochs` should be an integer >= 1"),
+        ({"train.warmup_epochs": 2}, r"`train.warmup_epochs` should be in \["),
+        ({"train.dtype": "mixed_float"}, "Did you mean 'mixed_float16'"),
+        ({"train.batch_size": 5000}, "at most the 1247 examples of the noisy"),
+        ({"train.batch_size": 0}, "`train.batch_size` should be an integer"),
+        ({"clean.per_class": 0}, "`clean.per_class` should be an integer"),
+        ({"clean.per_class": 500}, "`clean.per_class` should be less than"),
+        ({"clean.batch_size": 0}, "`clean_batch_size` should be an integer"),
+        ({"dataset.validation": 1.0}, r"`validation` should be in \(0, 1\)"),
+        ({"method.mlc.normalization": "row"}, "Did you mean 'rows'"),
+    ],
+)
+def test_bad_settings(overrides, message, tmp_path):
+    with pytest.raises(InputError, match=message):
+        training.run(small(**overrides), tmp_path)
+
+
+def test_a_workdir_that_is_a_file_is_refused(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="a directory that can be written"):
+        training.run(small(), tmp_path / "file" / "run")
+
+
+@pytest.mark.parametrize("dtype", ["mixed_bfloat16", "mixed_float16"])
+def test_mixed_precision_is_a_setting(dtype, tmp_path):
+    config = small(**{"train.dtype": dtype, "train.epochs": 1})
+    assert training.run(config, tmp_path, 0)["test_accuracy"] > 0.2
+
+
+def test_the_defaults_are_those_of_the_class():
+    import inspect
+
+    from mlc_tf.meta_loss_correction import MetaLossCorrection
+
+    signature = inspect.signature(MetaLossCorrection).parameters
+    for name, value in training.default_config().method.mlc.items():
+        assert signature[name].default == value
+
+
+def test_every_network_can_be_configured():
+    configured = set(training.default_config().network)
+    assert configured - {"name", "weight_decay"} <= set(networks.NETWORKS)
