@@ -22,8 +22,7 @@ def main(argv: list[str]) -> None:
         raise InputError(
             f"`document` should be a file. Received: `document` = '{path}'."
         )
-    results = report.load_results(_RESULTS.value)
-    path.write_text(report.fill_tables(path.read_text(), results))
+    path.write_text(report.fill_tables(path.read_text(), _RESULTS.value))
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ from mlc_tf import distribution
 from mlc_tf import losses
 from mlc_tf import meta_gradient as meta
 from mlc_tf import transition as transition_matrix
+from mlc_tf.errors import InputError
 from mlc_tf.errors import bad_argument
 from mlc_tf.errors import unknown_name
 from mlc_tf.pair_model import PairModel
@@ -110,6 +111,12 @@ class MetaLossCorrection(PairModel):
         if not isinstance(meta_interval, int) or meta_interval < 1:
             raise bad_argument(
                 "meta_interval", "an integer >= 1", meta_interval
+            )
+        if meta_interval > 1 and distribution.num_replicas() > 1:
+            # Replicas cannot meet inside a conditional.
+            raise InputError(
+                "`meta_interval` should be 1 under a strategy with several "
+                f"replicas. Received: `meta_interval` = {meta_interval}."
             )
         self.meta_interval = meta_interval
         if max_transition_step != math.inf:

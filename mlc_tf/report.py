@@ -20,8 +20,11 @@ PAPER = {
     ("mnist", "flip_to_one", 0.4, "mlc"): 97.36,
     ("mnist", "flip_to_one", 0.4, "cross_entropy"): 84.68,
 }
+# Results of settings that were chosen between, one folder a setting.
+CHOICES = "choices"
 _MARKED = re.compile(
-    r"(<!-- table: (?P<dataset>\S+) (?P<noise>\S+) (?P<ratio>\S+) -->\n)"
+    r"(<!-- (?P<what>table|choices): "
+    r"(?P<dataset>\S+) (?P<noise>\S+) (?P<ratio>\S+) -->\n)"
     r".*?(?=<!-- end of table -->)",
     re.DOTALL,
 )
@@ -140,11 +143,44 @@ def markdown_table(rows: Sequence[Row]) -> str:
     return "\n".join([*lines, "", notes, ""])
 
 
-def fill_tables(document: str, results: Sequence[dict[str, Any]]) -> str:
+def choices_table(
+    folder: str | Path, dataset: str, noise: str, ratio: float
+) -> str:
+    """Returns the validation results of `mlc` per setting, as Markdown.
+
+    Args:
+        folder: That of the results; settings are the folders under its
+            `CHOICES`.
+        dataset: Name of the dataset.
+        noise: Kind of the noise.
+        ratio: Its ratio.
+    """
+    lines = [
+        "| setting | validation accuracy, % | distance of T | seeds |",
+        "|---|---|---|---|",
+    ]
+    for setting in sorted((Path(folder) / CHOICES).iterdir()):
+        for row in summarize(
+            load_results(setting), dataset, noise, ratio, "validation"
+        ):
+            spread = f" ± {row.deviation:.2f}" if row.deviation else ""
+            lines.append(
+                f"| `{setting.name}` | {row.accuracy:.2f}{spread} | "
+                f"{row.transition_l1:.3f} | {row.seeds} |"
+            )
+    return "\n".join([*lines, ""])
+
+
+def fill_tables(document: str, folder: str | Path) -> str:
     """Returns a document with the table between each pair of marks renewed.
 
-    The marks are `<!-- table: DATASET NOISE RATIO -->` and
-    `<!-- end of table -->`.
+    A table of methods stands between `<!-- table: DATASET NOISE RATIO -->` and
+    `<!-- end of table -->`, one of settings between `<!-- choices: ... -->`
+    and the same.
+
+    Args:
+        document: The text.
+        folder: That of the results.
 
     Raises:
         InputError: if there is no result for a mark.
@@ -152,10 +188,14 @@ def fill_tables(document: str, results: Sequence[dict[str, Any]]) -> str:
 
     def fill(match: re.Match[str]) -> str:
         where = match["dataset"], match["noise"], float(match["ratio"])
-        rows = summarize(results, *where)
-        if not rows:
-            raise bad_argument("results", f"found for {where}", "none")
-        return f"{match[1]}\n{markdown_table(rows)}\n"
+        if match["what"] == "choices":
+            table = choices_table(folder, *where)
+        else:
+            rows = summarize(load_results(folder), *where)
+            if not rows:
+                raise bad_argument("results", f"found for {where}", "none")
+            table = markdown_table(rows)
+        return f"{match[1]}\n{table}\n"
 
     return _MARKED.sub(fill, document)
 

@@ -330,3 +330,9 @@ def subclassed():
 def test_head_needs_a_linear_dense_layer_last(make_base):
     with pytest.raises(InputError, match="'exact' and 'finite_difference'"):
         MetaLossCorrection(make_base(), meta_gradient="head")
+
+
+def test_meta_interval_is_for_one_device(two_replicas):
+    with two_replicas.scope():
+        with pytest.raises(InputError, match="`meta_interval` should be 1 un"):
+            MetaLossCorrection(dense_base(), meta_interval=2)

@@ -124,9 +124,6 @@ def test_objects_are_never_unpickled(name, load, tmp_path):
     assert not sprung.exists()
 
 
-TRAIN = arrays()
-
-
 @pytest.mark.parametrize(
     "changes, message",
     [

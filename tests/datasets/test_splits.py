@@ -97,7 +97,6 @@ def test_hold_out_replaces_the_test_set(splits):
     everything = ids(held.x_test) + ids(held.x_train) + ids(held.x_clean)
     assert sorted(everything) == list(range(24))
     assert_labels_belong(held)
-    # Neither the first nor the last of them.
     assert ids(held.x_test) != ids(splits.x_train)[:7]
     assert held.class_names == NAMES
 

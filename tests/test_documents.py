@@ -1,0 +1,50 @@
+"""What the documents name exists, and their code runs."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+DOCUMENTS = ["README.md", "BUILD_NOTES.md", "CONTRIBUTING.md", "CHANGELOG.md"]
+_PATH = re.compile(
+    r"(?:mlc_tf|configs|launch|tests|results|\.ci)/[\w./-]*\w|setup\.py"
+)
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_every_path_exists(name):
+    paths = set(_PATH.findall((ROOT / name).read_text()))
+    missing = [path for path in sorted(paths) if not (ROOT / path).exists()]
+    assert not missing
+
+
+def test_the_two_commands_are_those_of_the_readme():
+    blocks = re.findall(
+        r"^```sh\n(.*?)^```$",
+        (ROOT / "README.md").read_text(),
+        re.DOTALL | re.MULTILINE,
+    )
+    commands = [line for block in blocks for line in block.splitlines()]
+    assert commands[:2] == [
+        "pip install -e . && python launch/train.py --config=configs/digits.py",
+        "pip install -e '.[test]' && pytest",
+    ]
+
+
+def test_the_example_of_the_readme_works(tmp_path):
+    text = (ROOT / "README.md").read_text()
+    (example,) = re.findall(r"^```python\n(.*?)^```$", text, re.DOTALL | re.M)
+    assert len(example.strip().splitlines()) <= 25
+    completed = subprocess.run(
+        [sys.executable, "-c", example + "\nprint(accuracy)"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert completed.returncode == 0, completed.stderr
+    assert float(completed.stdout.split()[-1]) > 0.8

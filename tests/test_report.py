@@ -1,0 +1,110 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mlc_tf import report
+from mlc_tf.errors import InputError
+
+ROOT = Path(__file__).parents[1]
+
+
+def result(method, seed, accuracy, **changes):
+    return {
+        "dataset": "mnist",
+        "noise": "flip_to_one",
+        "ratio": 0.4,
+        "method": method,
+        "seed": seed,
+        "oracle": method == "true_forward",
+        "evaluated_on": "test",
+        "test_accuracy": accuracy,
+        "best_clean_accuracy_test_accuracy": accuracy + 0.01,
+        "best_test_accuracy": accuracy + 0.02,
+        "transition_l1": 0.3 if method == "mlc" else None,
+        "seconds": 60.0,
+        **changes,
+    }
+
+
+RESULTS = [
+    result("cross_entropy", 0, 0.7),
+    result("mlc", 0, 0.97),
+    result("mlc", 1, 0.95),
+    result("true_forward", 0, 0.98),
+    result("mlc", 0, 0.1, ratio=0.2),
+    result("mlc", 0, 0.2, evaluated_on="validation"),
+]
+WHERE = "mnist", "flip_to_one", 0.4
+
+
+def write(folder, results):
+    folder.mkdir(parents=True)
+    for index, content in enumerate(results):
+        (folder / f"{index}.json").write_text(json.dumps(content))
+
+
+def test_rows_are_means_over_seeds_in_the_order_of_the_methods():
+    rows = report.summarize(RESULTS, *WHERE)
+    assert [row.method for row in rows] == [
+        "mlc",
+        "cross_entropy",
+        "true_forward",
+    ]
+    mlc = rows[0]
+    np.testing.assert_allclose(
+        [mlc.accuracy, mlc.deviation, mlc.best_clean, mlc.best_test],
+        [96, np.sqrt(2), 97, 98],
+    )
+    assert (mlc.seeds, mlc.paper, mlc.transition_l1) == (2, 97.36, 0.3)
+    assert rows[1].deviation is None and rows[1].transition_l1 is None
+
+
+def test_validation_results_are_kept_apart():
+    (row,) = report.summarize(RESULTS, *WHERE, evaluated_on="validation")
+    assert row.accuracy == 20
+
+
+def test_two_results_of_a_seed_are_refused():
+    with pytest.raises(InputError, match="two of mlc with seed 0"):
+        report.summarize([RESULTS[1], RESULTS[1]], *WHERE)
+
+
+def test_the_table_marks_oracles_and_the_paper():
+    table = report.markdown_table(report.summarize(RESULTS, *WHERE))
+    assert "| `mlc` | 96.00 ± 1.41 | 97.00 | 98.00 | 0.300 | 2 |" in table
+    assert "| `true_forward` † | 98.00 |" in table
+    assert "† Is told the true T." in table
+    assert "| 97.36 |" in table
+
+
+def test_fill_tables_renews_what_is_between_the_marks(tmp_path):
+    write(tmp_path / "results" / "mnist", RESULTS[:3])
+    write(
+        tmp_path / "results" / "choices" / "bold",
+        [result("mlc", 0, 0.5, evaluated_on="validation")],
+    )
+    text = (
+        "before\n<!-- table: mnist flip_to_one 0.4 -->\nold\n"
+        "<!-- end of table -->\nbetween\n"
+        "<!-- choices: mnist flip_to_one 0.4 -->\n<!-- end of table -->\nafter"
+    )
+    filled = report.fill_tables(text, tmp_path / "results")
+    assert "\nold\n" not in filled and "| `mlc` | 96.00 ± 1.41 |" in filled
+    assert "| `bold` | 50.00 | 0.300 | 1 |" in filled
+    assert filled.startswith("before\n") and filled.endswith("-->\nafter")
+    assert report.fill_tables(filled, tmp_path / "results") == filled
+
+
+def test_a_mark_without_results_is_refused(tmp_path):
+    text = "<!-- table: mnist uniform 0.4 -->\n<!-- end of table -->"
+    with pytest.raises(InputError, match="`results` should be found for"):
+        report.fill_tables(text, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["README.md", "BUILD_NOTES.md"])
+def test_the_documents_tell_the_result_files(name):
+    text = (ROOT / name).read_text()
+    assert "<!-- end of table -->" in text
+    assert report.fill_tables(text, ROOT / "results") == text
