@@ -63,6 +63,8 @@ def pair(
     if clean_batch_size is None:
         clean_batch_size = min(batch_size, num_clean)
     check_batch_size("clean_batch_size", clean_batch_size, "clean", num_clean)
+    if epochs is not None and not isinstance(epochs, range):
+        raise bad_argument("epochs", "a range or None", epochs)
     steps = num_noisy // batch_size
     arguments = noisy, clean, batch_size, clean_batch_size, steps, seed
     if isinstance(noisy, tuple) and isinstance(clean, tuple):
@@ -113,8 +115,18 @@ def check_arrays(which: str, x: Any, labels: Any) -> tuple[Any, Any]:
     Raises:
         InputError: with the set, the index and what is wrong there.
     """
-    x, labels = np.asarray(x), np.asarray(labels)
-    if x.ndim == 0 or len(x) == 0:
+    try:
+        x, labels = np.asarray(x), np.asarray(labels)
+    except ValueError:
+        raise InputError(
+            f"The {which} set should be arrays. Received: ragged lists."
+        ) from None
+    if x.ndim == 0:
+        raise InputError(
+            f"The {which} set should be an array of inputs and one of labels. "
+            f"Received: inputs of shape () and dtype {x.dtype}."
+        )
+    if len(x) == 0:
         raise InputError(
             f"The {which} set should not be empty. Received: none."
         )
@@ -286,7 +298,7 @@ def _pair_streams(
         noisy.shuffle(SHUFFLE_BUFFER, seed).batch(
             batch_size, drop_remainder=True
         ),
-        clean.shuffle(SHUFFLE_BUFFER, seed)
+        clean.shuffle(SHUFFLE_BUFFER, seed + 1)
         .repeat()
         .batch(clean_batch_size, drop_remainder=True),
     ).take(steps)
@@ -310,7 +322,13 @@ def _check_stream(which: str, source: tf.data.Dataset) -> int:
     pair = isinstance(spec, tuple) and len(spec) == 2
     labels: Any = spec[1] if pair else None
     shape = getattr(labels, "shape", None)
-    if shape is None or shape.rank not in (0, 1) or shape.rank and not shape[0]:
+    # Integers along an axis are a batch of ids; soft labels are floats.
+    batched = (
+        shape is not None
+        and shape.rank == 1
+        and (shape[0] is None or labels.dtype.is_integer)
+    )
+    if shape is None or shape.rank not in (0, 1) or batched:
         raise bad_argument(
             which, "an unbatched tf.data.Dataset of (x, label)", spec
         )
@@ -348,6 +366,11 @@ def _check_ids(which: str, labels: np.ndarray) -> None:
 
 
 def _check_probabilities(which: str, labels: np.ndarray) -> None:
+    if not np.issubdtype(labels.dtype, np.number):
+        raise InputError(
+            f"The {which} set should have probabilities as soft labels. "
+            f"Received: labels of dtype {labels.dtype}."
+        )
     wrong = ~(
         np.isfinite(labels).all(axis=1)
         & (labels >= 0).all(axis=1)

@@ -130,6 +130,12 @@ def corrupt(
     expected = _expected_transition(
         kind, ratio, seed, num_classes, int(labels.max()) + 1
     )
+    if len(expected) - 1 > np.iinfo(labels.dtype).max:
+        raise bad_argument(
+            "num_classes",
+            f"at most what {labels.dtype} labels can count",
+            len(expected),
+        )
     outside = (labels < 0) | (labels >= len(expected))
     if outside.any():
         index = int(np.argmax(outside))
@@ -261,6 +267,8 @@ def _expected_transition(
     num_classes: Any,
     observed_classes: Any,
 ) -> np.ndarray:
+    if not isinstance(seed, (int, np.integer)) or seed < 0:
+        raise bad_argument("seed", "an integer >= 0", seed)
     if isinstance(kind, str):
         size = num_classes if num_classes is not None else observed_classes
         return transition_matrix(kind, size, ratio, seed)
@@ -313,7 +321,7 @@ def _evenly(
 
 
 def _by_largest_remainder(row: np.ndarray, count: int) -> np.ndarray:
-    shares = row * count
+    shares = row / row.sum() * count
     counts = np.floor(shares + 1e-9).astype(int)
     missing = count - counts.sum()
     counts[np.argsort(counts - shares, kind="stable")[:missing]] += 1
@@ -327,7 +335,7 @@ def _draw(
     key = tf.stack([tf.cast(seed, tf.int64), tf.cast(index, tf.int64)])
     uniform = tf.random.stateless_uniform([], key, dtype=cumulative.dtype)
     # Rounding may leave the last sum below 1, so that it is not compared.
-    above = uniform >= tf.gather(cumulative, label)[:-1]
+    above = uniform >= tf.gather(cumulative, tf.cast(label, tf.int64))[:-1]
     return tf.reduce_sum(tf.cast(above, label.dtype))
 
 

@@ -370,24 +370,18 @@ def test_epochs_are_for_arrays():
         )
 
 
-# What follows waits for a repair in mlc_tf/data.py; the marks then go.
-
-
-@pytest.mark.xfail(strict=True, reason="both halves shuffle with one seed")
 def test_equal_datasets_are_shuffled_apart():
     half = as_dataset(make(0, NOISY))
     noisy, clean = drawn(data.pair(half, half, batch_size=8))
     assert not np.array_equal(noisy, clean)
 
 
-@pytest.mark.xfail(strict=True, reason="the batch is taken for soft labels")
 def test_a_dataset_batched_without_remainder():
     whole = as_dataset((X, LABELS)).batch(4, drop_remainder=True)
     with pytest.raises(InputError, match="an unbatched tf.data.Dataset"):
         data.pair(whole, (X, LABELS), batch_size=2)
 
 
-@pytest.mark.xfail(strict=True, reason="NumPy's ValueError or TypeError")
 @pytest.mark.parametrize(
     "half",
     [
@@ -401,13 +395,11 @@ def test_ragged_sets_and_words_as_soft_labels(half):
         data.pair(half, (X, LABELS), batch_size=1)
 
 
-@pytest.mark.xfail(strict=True, reason="TypeError: int has no len()")
 def test_epochs_should_be_a_range():
     with pytest.raises(InputError, match="`epochs` should be a range"):
         data.pair((X, LABELS), (X, LABELS), batch_size=8, epochs=2)
 
 
-@pytest.mark.xfail(strict=True, reason="the set is called empty")
 def test_inputs_in_a_dict():
     with pytest.raises(InputError, match="should be an array"):
         data.pair(({"x": X}, LABELS), (X, LABELS), batch_size=8)

@@ -115,8 +115,10 @@ def test_classes_of_uneven_sizes(kind):
         # What the selected examples of each class got.
         counts -= np.diag(np.subtract(UNEVEN, SELECTED))
         floor = np.array(SELECTED)[:, np.newaxis] // 10
-        assert set((counts - floor).flat) == {0, 1}
-        assert len({tuple(row) for row in counts - floor}) > 5
+        extra = counts - floor
+        assert set(extra.flat) == {0, 1}
+        # About 6 of the 10 remainders reach a class; none is left out.
+        assert extra.sum(axis=0).min() > 2
     else:
         np.testing.assert_array_equal(
             np.diag(counts), np.subtract(UNEVEN, SELECTED)
@@ -385,10 +387,6 @@ def test_add_noise_checks_the_labels_in_mode_exact():
         stream(balanced(3, 4)).apply(apply)
 
 
-# What follows waits for a repair in mlc_tf/noise.py; the marks then go.
-
-
-@pytest.mark.xfail(strict=True, reason="tf.gather takes no uint8 indices")
 def test_add_noise_takes_small_integers():
     clean = balanced(3, 40).astype(np.uint8)
     arguments = {"seed": 8, "mode": "iid", "num_classes": 3}
@@ -399,7 +397,6 @@ def test_add_noise_takes_small_integers():
     )
 
 
-@pytest.mark.xfail(strict=True, reason="int8 wraps: labels below 0")
 @pytest.mark.parametrize("mode", noise.MODES)
 def test_more_classes_than_the_dtype_of_the_labels_holds(mode):
     clean = np.zeros(1000, np.int8)
@@ -407,13 +404,11 @@ def test_more_classes_than_the_dtype_of_the_labels_holds(mode):
         noise.corrupt(clean, "flip_random", 0.5, mode=mode, num_classes=200)
 
 
-@pytest.mark.xfail(strict=True, reason="NumPy's ValueError")
 def test_bad_seed():
     with pytest.raises(InputError, match="`seed`"):
         noise.corrupt([0, 1], "flip_random", 0.2, seed=-1)
 
 
-@pytest.mark.xfail(strict=True, reason="`missing` is -8 or 7, past the row")
 @pytest.mark.parametrize("row", [[0.500004, 0.500004], [0.5, 0.499993]])
 def test_rows_within_the_tolerance_of_their_sum(row):
     clean = np.zeros(1_000_000, int)

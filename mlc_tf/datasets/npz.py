@@ -2,12 +2,23 @@
 
 import os
 import zipfile
+import zlib
 
 import numpy as np
 
 from mlc_tf.datasets.splits import Splits
 from mlc_tf.errors import InputError
 
+# What NumPy raises for files that are no archive, or a broken one.
+_UNREADABLE = (
+    AttributeError,
+    EOFError,
+    OSError,
+    TypeError,
+    ValueError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 _REQUIRED = ("x_train", "y_train", "x_test", "y_test")
 
 
@@ -29,7 +40,7 @@ def load(path: str) -> Splits:
     try:
         with np.load(path, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile, AttributeError):
+    except _UNREADABLE:
         raise InputError(
             "`npz:PATH` should be a .npz file of numeric arrays. Received: "
             f"{path!r}, which cannot be read as one."
@@ -49,6 +60,11 @@ def load(path: str) -> Splits:
         labels = arrays["y_train"]
         integers = np.issubdtype(labels.dtype, np.integer) and labels.size
         names = np.arange(int(labels.max()) + 1 if integers else 0)
+    if names.ndim != 1:
+        raise InputError(
+            "`class_names` should be a list of names. Received: an array of "
+            f"shape {names.shape} in {path!r}."
+        )
     return Splits(
         **{name: arrays[name] for name in _REQUIRED},
         class_names=tuple(str(name) for name in names),

@@ -78,9 +78,9 @@ class Splits:
             share: Of the training examples, in (0, 1).
             seed: Draws them.
         """
-        if not 0 < share < 1:
-            raise bad_argument("validation", "in (0, 1)", share)
         order = np.random.default_rng([seed, 2]).permutation(len(self.x_train))
+        if not 0 < share < 1 or round(share * len(order)) == len(order):
+            raise bad_argument("validation", "in (0, 1)", share)
         count = max(1, round(share * len(order)))
         held, kept = np.sort(order[:count]), np.sort(order[count:])
         return replace(
@@ -161,8 +161,9 @@ def _check_every_class(
 def _check_disjoint(
     which: str, x: np.ndarray, other: str, x_other: np.ndarray
 ) -> None:
-    seen = {row.tobytes(): index for index, row in enumerate(x)}
-    for index, row in enumerate(x_other):
+    dtype = np.result_type(x, x_other)
+    seen = {row.astype(dtype).tobytes(): index for index, row in enumerate(x)}
+    for index, row in enumerate(x_other.astype(dtype, copy=False)):
         if row.tobytes() in seen:
             raise InputError(
                 f"The {which} set should not overlap the {other} set. "

@@ -2,6 +2,7 @@
 
 import keras
 
+from mlc_tf.errors import bad_argument
 from mlc_tf.networks import normalization
 
 
@@ -29,9 +30,18 @@ def lenet(
     Returns:
         A functional `keras.Model`.
 
+    Raises:
+        InputError: if the images are smaller.
+
     References:
         LeCun et al., 1998; the paper, section 4.1.
     """
+    if len(input_shape) != 3 or min(input_shape[:2]) < 12:
+        raise bad_argument(
+            "input_shape",
+            "(height, width, channels), at least 12 by 12",
+            input_shape,
+        )
     options = {
         "kernel_initializer": "he_normal",
         "kernel_regularizer": normalization.decay(weight_decay),

@@ -2,6 +2,8 @@
 
 import keras
 
+from mlc_tf.errors import InputError
+
 
 def normalize(
     inputs: keras.KerasTensor,
@@ -12,7 +14,12 @@ def normalize(
 
     It lies inside the network, so a served model takes raw inputs.
     """
-    if mean is None or variance is None:
+    if (mean is None) != (variance is None):
+        raise InputError(
+            "`mean` and `variance` should both be given, or neither. Received: "
+            f"`mean` = {mean}, `variance` = {variance}."
+        )
+    if mean is None:
         return inputs
     return keras.layers.Normalization(mean=mean, variance=variance)(inputs)
 

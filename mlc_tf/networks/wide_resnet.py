@@ -41,9 +41,9 @@ def wide_resnet(
         Zagoruyko and Komodakis, 2016, arXiv:1605.07146.
     """
     blocks = (depth - 4) // 6
-    if depth != 6 * blocks + 4 or blocks < 1:
+    if not isinstance(depth, int) or depth != 6 * blocks + 4 or blocks < 1:
         raise bad_argument("depth", "6 n + 4 for an integer n >= 1", depth)
-    if width < 1:
+    if not isinstance(width, int) or width < 1:
         raise bad_argument("width", "an integer >= 1", width)
     penalty = normalization.decay(weight_decay)
 

@@ -122,6 +122,19 @@ def test_wide_resnet_ends_at_a_quarter_of_the_size():
     ]
 
 
+def test_wide_resnet_halves_in_the_first_convolution_of_a_stage():
+    model = wide_resnet((32, 32, 3), 10, depth=16)
+    strides = [
+        layer.strides
+        for layer in layers(model, Conv2D)
+        if layer.kernel_size == (3, 3)
+    ]
+    # One before the stages, four in each.
+    halving, keeping = (2, 2), (1, 1)
+    stage = [halving, keeping, keeping, keeping]
+    assert strides == [keeping] * 5 + stage * 2
+
+
 def test_wide_resnet_normalises_as_pytorch_does_by_default():
     model = wide_resnet((8, 8, 3), 2, depth=10)
     for layer in layers(model, keras.layers.BatchNormalization):
@@ -223,10 +236,6 @@ def test_networks_by_name():
         networks.get("wideresnet")
 
 
-# What follows waits for a repair in mlc_tf/networks; the marks then go.
-
-
-@pytest.mark.xfail(strict=True, reason="Keras' or Python's own errors")
 @pytest.mark.parametrize(
     "build, shape, options, message",
     [
@@ -240,7 +249,6 @@ def test_other_bad_arguments(build, shape, options, message):
         build(shape, 2, **options)
 
 
-@pytest.mark.xfail(strict=True, reason="one without the other is ignored")
 @pytest.mark.parametrize("name", ["mean", "variance"])
 def test_mean_and_variance_come_together(name):
     with pytest.raises(InputError, match="`mean` and `variance`"):
