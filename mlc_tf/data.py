@@ -47,15 +47,16 @@ def pair(
             with `steps_per_epoch`. The order is then a function of (seed,
             epoch), so that a resumed run sees the batches that it would have
             seen. Defaults to None: each iteration of the dataset is one epoch,
-            in a new order.
+            in a new order that also depends on TensorFlow's global seed.
 
     Returns:
         A `tf.data.Dataset`.
 
     Raises:
-        InputError: if a set is empty, is of another length than its labels,
-            holds NaN or infinity, has float, negative or ragged labels, or is
-            smaller than its batch.
+        InputError: if a set is empty or smaller than its batch; of arrays also
+            if lengths differ, an input is NaN or infinite, or a label is no
+            id >= 0 and no row of probabilities. What flows out of a dataset is
+            checked in `fit`, and only its labels.
     """
     noisy, num_noisy = _source("noisy", noisy)
     clean, num_clean = _source("clean", clean)
@@ -83,9 +84,17 @@ def merge(noisy: tuple[Any, Any], clean: tuple[Any, Any]) -> tuple[Any, Any]:
     """Returns the arrays of both sets as one, for methods that need no pair.
 
     The clean labels are mixed in anonymously (the paper, section 4.1).
+
+    Raises:
+        InputError: if one set has ids as labels and the other probabilities.
     """
     x, labels = noisy
     x_clean, clean_labels = clean
+    if np.shape(labels)[1:] != np.shape(clean_labels)[1:]:
+        raise InputError(
+            "The noisy and the clean set should have labels of one kind. "
+            f"Received: shapes {np.shape(labels)} and {np.shape(clean_labels)}."
+        )
     return (
         np.concatenate([x, x_clean]),
         np.concatenate([labels, clean_labels]),
@@ -380,5 +389,6 @@ def _check_probabilities(which: str, labels: np.ndarray) -> None:
         index = int(np.argmax(wrong))
         raise InputError(
             f"The {which} set should have probabilities that sum to 1 as soft "
-            f"labels. Received: {labels[index]} at example {index}."
+            f"labels. Received: a sum of {labels[index].sum():.6g} at example "
+            f"{index}."
         )

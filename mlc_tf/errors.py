@@ -1,6 +1,7 @@
 """The one way in which the package refuses what a user hands it."""
 
 import difflib
+import numbers
 from collections.abc import Iterable
 from typing import Any
 
@@ -34,6 +35,13 @@ def unknown_name(name: str, value: Any, known: Iterable[str]) -> InputError:
         f"`{name}` should be one of {', '.join(known)}. "
         f"Received: `{name}` = {value!r}.{hint}"
     )
+
+
+def check_seed(seed: Any) -> int:
+    """Returns `seed`, an integer >= 0, else raises."""
+    if not isinstance(seed, numbers.Integral) or seed < 0:
+        raise bad_argument("seed", "an integer >= 0", seed)
+    return int(seed)
 
 
 def _short(value: Any, limit: int = 120) -> str:

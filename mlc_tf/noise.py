@@ -26,6 +26,7 @@ import tensorflow as tf
 from mlc_tf import transition
 from mlc_tf.errors import InputError
 from mlc_tf.errors import bad_argument
+from mlc_tf.errors import check_seed
 from mlc_tf.errors import unknown_name
 
 KINDS = ("uniform", "flip_random", "flip_to_one")
@@ -75,6 +76,7 @@ def transition_matrix(
     if not isinstance(num_classes, (int, np.integer)) or num_classes < 2:
         raise bad_argument("num_classes", "an integer >= 2", num_classes)
     check_ratio(ratio)
+    check_seed(seed)
     if kind == "uniform":
         spread = np.full((num_classes, num_classes), 1 / num_classes)
     elif kind == "flip_random":
@@ -86,7 +88,8 @@ def transition_matrix(
 
 def flip_targets(num_classes: int, seed: int = 0) -> np.ndarray:
     """Returns the class that each class flips to, never itself: `(C,)`."""
-    shifts = np.random.default_rng(seed).integers(1, num_classes, num_classes)
+    rng = np.random.default_rng(check_seed(seed))
+    shifts = rng.integers(1, num_classes, num_classes)
     return (np.arange(num_classes) + shifts) % num_classes
 
 
@@ -130,12 +133,7 @@ def corrupt(
     expected = _expected_transition(
         kind, ratio, seed, num_classes, int(labels.max()) + 1
     )
-    if len(expected) - 1 > np.iinfo(labels.dtype).max:
-        raise bad_argument(
-            "num_classes",
-            f"at most what {labels.dtype} labels can count",
-            len(expected),
-        )
+    _check_countable(labels.dtype, len(expected))
     outside = (labels < 0) | (labels >= len(expected))
     if outside.any():
         index = int(np.argmax(outside))
@@ -169,7 +167,7 @@ def add_noise(
     The label of an example is a function of (seed, its position in the
     dataset), so apply it before `shuffle` and `batch`: then the same example
     keeps the same wrong label in every epoch, whatever comes after.
-    `corrupt` gives the same labels for the same arguments.
+    `corrupt` gives the same labels for the same arguments, `mode` among them.
 
     Args:
         kind: As in `corrupt`.
@@ -198,15 +196,22 @@ def add_noise(
     def apply(dataset: tf.data.Dataset) -> tf.data.Dataset:
         spec = dataset.element_spec
         pair = isinstance(spec, tuple) and len(spec) == 2
-        if not pair or spec[1].shape.rank != 0 or not spec[1].dtype.is_integer:
+        labels: Any = spec[1] if pair else None
+        scalar = isinstance(labels, tf.TensorSpec) and labels.shape.rank == 0
+        if not scalar or not labels.dtype.is_integer:
             raise bad_argument(
                 "dataset", "of unbatched elements (x, integer label)", spec
             )
+        if mode == "exact" and dataset.cardinality() < 0:
+            raise bad_argument(
+                "dataset", "of known length in mode 'exact'", spec
+            )
         if mode == "exact":
             clean = dataset.map(lambda _, label: label).as_numpy_iterator()
+            dtype = labels.dtype.as_numpy_dtype
             noisy = tf.constant(
                 corrupt(
-                    np.fromiter(clean, np.int64),
+                    np.fromiter(clean, dtype),
                     kind,
                     ratio,
                     seed,
@@ -217,6 +222,7 @@ def add_noise(
             def relabel(index: tf.Tensor, label: tf.Tensor) -> tf.Tensor:
                 return tf.cast(noisy[index], label.dtype)
         else:
+            _check_countable(labels.dtype.as_numpy_dtype, len(expected))
             cumulative = tf.constant(np.cumsum(expected, axis=1))
 
             def relabel(index: tf.Tensor, label: tf.Tensor) -> tf.Tensor:
@@ -260,6 +266,13 @@ def check_ratio(ratio: Any) -> None:
         raise bad_argument("ratio", "in [0, 1]", ratio)
 
 
+def _check_countable(dtype: np.dtype[Any], num_classes: int) -> None:
+    if num_classes - 1 > np.iinfo(dtype).max:
+        raise bad_argument(
+            "num_classes", f"within what {dtype} labels can count", num_classes
+        )
+
+
 def _expected_transition(
     kind: Any,
     ratio: Any,
@@ -267,8 +280,7 @@ def _expected_transition(
     num_classes: Any,
     observed_classes: Any,
 ) -> np.ndarray:
-    if not isinstance(seed, (int, np.integer)) or seed < 0:
-        raise bad_argument("seed", "an integer >= 0", seed)
+    check_seed(seed)
     if isinstance(kind, str):
         size = num_classes if num_classes is not None else observed_classes
         return transition_matrix(kind, size, ratio, seed)
@@ -284,7 +296,7 @@ def _corrupt_exactly(
     expected: np.ndarray,
     seed: int,
 ) -> np.ndarray:
-    rng = np.random.default_rng([seed, 1])  # 0 alone draws the flip targets
+    rng = np.random.default_rng([seed, 1])  # the seed alone draws flip targets
     noisy = labels.copy()
     num_classes = len(expected)
     for label in range(num_classes):

@@ -47,7 +47,6 @@ class Row:
             chosen on the test set, and so no result.
         transition_l1: Mean L1 distance of a row of T from the true one, mean
             over the seeds; None for a method without a T.
-        seconds: Of one run, mean.
         paper: The paper's accuracy, or None.
     """
 
@@ -59,7 +58,6 @@ class Row:
     best_clean: float
     best_test: float
     transition_l1: float | None
-    seconds: float
     paper: float | None
 
 
@@ -116,8 +114,8 @@ def markdown_table(rows: Sequence[Row]) -> str:
     """Returns the rows as a Markdown table, with footnotes."""
     lines = [
         "| method | test accuracy, % | best on clean set | best on test* "
-        "| distance of T | seeds | seconds | paper |",
-        "|---|---|---|---|---|---|---|---|",
+        "| distance of T | seeds | paper |",
+        "|---|---|---|---|---|---|---|",
     ]
     for row in rows:
         spread = "" if row.deviation is None else f" ± {row.deviation:.2f}"
@@ -129,7 +127,6 @@ def markdown_table(rows: Sequence[Row]) -> str:
             f"{row.best_test:.2f}",
             "–" if distance is None else f"{distance:.3f}",
             str(row.seeds),
-            f"{row.seconds:.0f}",
             "–" if row.paper is None else f"{row.paper:.2f}",
         ]
         lines.append("| " + " | ".join(cells) + " |")
@@ -218,6 +215,5 @@ def _row(method: str, results: Sequence[dict[str, Any]]) -> Row:
         best_clean=float(percent("best_clean_accuracy_test_accuracy").mean()),
         best_test=float(percent("best_test_accuracy").mean()),
         transition_l1=None if None in distances else float(np.mean(distances)),
-        seconds=float(np.mean([result["seconds"] for result in results])),
         paper=PAPER.get((*where, method)),
     )

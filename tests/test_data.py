@@ -265,7 +265,7 @@ def with_value(array, value, *index):
         ((X, with_value(LABELS, -2, 9)), "label -2 at example 9"),
         ((X.astype(str), LABELS), "should hold numbers. .* dtype <U32"),
         ((X, LABELS.astype(str)), "integer class ids .* dtype <U"),
-        ((X, with_value(SOFT, 0.9, 4)), r"sum to 1 .*0\.9\] at example 4"),
+        ((X, with_value(SOFT, 0.9, 4)), r"sum to 1 .*1\.8 at example 4"),
         ((X, with_value(SOFT, np.nan, 4, 1)), "sum to 1 .* at example 4"),
         ((X, with_value(SOFT, [-1, 2], 3)), "sum to 1 .* at example 3"),
     ],
@@ -292,6 +292,10 @@ def batched(dataset):
     return dataset.batch(4)
 
 
+def batched_floats(dataset):
+    return float_labels(dataset).batch(4)
+
+
 def inputs_only(dataset):
     return dataset.map(lambda x, label: x)
 
@@ -308,6 +312,7 @@ def float_labels(dataset):
         (filtered, "known length. Received: an infinite or unknown one"),
         (emptied, "should not be empty. Received: none"),
         (batched, r"an unbatched tf.data.Dataset of \(x, label\)"),
+        (batched_floats, r"an unbatched tf.data.Dataset of \(x, label\)"),
         (inputs_only, r"an unbatched tf.data.Dataset of \(x, label\)"),
         (float_labels, "integer class ids .* dtype float32"),
     ],
@@ -403,3 +408,16 @@ def test_epochs_should_be_a_range():
 def test_inputs_in_a_dict():
     with pytest.raises(InputError, match="should be an array"):
         data.pair(({"x": X}, LABELS), (X, LABELS), batch_size=8)
+
+
+def test_a_message_about_many_classes_is_one_line():
+    soft = np.full((NOISY, 100), 0.5)
+    with pytest.raises(InputError, match="sum to 1") as caught:
+        data.pair((X, soft), (X, LABELS), batch_size=8)
+    assert "\n" not in str(caught.value)
+
+
+def test_merge_wants_labels_of_one_kind():
+    soft = np.full((NOISY, 2), 0.5)
+    with pytest.raises(InputError, match="labels of one kind"):
+        data.merge((X, soft), (X, LABELS))

@@ -367,13 +367,24 @@ def with_weights(dataset):
     return dataset.map(lambda x, label: (x, label, label))
 
 
+def with_dicts(dataset):
+    return dataset.map(lambda x, label: (x, {"label": label}))
+
+
 def with_float_labels(dataset):
     return dataset.map(lambda x, label: (x, tf.cast(label, tf.float32)))
 
 
 @pytest.mark.parametrize("mode", noise.MODES)
 @pytest.mark.parametrize(
-    "change", [batched, without_labels, with_weights, with_float_labels]
+    "change",
+    [
+        batched,
+        without_labels,
+        with_weights,
+        with_float_labels,
+        with_dicts,
+    ],
 )
 def test_add_noise_wants_unbatched_pairs(change, mode):
     apply = noise.add_noise("uniform", 0.2, mode=mode, num_classes=3)
@@ -414,3 +425,21 @@ def test_rows_within_the_tolerance_of_their_sum(row):
     clean = np.zeros(1_000_000, int)
     noisy = noise.corrupt(clean, [row, [0, 1]]).labels
     assert abs(noisy.mean() - 0.5) < 1e-5
+
+
+@pytest.mark.parametrize("mode", noise.MODES)
+def test_add_noise_with_more_classes_than_the_dtype_holds(mode):
+    apply = noise.add_noise("uniform", 0.5, mode=mode, num_classes=200)
+    with pytest.raises(InputError, match="`num_classes`"):
+        stream(np.zeros(1000, np.int8)).apply(apply)
+
+
+def test_bad_seed_of_a_transition_matrix():
+    with pytest.raises(InputError, match="`seed`"):
+        noise.transition_matrix("flip_to_one", 3, 0.2, seed=-1)
+
+
+def test_add_noise_exactly_wants_a_known_length():
+    endless = stream(np.zeros(4, np.int64)).repeat()
+    with pytest.raises(InputError, match="of known length in mode 'exact'"):
+        endless.apply(noise.add_noise("uniform", 0.2, mode="exact"))

@@ -5,7 +5,6 @@ import tensorflow as tf
 
 import mlc_tf
 from mlc_tf import data
-from mlc_tf.baselines.cross_entropy import CrossEntropy
 from mlc_tf.errors import InputError
 from mlc_tf.meta_loss_correction import META_GRADIENTS
 from mlc_tf.meta_loss_correction import MetaLossCorrection
@@ -53,8 +52,8 @@ def fit(model, sets, epochs=1, optimizer=None, callbacks=None, **options):
     )
 
 
-def trained(sets, model=MetaLossCorrection, arguments=None, **options):
-    model = model(make_base(), **(arguments or {}))
+def trained(sets, arguments=None, **options):
+    model = MetaLossCorrection(make_base(), **(arguments or {}))
     fit(model, sets, **options)
     return model
 
@@ -178,12 +177,11 @@ def test_the_loss_of_fit_is_the_corrected_one(sets):
 @pytest.mark.parametrize(
     "optimizer",
     [
-        lambda: keras.optimizers.Adam(0.01),
-        lambda: keras.optimizers.RMSprop(0.01),
         lambda: keras.optimizers.AdamW(0.01),
+        lambda: keras.optimizers.RMSprop(0.01),
         lambda: keras.optimizers.Lion(0.01),
     ],
-    ids=["Adam", "RMSprop", "AdamW", "Lion"],
+    ids=["AdamW", "RMSprop", "Lion"],
 )
 def test_any_optimizer_learns(optimizer, sets):
     history = fit(
@@ -286,8 +284,15 @@ def test_ema_weights_replace_the_last_ones(sets):
         assert 0 < np.abs(mean - old).sum() < np.abs(new - old).sum()
 
 
-@pytest.mark.parametrize("meta_gradient", META_GRADIENTS)
-@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+@pytest.mark.parametrize(
+    "policy, meta_gradient",
+    [
+        ("mixed_bfloat16", "exact"),
+        ("mixed_float16", "exact"),
+        ("mixed_float16", "head"),
+        ("mixed_float16", "finite_difference"),
+    ],
+)
 def test_mixed_precision_trains(policy, meta_gradient, sets):
     keras.config.set_dtype_policy(policy)
     model = MetaLossCorrection(make_base(), meta_gradient=meta_gradient)
@@ -333,18 +338,13 @@ def test_dropout_masks_are_those_of_the_forward_pass(sets):
     np.testing.assert_allclose(again, forward.logits, **FLOAT32)
 
 
-@pytest.mark.parametrize("model", [MetaLossCorrection, CrossEntropy])
-@pytest.mark.parametrize("meta_gradient", [None, "head", "finite_difference"])
-def test_one_device_equals_two_replicas(
-    model, meta_gradient, sets, two_replicas
-):
-    if model is CrossEntropy and meta_gradient:
-        arguments = {}
-    else:
-        arguments = {"meta_gradient": meta_gradient} if meta_gradient else {}
-    alone = trained(sets, model, arguments)
+@pytest.mark.parametrize("meta_gradient", ["head", "finite_difference"])
+def test_one_device_equals_two_replicas(meta_gradient, sets, two_replicas):
+    # "exact", and every other method, in the conformance suite.
+    arguments = {"meta_gradient": meta_gradient}
+    alone = trained(sets, arguments=arguments)
     with two_replicas.scope():
-        shared = model(make_base(), **arguments)
+        shared = MetaLossCorrection(make_base(), **arguments)
         shared.compile(
             keras.optimizers.SGD(0.1, momentum=0.9), metrics=["accuracy"]
         )
@@ -491,7 +491,7 @@ def test_labels_outside_the_classes_of_the_base(which, label, sets):
         stream((x, wrong["noisy"])), stream((x_clean, wrong["clean"])), 16
     )
     model = MetaLossCorrection(make_base())
-    model.compile()
+    model.compile(run_eagerly=True)
     with pytest.raises(
         InputError,
         match=rf"The {which} labels should be in \[0, 3\).* label {label}\.$",

@@ -85,7 +85,12 @@ def _read_image(file: Path) -> np.ndarray:
 
 
 def _subfolders(folder: Path) -> list[str]:
-    names = sorted(entry.name for entry in folder.iterdir() if entry.is_dir())
+    # Not .ipynb_checkpoints, nor macOS' __MACOSX.
+    names = sorted(
+        entry.name
+        for entry in folder.iterdir()
+        if entry.is_dir() and not entry.name.startswith((".", "__"))
+    )
     if not names:
         raise InputError(
             f"The folder {folder} should hold one folder per class. Received: "

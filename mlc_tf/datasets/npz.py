@@ -1,6 +1,7 @@
 """The user's own arrays, in one `.npz` file."""
 
 import os
+import tokenize
 import zipfile
 import zlib
 
@@ -13,9 +14,11 @@ from mlc_tf.errors import InputError
 _UNREADABLE = (
     AttributeError,
     EOFError,
+    NotImplementedError,
     OSError,
     TypeError,
     ValueError,
+    tokenize.TokenError,
     zipfile.BadZipFile,
     zlib.error,
 )

@@ -8,6 +8,7 @@ import numpy as np
 from mlc_tf import data
 from mlc_tf.errors import InputError
 from mlc_tf.errors import bad_argument
+from mlc_tf.errors import check_seed
 
 
 @dataclass(frozen=True)
@@ -78,9 +79,14 @@ class Splits:
             share: Of the training examples, in (0, 1).
             seed: Draws them.
         """
-        order = np.random.default_rng([seed, 2]).permutation(len(self.x_train))
+        rng = np.random.default_rng([check_seed(seed), 2])
+        order = rng.permutation(len(self.x_train))
         if not 0 < share < 1 or round(share * len(order)) == len(order):
-            raise bad_argument("validation", "in (0, 1)", share)
+            raise bad_argument(
+                "validation",
+                "in (0, 1), with an example left to train on",
+                share,
+            )
         count = max(1, round(share * len(order)))
         held, kept = np.sort(order[:count]), np.sort(order[count:])
         return replace(
@@ -100,11 +106,11 @@ class Splits:
 
         Raises:
             InputError: if a class has no more than `per_class` examples, or a
-                drawn example is in the test split too.
+                drawn example is in the test or the training split again.
         """
         if not isinstance(per_class, (int, np.integer)) or per_class < 1:
             raise bad_argument("clean.per_class", "an integer >= 1", per_class)
-        rng = np.random.default_rng([seed, 3])
+        rng = np.random.default_rng([check_seed(seed), 3])
         drawn = []
         for label, name in enumerate(self.class_names):
             members = np.flatnonzero(self.y_train == label)

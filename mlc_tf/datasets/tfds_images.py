@@ -27,6 +27,8 @@ def loader(name: str) -> Callable[[str | None], Splits]:
 
         try:
             builder = tfds.builder(name, data_dir=data_dir)
+            if not builder.is_prepared():
+                print(f"Downloading {name} to {builder.data_dir}", flush=True)
             builder.download_and_prepare()
         except Exception as error:  # TFDS raises whatever its downloader does
             raise InputError(

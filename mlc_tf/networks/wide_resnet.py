@@ -1,5 +1,7 @@
 """Wide residual networks WRN-d-k, pre-activation; the paper's is 40-2."""
 
+import numbers
+
 import keras
 
 from mlc_tf.errors import bad_argument
@@ -40,10 +42,10 @@ def wide_resnet(
     References:
         Zagoruyko and Komodakis, 2016, arXiv:1605.07146.
     """
-    blocks = (depth - 4) // 6
-    if not isinstance(depth, int) or depth != 6 * blocks + 4 or blocks < 1:
+    if not isinstance(depth, numbers.Integral) or (depth - 4) % 6 or depth < 10:
         raise bad_argument("depth", "6 n + 4 for an integer n >= 1", depth)
-    if not isinstance(width, int) or width < 1:
+    blocks = (depth - 4) // 6
+    if not isinstance(width, numbers.Integral) or width < 1:
         raise bad_argument("width", "an integer >= 1", width)
     penalty = normalization.decay(weight_decay)
 

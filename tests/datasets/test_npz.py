@@ -198,7 +198,21 @@ def single_array(path):
     return path.read_bytes()
 
 
-@pytest.mark.parametrize("content", [single_array, flipped])
+def of_another_time(path):
+    """An archive whose directory names an unknown compression."""
+    content = bytearray(archive(path))
+    content[content.index(b"PK\x01\x02") + 10] = 99
+    return bytes(content)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        single_array,
+        flipped,
+        of_another_time,
+    ],
+)
 def test_a_single_array_or_wrong_bytes(content, tmp_path):
     path = tmp_path / "mine.npz"
     path.write_bytes(content(path))

@@ -131,3 +131,20 @@ def test_an_overlap_is_seen_across_dtypes(splits, dtype):
     overlapping = replace(splits, x_clean=clean, y_clean=splits.y_train[:3])
     with pytest.raises(InputError, match="overlap the train set"):
         overlapping.checked()
+
+
+def test_no_overlap_by_rounding(splits):
+    clean = splits.x_train[:3].astype(np.uint8)
+    replace(
+        splits,
+        x_train=splits.x_train + 0.5,
+        x_clean=clean,
+        y_clean=splits.y_train[:3],
+    ).checked()
+
+
+@pytest.mark.parametrize("method", ["draw_clean", "hold_out"])
+def test_bad_seed(method, splits):
+    argument = {"draw_clean": 1, "hold_out": 0.5}[method]
+    with pytest.raises(InputError, match="`seed`"):
+        getattr(splits, method)(argument, seed=-1)

@@ -1,4 +1,8 @@
-"""The launchers, as a user starts them: in processes of their own."""
+"""The launchers, as a user starts them: in processes of their own.
+
+Importing TensorFlow takes most of the time of such a process, so one process
+imports it, and is forked for each command before it has run anything.
+"""
 
 import json
 import os
@@ -9,16 +13,51 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
+LAUNCH = ROOT / "launch"
+_FORK_FOR_EACH = """
+import json, os, runpy, sys
+import ml_collections.config_flags
+import mlc_tf.report
+import mlc_tf.training
+
+sys.path.insert(0, sys.argv[1])
+for index, (script, arguments) in enumerate(json.loads(sys.argv[2])):
+    if os.fork() == 0:
+        for stream, name in ((1, "stdout"), (2, "stderr")):
+            file = os.open(f"{index}.{name}", os.O_CREAT | os.O_WRONLY)
+            os.dup2(file, stream)
+        sys.argv = [os.path.join(sys.path[0], script), *arguments]
+        runpy.run_path(sys.argv[0], run_name="__main__")
+    status = os.waitstatus_to_exitcode(os.wait()[1])
+    with open(f"{index}.status", "w") as file:
+        file.write(str(status))
+"""
 
 
-def launch(script, *arguments, cwd):
-    return subprocess.run(
-        [sys.executable, ROOT / "launch" / script, *map(str, arguments)],
+def launch(cwd, *commands):
+    """Returns (status, stdout, stderr) of each (script, arguments)."""
+    completed = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            _FORK_FOR_EACH,
+            LAUNCH,
+            json.dumps([(script, list(rest)) for script, *rest in commands]),
+        ],
         cwd=cwd,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
     )
+    assert completed.returncode == 0, completed.stderr
+    return [
+        (
+            int((cwd / f"{index}.status").read_text()),
+            (cwd / f"{index}.stdout").read_text(),
+            (cwd / f"{index}.stderr").read_text(),
+        )
+        for index in range(len(commands))
+    ]
 
 
 def config(name="digits", variant=":smoke"):
@@ -26,74 +65,68 @@ def config(name="digits", variant=":smoke"):
 
 
 def test_train_plot_and_train_again(tmp_path):
-    first = launch("train.py", config(), "--workdir=run", cwd=tmp_path)
-    assert first.returncode == 0, first.stderr
-    result = json.loads(first.stdout.splitlines()[-1])
+    train = "train.py", config(), "--workdir=run"
+    first, plot, again = launch(
+        tmp_path, train, ("plot.py", "--workdir=run"), train
+    )
+    assert first[0] == plot[0] == again[0] == 0, first[2] + plot[2]
+    assert "Epoch 2/2" in first[1]
+    result = json.loads(first[1].splitlines()[-1])
     assert (result["dataset"], result["method"]) == ("digits", "mlc")
-    assert "Epoch 2/2" in first.stdout
-
-    plot = launch("plot.py", "--workdir=run", cwd=tmp_path)
-    assert plot.stdout.split() == ["run/curves.png", "run/transition.png"]
-    for name in plot.stdout.split():
+    assert plot[1].split() == ["run/curves.png", "run/transition.png"]
+    for name in plot[1].split():
         assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
-
-    again = launch("train.py", config(), "--workdir=run", cwd=tmp_path)
-    assert "run is finished; its result is:" in again.stdout
-    assert json.loads(again.stdout.splitlines()[-1]) == result
+    assert "run is finished; its result is:" in again[1]
+    assert json.loads(again[1].splitlines()[-1]) == result
 
 
 def test_compare_runs_what_is_missing_and_prints_the_table(tmp_path):
-    arguments = [
+    compare = (
+        "compare.py",
         config(),
         "--config.train.epochs=1",
         "--methods=cross_entropy",
         "--seeds=3",
-    ]
-    completed = launch("compare.py", *arguments, cwd=tmp_path)
-    assert completed.returncode == 0, completed.stderr
-    assert "| `cross_entropy` |" in completed.stdout
+    )
+    first, again = launch(tmp_path, compare, compare)
+    assert first[0] == again[0] == 0, first[2]
+    assert "| `cross_entropy` |" in first[1]
     name = "digits/flip_to_one-0.4/cross_entropy-seed3"
+    assert f"running {name}" in first[1]
     result = json.loads((tmp_path / f"results/{name}.json").read_text())
     assert (result["epochs"], result["seed"]) == (1, 3)
-    again = launch("compare.py", *arguments, cwd=tmp_path)
-    assert "running" not in again.stdout and "`cross_entropy`" in again.stdout
+    assert "running" not in again[1] and "`cross_entropy`" in again[1]
+
+
+MISTAKES = [
+    ("train.py", config(), "--config.noise.ration=1", "Did you mean 'ratio'"),
+    ("train.py", config(), "--config.noise.ratio=1.4", "`ratio` should be in"),
+    ("train.py", config(), "--config.noise.ratio=x", "convert string to float"),
+    ("train.py", config(), "--config.method.name=mcl", "Did you mean 'mlc'"),
+    ("train.py", config(), "more", "Unknown arguments: more."),
+    ("train.py", config(), "--wordkir=run", "wordkir"),
+    ("train.py", "--config=configs/no.py", "`config` cannot be loaded"),
+    ("train.py", config(variant=":smok"), "Did you mean 'smoke'"),
+    ("plot.py", "`workdir` should be the directory of a run"),
+    ("plot.py", "--workdir=nowhere", "`workdir` should be the directory"),
+    ("compare.py", config(), "--seeds=x", "`seeds` should be integers"),
+    ("compare.py", config(), "--methods=mlcc", "Did you mean 'mlc'"),
+    ("report.py", "--document=none.md", "`document` should be a file"),
+]
+
+
+@pytest.fixture(scope="module")
+def answers(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("mistakes")
+    return launch(folder, *(mistake[:-1] for mistake in MISTAKES))
 
 
 @pytest.mark.parametrize(
-    "arguments, message",
-    [
-        (
-            ["--config.noise.ration=0.2"],
-            "no key 'ration'. Did you mean 'ratio'",
-        ),
-        (["--config.noise.ratio=1.4"], "`ratio` should be in [0, 1]"),
-        (["extra"], "Unknown arguments: extra."),
-    ],
+    "index", range(len(MISTAKES)), ids=lambda index: MISTAKES[index][-1]
 )
-def test_a_wrong_value_gets_one_sentence(arguments, message, tmp_path):
-    completed = launch("train.py", config(), *arguments, cwd=tmp_path)
-    assert completed.returncode == 2
-    errors = [
-        line
-        for line in completed.stderr.splitlines()
-        if line.startswith("error: ")
-    ]
-    assert len(errors) == 1 and message in errors[0]
-    assert "Traceback" not in completed.stderr
-
-
-@pytest.mark.parametrize(
-    "script, arguments, message",
-    [
-        ("train.py", ["--config=configs/none.py"], "`config` cannot be loaded"),
-        ("plot.py", ["--workdir=nowhere"], "`workdir` should be the directory"),
-        ("compare.py", ["--seeds=x"], "`seeds` should be integers"),
-        ("report.py", ["--document=none.md"], "`document` should be a file"),
-    ],
-)
-def test_a_missing_file_gets_one_sentence(script, arguments, message, tmp_path):
-    default = [config()] if script == "compare.py" else []
-    completed = launch(script, *default, *arguments, cwd=tmp_path)
-    assert completed.returncode == 2
-    assert f"error: {message}" in completed.stderr
-    assert "Traceback" not in completed.stderr
+def test_a_wrong_value_gets_one_sentence(index, answers):
+    status, _, stderr = answers[index]
+    assert status == 2
+    lines = [line for line in stderr.splitlines() if line.startswith("error: ")]
+    assert len(lines) == 1 and MISTAKES[index][-1] in lines[0]
+    assert "Traceback" not in stderr

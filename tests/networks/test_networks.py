@@ -67,7 +67,7 @@ def test_wide_resnet_40_2_has_2_2_million_parameters():
 # 6 n 3x3 convolutions in the blocks, one before them, and projections where
 # the width or the size changes.
 @pytest.mark.parametrize(
-    "depth, width, projections", [(10, 2, 3), (16, 1, 2), (40, 2, 3)]
+    "depth, width, projections", [(10, 2, 3), (16, 1, 2), (22, 3, 3)]
 )
 def test_wide_resnet_counts_its_depth(depth, width, projections):
     model = wide_resnet((32, 32, 3), 10, depth=depth, width=width)
@@ -242,6 +242,7 @@ def test_networks_by_name():
         (wide_resnet, (8, 8, 3), {"depth": 10.0}, "`depth`"),
         (wide_resnet, (8, 8, 3), {"width": 1.5}, "`width`"),
         (lenet, (11, 11, 1), {}, "12 by 12"),
+        (wide_resnet, (8, 8, 3), {"depth": "40"}, "`depth`"),
     ],
 )
 def test_other_bad_arguments(build, shape, options, message):
