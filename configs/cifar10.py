@@ -12,7 +12,7 @@ CPU cores a full run takes days.
 
 import ml_collections
 
-from mlc_tf import training
+from mlc_tf import settings
 from mlc_tf.errors import unknown_name
 
 _STEPS_PER_EPOCH = 49_500 // 64
@@ -20,7 +20,7 @@ _STEPS_PER_EPOCH = 49_500 // 64
 
 def get_config(variant: str = "") -> ml_collections.ConfigDict:
     """Returns the config; the variant "smoke" shrinks every size."""
-    config = training.default_config()
+    config = settings.default_config()
     config.dataset.name = "cifar10"
     config.clean.per_class = 50  # paper
     config.network.name = "wide_resnet"  # paper: WRN-40-2

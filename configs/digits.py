@@ -9,13 +9,13 @@ expect, with those of the other methods, are in the README.
 
 import ml_collections
 
-from mlc_tf import training
+from mlc_tf import settings
 from mlc_tf.errors import unknown_name
 
 
 def get_config(variant: str = "") -> ml_collections.ConfigDict:
     """Returns the config; the variant "smoke" shrinks every size."""
-    config = training.default_config()
+    config = settings.default_config()
     config.dataset.name = "digits"
     config.clean.per_class = 10
     config.network.name = "mlp"

@@ -10,13 +10,13 @@ TFDS_DATA_DIR or --config.dataset.data_dir.
 
 import ml_collections
 
-from mlc_tf import training
+from mlc_tf import settings
 from mlc_tf.errors import unknown_name
 
 
 def get_config(variant: str = "") -> ml_collections.ConfigDict:
     """Returns the config; the variant "smoke" shrinks every size."""
-    config = training.default_config()
+    config = settings.default_config()
     config.dataset.name = "mnist"
     config.clean.per_class = 50  # paper
     config.network.name = "lenet"  # paper: "a network like LeNet"

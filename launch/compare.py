@@ -20,7 +20,7 @@ from ml_collections import config_flags
 
 from mlc_tf import methods
 from mlc_tf import report
-from mlc_tf import training
+from mlc_tf import run_directory
 from mlc_tf.errors import InputError
 
 _CONFIG = config_flags.DEFINE_config_file(
@@ -46,7 +46,7 @@ def main(argv: list[str]) -> None:
     for seed in seeds:
         for name in names:
             config.seed, config.method.name = seed, name
-            _run(training.run_name(config), seed, name)
+            _run(run_directory.name_of(config), seed, name)
     rows = report.summarize(
         report.load_results(_RESULTS.value),
         config.dataset.name,
@@ -60,7 +60,7 @@ def main(argv: list[str]) -> None:
 def _run(run_name: str, seed: int, method: str) -> None:
     workdir = Path(_RUNS.value) / run_name
     copy = Path(_RESULTS.value) / f"{run_name}.json"
-    if training.finished_result(workdir) is None:
+    if run_directory.finished_result(workdir) is None:
         print(f"running {run_name}", flush=True)
         # The overrides of this command line are those of each run.
         overrides = [

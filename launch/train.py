@@ -14,6 +14,7 @@ import command_line
 from absl import flags
 from ml_collections import config_flags
 
+from mlc_tf import run_directory
 from mlc_tf import training
 
 _CONFIG = config_flags.DEFINE_config_file(
@@ -29,8 +30,8 @@ _WORKDIR = flags.DEFINE_string(
 def main(argv: list[str]) -> None:
     del argv
     config = _CONFIG.value
-    workdir = _WORKDIR.value or f"runs/{training.run_name(config)}"
-    finished = training.finished_result(workdir) is not None
+    workdir = _WORKDIR.value or f"runs/{run_directory.name_of(config)}"
+    finished = run_directory.finished_result(workdir) is not None
     result = training.run(config, workdir)
     if finished:
         print(f"{workdir} is finished; its result is:")

@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from mlc_tf import figures
+from mlc_tf import run_directory
 from mlc_tf import transition as transition_matrix
 from mlc_tf.errors import DivergedError
 
@@ -143,7 +144,7 @@ class MetricsLog(keras.callbacks.Callback):
                 matrix, self.true_transition, self.normalization
             )
         self.rows.append(row)
-        write_atomically(
+        run_directory.write_atomically(
             self.path,
             "".join(json.dumps(row) + "\n" for row in self.rows).encode(),
         )
@@ -279,13 +280,6 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
     if not path.exists():
         return []
     return [json.loads(line) for line in path.read_text().splitlines()]
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Writes a file so that it is either the old one or the whole new one."""
-    part = Path(path).with_name(f".{Path(path).name}")
-    part.write_bytes(content)
-    os.replace(part, path)
 
 
 def _plain(value: Any) -> Any:

@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from mlc_tf import data as pairs
+from mlc_tf import data_checks
 from mlc_tf import distribution
 from mlc_tf import losses
 from mlc_tf import virtual_network
@@ -98,13 +98,13 @@ class PairModel(keras.Model):
             InputError: if the elements are no such pairs, or a label is not in
                 `[0, classes)`.
         """
-        spec = pairs.pair_spec(x, self.num_classes)
+        spec = data_checks.pair_spec(x, self.num_classes)
         if self.compiled:
             self._build_metrics(spec)
         kwargs.setdefault("shuffle", False)  # the dataset has its own order
-        with pairs.plain_errors():
+        with data_checks.plain_errors():
             return super().fit(
-                pairs.check_labels(x, self.num_classes), *args, **kwargs
+                data_checks.check_labels(x, self.num_classes), *args, **kwargs
             )
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:

@@ -1,10 +1,6 @@
 """One run, from a config to a result: the room that sees all the others."""
 
-import importlib.metadata
-import json
-import platform
 import statistics
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,111 +11,17 @@ import numpy as np
 
 from mlc_tf import callbacks
 from mlc_tf import data
+from mlc_tf import data_checks
 from mlc_tf import datasets
 from mlc_tf import methods
 from mlc_tf import networks
 from mlc_tf import noise
+from mlc_tf import run_directory
+from mlc_tf import settings
 from mlc_tf.errors import InputError
-from mlc_tf.errors import bad_argument
-from mlc_tf.errors import unknown_name
 from mlc_tf.pair_model import PairModel
 
-OPTIMIZERS = {"sgd": keras.optimizers.SGD, "adam": keras.optimizers.Adam}
-SCHEDULES = ("constant", "cosine")
 EVALUATION_BATCH_SIZE = 500
-_RECORDED_PACKAGES = (
-    "mlc_tf",
-    "tensorflow",
-    "keras",
-    "numpy",
-    "tensorflow-datasets",
-    "scikit-learn",
-)
-
-
-def default_config() -> ml_collections.ConfigDict:
-    """Returns every setting of a run, with its default.
-
-    `configs/<dataset>.py` starts from it. A new setting is written here, once.
-    """
-    config = ml_collections.ConfigDict()
-    config.seed = 0
-    config.dataset = ml_collections.ConfigDict(
-        {
-            # A name of `datasets.DATASETS`, "npz:PATH" or "folder:PATH".
-            "name": "digits",
-            # Where TFDS keeps its data; "" for TFDS_DATA_DIR or its default.
-            "data_dir": "",
-            # This share of the training set takes the place of the test set:
-            # for choosing hyperparameters.
-            "validation": 0.0,
-        }
-    )
-    config.noise = ml_collections.ConfigDict(
-        {
-            # A name of `noise.KINDS`, or "none" for labels that are noisy as
-            # they come.
-            "kind": "flip_to_one",
-            "ratio": 0.4,
-            "mode": "exact",
-        }
-    )
-    config.clean = ml_collections.ConfigDict(
-        {
-            # Drawn from the training set, unless the dataset brings a clean
-            # set of its own.
-            "per_class": 50,
-            "batch_size": 64,
-        }
-    )
-    config.network = ml_collections.ConfigDict(
-        {
-            "name": "mlp",
-            "weight_decay": 0.0,
-            # What one network takes beyond that.
-            "mlp": {"hidden_units": (128,)},
-            "wide_resnet": {"depth": 40, "width": 2},
-        }
-    )
-    config.method = ml_collections.ConfigDict(
-        {
-            "name": "mlc",
-            "mlc": {
-                "virtual_learning_rate": 0.1,
-                "transition_learning_rate": 1.0,
-                "normalization": "rows",
-                "meta_gradient": "exact",
-                "meta_interval": 1,
-                "max_transition_step": 0.01,
-            },
-            "authors_code": {
-                "virtual_learning_rate": 1e-3,
-                "transition_learning_rate": 0.11,
-            },
-        }
-    )
-    config.optimizer = ml_collections.ConfigDict(
-        {
-            "name": "sgd",
-            "learning_rate": 0.01,
-            "momentum": 0.9,  # of sgd
-            "schedule": "constant",
-        }
-    )
-    config.train = ml_collections.ConfigDict(
-        {
-            "batch_size": 64,
-            "epochs": 10,
-            # Epochs of plain cross-entropy before the method, for each method
-            # alike, with an optimizer of their own.
-            "warmup_epochs": 0,
-            "warmup_learning_rate": 0.01,
-            "dtype": "float32",  # or mixed_bfloat16, mixed_float16
-            "jit_compile": False,
-            "steps_per_execution": 1,
-        }
-    )
-    return config
 
 
 @dataclass(frozen=True)
@@ -155,7 +57,7 @@ def run(
     finished one is not run again.
 
     Args:
-        config: As `default_config` returns it.
+        config: As `settings.default_config` returns it.
         workdir: The run's own directory.
         verbose: As in `keras.Model.fit`. Defaults to 1, a progress bar.
 
@@ -168,11 +70,11 @@ def run(
         DivergedError: if the loss becomes NaN or infinite.
     """
     workdir = Path(workdir)
-    _claim(workdir, config)
-    finished = finished_result(workdir)
+    run_directory.claim(workdir, config)
+    finished = run_directory.finished_result(workdir)
     if finished is not None:
         return finished
-    _check_settings(config)
+    settings.check(config)
     keras.config.set_dtype_policy(config.train.dtype)
     keras.utils.set_random_seed(config.seed)
     problem = load_problem(config)
@@ -240,25 +142,8 @@ def run(
         metrics = log.rows
     base.save(workdir / "model.keras")
     result = _result(config, metrics, steps)
-    _write_json(workdir / "result.json", result)
+    run_directory.write_json(workdir / "result.json", result)
     return result
-
-
-def finished_result(workdir: str | Path) -> dict[str, Any] | None:
-    """Returns the result in a run's directory, or None if it has none yet."""
-    path = Path(workdir) / "result.json"
-    return json.loads(path.read_text()) if path.exists() else None
-
-
-def run_name(config: ml_collections.ConfigDict) -> str:
-    """Returns "dataset/kind-ratio/method-seed" for a run's directory."""
-    dataset = "".join(
-        character if character.isalnum() else "_"
-        for character in config.dataset.name
-    )
-    kind = config.noise.kind
-    noise_name = kind if kind == "none" else f"{kind}-{config.noise.ratio:g}"
-    return f"{dataset}/{noise_name}/{config.method.name}-seed{config.seed}"
 
 
 def load_problem(config: ml_collections.ConfigDict) -> Problem:
@@ -362,45 +247,11 @@ def _compile(
         {"momentum": optimizer.momentum} if optimizer.name == "sgd" else {}
     )
     model.compile(
-        OPTIMIZERS[optimizer.name](rate, **options),
+        settings.OPTIMIZERS[optimizer.name](rate, **options),
         metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
         jit_compile=train.jit_compile,
         steps_per_execution=train.steps_per_execution,
     )
-
-
-def _check_settings(config: ml_collections.ConfigDict) -> None:
-    """Refuses bad settings before any data is read."""
-    methods.get(config.method.name)
-    networks.get(config.network.name)
-    if config.noise.kind != "none":
-        if config.noise.kind not in noise.KINDS:
-            raise unknown_name(
-                "noise.kind", config.noise.kind, [*noise.KINDS, "none"]
-            )
-        noise.check_ratio(config.noise.ratio)
-    optimizer, train = config.optimizer, config.train
-    if optimizer.name not in OPTIMIZERS:
-        raise unknown_name("optimizer.name", optimizer.name, OPTIMIZERS)
-    if optimizer.schedule not in SCHEDULES:
-        raise unknown_name("optimizer.schedule", optimizer.schedule, SCHEDULES)
-    for name, rate in (
-        ("optimizer.learning_rate", optimizer.learning_rate),
-        ("train.warmup_learning_rate", train.warmup_learning_rate),
-    ):
-        if not np.isfinite(rate) or rate <= 0:
-            raise bad_argument(name, "a finite float > 0", rate)
-    if train.epochs < 1:
-        raise bad_argument("train.epochs", "an integer >= 1", train.epochs)
-    if not 0 <= train.warmup_epochs < train.epochs:
-        raise bad_argument(
-            "train.warmup_epochs",
-            f"in [0, {train.epochs}), less than the epochs in all",
-            train.warmup_epochs,
-        )
-    policies = ("float32", "mixed_bfloat16", "mixed_float16")
-    if train.dtype not in policies:
-        raise unknown_name("train.dtype", train.dtype, policies)
 
 
 def _training_set(
@@ -416,7 +267,7 @@ def _steps_per_epoch(
     training_set: tuple[np.ndarray, np.ndarray],
 ) -> int:
     size = config.train.batch_size
-    data.check_batch_size(
+    data_checks.check_batch_size(
         "train.batch_size", size, "noisy", len(training_set[1])
     )
     return len(training_set[1]) // size
@@ -456,66 +307,3 @@ def _result(
         "seconds": round(sum(row["seconds"] for row in metrics), 3),
         "seconds_per_step": statistics.median(timed) if timed else None,
     }
-
-
-def _claim(workdir: Path, config: ml_collections.ConfigDict) -> None:
-    """Makes the run's directory, or checks that it is this config's."""
-    path = workdir / "config.json"
-    ours = json.loads(config.to_json())
-    if path.exists():
-        theirs = json.loads(path.read_text())
-        differing = _differing(ours, theirs)
-        if differing:
-            raise InputError(
-                f"`workdir` should be new or of a run with this config. "
-                f"Received: `workdir` = '{workdir}', of one that differs in "
-                f"{', '.join(differing)}."
-            )
-        return
-    try:
-        workdir.mkdir(parents=True, exist_ok=True)
-        _write_json(path, ours)
-        _write_json(workdir / "versions.json", _versions())
-    except OSError as error:
-        raise InputError(
-            f"`workdir` should be a directory that can be written. Received: "
-            f"`workdir` = '{workdir}' ({error.strerror})."
-        ) from None
-
-
-def _differing(ours: Any, theirs: Any, prefix: str = "") -> list[str]:
-    if not isinstance(ours, dict) or not isinstance(theirs, dict):
-        return [] if ours == theirs else [prefix]
-    return [
-        name
-        for key in sorted({*ours, *theirs})
-        for name in _differing(
-            ours.get(key), theirs.get(key), f"{prefix}.{key}" if prefix else key
-        )
-    ]
-
-
-def _versions() -> dict[str, str | None]:
-    versions: dict[str, str | None] = {"python": platform.python_version()}
-    for package in _RECORDED_PACKAGES:
-        try:
-            versions[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            versions[package] = None
-    try:
-        versions["git_commit"] = subprocess.run(
-            ["git", "rev-parse", "HEAD"],
-            cwd=Path(__file__).parent,
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        versions["git_commit"] = None  # an installed package, no checkout
-    return versions
-
-
-def _write_json(path: Path, content: Any) -> None:
-    callbacks.write_atomically(
-        path, (json.dumps(content, indent=2) + "\n").encode()
-    )

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from mlc_tf import datasets
+from mlc_tf import settings
 from mlc_tf import training
 from mlc_tf.errors import InputError
 
@@ -27,10 +28,10 @@ def test_there_is_a_config_for_each_dataset():
 @pytest.mark.parametrize("variant", ["", "smoke"])
 def test_configs_hold_good_settings(path, variant):
     config = get_config(path, variant)
-    training._check_settings(config)
+    settings.check(config)
     assert config.dataset.name == path.stem
     # No key that `default_config` does not know.
-    known = training.default_config().to_dict()
+    known = settings.default_config().to_dict()
     assert _keys(config.to_dict()) == _keys(known)
 
 

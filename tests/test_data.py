@@ -4,6 +4,7 @@ import pytest
 import tensorflow as tf
 
 from mlc_tf import data
+from mlc_tf import data_checks
 from mlc_tf.errors import InputError
 
 NOISY, CLEAN = 24, 6
@@ -207,14 +208,14 @@ def pairs_of(noisy_labels, clean_labels):
 def test_check_labels_names_the_first_bad_one(
     noisy_labels, clean_labels, which, label
 ):
-    checked = data.check_labels(pairs_of(noisy_labels, clean_labels), 3)
+    checked = data_checks.check_labels(pairs_of(noisy_labels, clean_labels), 3)
     with (
         pytest.raises(
             InputError,
             match=rf"^The {which} labels should be in \[0, 3\), the classes "
             rf"of the base\. Received: label {label}\.$",
         ),
-        data.plain_errors(),
+        data_checks.plain_errors(),
     ):
         list(checked)
 
@@ -222,7 +223,7 @@ def test_check_labels_names_the_first_bad_one(
 @pytest.mark.parametrize("noisy_labels", [[0, 2], [[0.0, 0.0, 7.0]]])
 def test_check_labels_changes_nothing(noisy_labels):
     pairs = pairs_of(noisy_labels, [1])
-    (checked,) = data.check_labels(pairs, 3).as_numpy_iterator()
+    (checked,) = data_checks.check_labels(pairs, 3).as_numpy_iterator()
     (expected,) = pairs.as_numpy_iterator()
     for half, expected_half in zip(checked, expected):
         for array, expected_array in zip(half, expected_half):
@@ -237,7 +238,7 @@ def test_check_labels_changes_nothing(noisy_labels):
     ],
 )
 def test_other_errors_pass_through(error):
-    with pytest.raises(type(error)) as caught, data.plain_errors():
+    with pytest.raises(type(error)) as caught, data_checks.plain_errors():
         raise error
     assert caught.value is error
 

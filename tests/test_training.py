@@ -9,6 +9,7 @@ from mlc_tf import callbacks
 from mlc_tf import methods
 from mlc_tf import networks
 from mlc_tf import noise
+from mlc_tf import settings
 from mlc_tf import training
 from mlc_tf.errors import DivergedError
 from mlc_tf.errors import InputError
@@ -16,7 +17,7 @@ from mlc_tf.errors import InputError
 
 def small(method="mlc", **overrides):
     """Two epochs of digits."""
-    config = training.default_config()
+    config = settings.default_config()
     config.dataset.name = "digits"
     config.clean.per_class = 5
     config.network.mlp.hidden_units = (16,)
@@ -338,10 +339,10 @@ def test_the_defaults_are_those_of_the_class():
     from mlc_tf.meta_loss_correction import MetaLossCorrection
 
     signature = inspect.signature(MetaLossCorrection).parameters
-    for name, value in training.default_config().method.mlc.items():
+    for name, value in settings.default_config().method.mlc.items():
         assert signature[name].default == value
 
 
 def test_every_network_can_be_configured():
-    configured = set(training.default_config().network)
+    configured = set(settings.default_config().network)
     assert configured - {"name", "weight_decay"} <= set(networks.NETWORKS)

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from mlc_tf import data
+from mlc_tf import data_checks
 from mlc_tf.errors import InputError
 from mlc_tf.errors import bad_argument
 from mlc_tf.errors import check_seed
@@ -61,7 +61,7 @@ class Splits:
             labels = getattr(self, f"y_{which}")
             if x is None and labels is None and which == "clean":
                 continue
-            data.check_arrays(which, x, labels)
+            data_checks.check_arrays(which, x, labels)
             self._check_split(which, x, labels)
         if self.x_clean is not None:
             x, labels = self.clean

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from mlc_tf import data
 from mlc_tf import methods
-from mlc_tf import training
+from mlc_tf import settings
 from mlc_tf.errors import InputError
 from tests.conftest import FLOAT32
 
@@ -130,7 +130,7 @@ def test_dict_suite_and_readme_name_the_same_methods():
 
 
 def test_every_configured_method_exists():
-    configured = set(training.default_config().method) - {"name"}
+    configured = set(settings.default_config().method) - {"name"}
     assert configured <= set(methods.METHODS)
 
 

@@ -1,0 +1,229 @@
+"""What a training set must be, checked where it enters.
+
+Arrays and datasets are looked at before the first step, labels that flow out
+of a dataset while they flow. Each failure names the set and, of arrays, the
+example.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from mlc_tf.errors import InputError
+from mlc_tf.errors import bad_argument
+
+# Set around the sentence of a check that fails inside a tf.data pipeline.
+_MARK = "|mlc_tf|"
+
+
+def check_batch_size(name: str, size: Any, which: str, available: int) -> None:
+    """Raises unless `size` is an integer in [1, available]."""
+    if not isinstance(size, (int, np.integer)) or size < 1:
+        raise bad_argument(name, "an integer >= 1", size)
+    if size > available:
+        raise InputError(
+            f"`{name}` should be at most the {available} examples of the "
+            f"{which} set. Received: `{name}` = {size}."
+        )
+
+
+def check_arrays(which: str, x: Any, labels: Any) -> tuple[Any, Any]:
+    """Returns inputs and labels as arrays, after checking them.
+
+    Args:
+        which: Name of the set, for messages.
+        x: `(examples, ...)`, numeric, finite.
+        labels: `(examples,)` non-negative integers, or `(examples, classes)`
+            probabilities.
+
+    Raises:
+        InputError: with the set, the index and what is wrong there.
+    """
+    try:
+        x, labels = np.asarray(x), np.asarray(labels)
+    except ValueError:
+        raise InputError(
+            f"The {which} set should be arrays. Received: ragged lists."
+        ) from None
+    if x.ndim == 0:
+        raise InputError(
+            f"The {which} set should be an array of inputs and one of labels. "
+            f"Received: inputs of shape () and dtype {x.dtype}."
+        )
+    if len(x) == 0:
+        raise InputError(
+            f"The {which} set should not be empty. Received: none."
+        )
+    if labels.ndim not in (1, 2) or len(labels) != len(x):
+        raise InputError(
+            f"The {which} set should have one label per example. Received: "
+            f"{len(x)} examples, labels of shape {labels.shape}."
+        )
+    if not np.issubdtype(x.dtype, np.number) and x.dtype != bool:
+        raise InputError(
+            f"The {which} set should hold numbers. Received: inputs of dtype "
+            f"{x.dtype}."
+        )
+    if np.issubdtype(x.dtype, np.floating) and not np.isfinite(x).all():
+        rows = ~np.isfinite(x).reshape(len(x), -1).all(axis=1)
+        raise InputError(
+            f"The {which} set should hold finite inputs. Received: NaN or "
+            f"infinity in example {np.flatnonzero(rows)[0]}."
+        )
+    if labels.ndim == 1:
+        _check_ids(which, labels)
+    else:
+        _check_probabilities(which, labels)
+    return x, labels
+
+
+def check_stream(which: str, source: tf.data.Dataset) -> int:
+    """Returns the length of an unbatched dataset of (x, label)."""
+    spec = source.element_spec
+    pair = isinstance(spec, tuple) and len(spec) == 2
+    labels: Any = spec[1] if pair else None
+    shape = getattr(labels, "shape", None)
+    # Integers along an axis are a batch of ids; soft labels are floats.
+    batched = (
+        shape is not None
+        and shape.rank == 1
+        and (shape[0] is None or labels.dtype.is_integer)
+    )
+    if shape is None or shape.rank not in (0, 1) or batched:
+        raise bad_argument(
+            which, "an unbatched tf.data.Dataset of (x, label)", spec
+        )
+    if shape.rank == 0 and not labels.dtype.is_integer:
+        raise InputError(
+            f"The {which} set should have integer class ids as labels. "
+            f"Received: labels of dtype {labels.dtype.name}."
+        )
+    length = int(source.cardinality())
+    if length < 0:
+        raise InputError(
+            f"The {which} set should be a tf.data.Dataset of known length. "
+            "Received: an infinite or unknown one; "
+            "tf.data.experimental.assert_cardinality tells it."
+        )
+    if length == 0:
+        raise InputError(
+            f"The {which} set should not be empty. Received: none."
+        )
+    return length
+
+
+def pair_spec(dataset: Any, num_classes: int) -> Any:
+    """Returns the element spec of a dataset of pairs, after checking it.
+
+    Raises:
+        InputError: if it is no `tf.data.Dataset` of batched pairs, or has soft
+            labels of another width than `num_classes`.
+    """
+    expected = (
+        "a tf.data.Dataset of batched elements ((x, noisy_label), (x_clean, "
+        "clean_label)), as mlc_tf.data.pair makes it"
+    )
+    if isinstance(dataset, tf.distribute.DistributedDataset):
+        return dataset.element_spec
+    if not isinstance(dataset, tf.data.Dataset):
+        raise bad_argument("x", expected, type(dataset).__name__)
+    spec = dataset.element_spec
+    halves = isinstance(spec, tuple) and len(spec) == 2
+    if not halves or not all(
+        isinstance(half, tuple) and len(half) == 2 for half in spec
+    ):
+        raise bad_argument("x", expected, spec)
+    for which, (_, label) in zip(("noisy", "clean"), spec):
+        shape = getattr(label, "shape", None)
+        if shape is None or shape.rank not in (1, 2):
+            raise bad_argument("x", expected, spec)
+        if shape.rank == 1 and not label.dtype.is_integer:
+            raise InputError(
+                f"The {which} labels should be integer class ids or rows of "
+                f"probabilities. Received: labels of dtype {label.dtype.name}."
+            )
+        if shape.rank == 2 and shape[-1] != num_classes:
+            raise InputError(
+                f"The {which} labels should be as wide as the outputs of the "
+                f"base, {num_classes}. Received: labels of width {shape[-1]}."
+            )
+    return spec
+
+
+def check_labels(dataset: Any, num_classes: int) -> Any:
+    """Returns the dataset with a check that ids lie in [0, num_classes)."""
+    if isinstance(dataset, tf.distribute.DistributedDataset):
+        return dataset
+
+    def check(which: str, labels: tf.Tensor) -> tf.Tensor:
+        if labels.shape.rank != 1:
+            return labels
+        outside = (labels < 0) | (labels >= num_classes)
+        worst = labels[tf.argmax(outside)]
+        message = tf.strings.format(
+            _MARK + f"The {which} labels should be in [0, {num_classes}), the "
+            "classes of the base. Received: label {}." + _MARK,
+            worst,
+        )
+        with tf.control_dependencies(
+            [tf.debugging.Assert(~tf.reduce_any(outside), [message])]
+        ):
+            return tf.identity(labels)
+
+    def check_pair(noisy: Any, clean: Any) -> Any:
+        (x, noisy_labels), (x_clean, clean_labels) = noisy, clean
+        return (
+            (x, check("noisy", noisy_labels)),
+            (x_clean, check("clean", clean_labels)),
+        )
+
+    return dataset.map(check_pair).prefetch(tf.data.AUTOTUNE)
+
+
+@contextmanager
+def plain_errors() -> Iterator[None]:
+    """Turns a failed check inside a tf.data pipeline into an `InputError`."""
+    try:
+        yield
+    except tf.errors.InvalidArgumentError as error:
+        parts = str(error.message).split(_MARK)
+        if len(parts) < 3:
+            raise
+        raise InputError(parts[1]) from None
+
+
+def _check_ids(which: str, labels: np.ndarray) -> None:
+    if not np.issubdtype(labels.dtype, np.integer):
+        raise InputError(
+            f"The {which} set should have integer class ids as labels. "
+            f"Received: labels of dtype {labels.dtype}."
+        )
+    if labels.min() < 0:
+        index = int(np.argmax(labels < 0))
+        raise InputError(
+            f"The {which} set should have labels >= 0. Received: label "
+            f"{labels[index]} at example {index}."
+        )
+
+
+def _check_probabilities(which: str, labels: np.ndarray) -> None:
+    if not np.issubdtype(labels.dtype, np.number):
+        raise InputError(
+            f"The {which} set should have probabilities as soft labels. "
+            f"Received: labels of dtype {labels.dtype}."
+        )
+    wrong = ~(
+        np.isfinite(labels).all(axis=1)
+        & (labels >= 0).all(axis=1)
+        & (np.abs(labels.sum(axis=1) - 1) < 1e-3)
+    )
+    if wrong.any():
+        index = int(np.argmax(wrong))
+        raise InputError(
+            f"The {which} set should have probabilities that sum to 1 as soft "
+            f"labels. Received: a sum of {labels[index].sum():.6g} at example "
+            f"{index}."
+        )

@@ -1,0 +1,133 @@
+"""Every setting of a run: its default, and what it may be."""
+
+import keras
+import ml_collections
+import numpy as np
+
+from mlc_tf import methods
+from mlc_tf import networks
+from mlc_tf import noise
+from mlc_tf.errors import bad_argument
+from mlc_tf.errors import unknown_name
+
+OPTIMIZERS = {"sgd": keras.optimizers.SGD, "adam": keras.optimizers.Adam}
+SCHEDULES = ("constant", "cosine")
+DTYPES = ("float32", "mixed_bfloat16", "mixed_float16")
+
+
+def default_config() -> ml_collections.ConfigDict:
+    """Returns every setting of a run, with its default.
+
+    `configs/<dataset>.py` starts from it. A new setting is written here, once.
+    """
+    config = ml_collections.ConfigDict()
+    config.seed = 0
+    config.dataset = ml_collections.ConfigDict(
+        {
+            # A name of `datasets.DATASETS`, "npz:PATH" or "folder:PATH".
+            "name": "digits",
+            # Where TFDS keeps its data; "" for TFDS_DATA_DIR or its default.
+            "data_dir": "",
+            # This share of the training set takes the place of the test set:
+            # for choosing hyperparameters.
+            "validation": 0.0,
+        }
+    )
+    config.noise = ml_collections.ConfigDict(
+        {
+            # A name of `noise.KINDS`, or "none" for labels that are noisy as
+            # they come.
+            "kind": "flip_to_one",
+            "ratio": 0.4,
+            "mode": "exact",
+        }
+    )
+    config.clean = ml_collections.ConfigDict(
+        {
+            # Drawn from the training set, unless the dataset brings a clean
+            # set of its own.
+            "per_class": 50,
+            "batch_size": 64,
+        }
+    )
+    config.network = ml_collections.ConfigDict(
+        {
+            "name": "mlp",
+            "weight_decay": 0.0,
+            # What one network takes beyond that.
+            "mlp": {"hidden_units": (128,)},
+            "wide_resnet": {"depth": 40, "width": 2},
+        }
+    )
+    config.method = ml_collections.ConfigDict(
+        {
+            "name": "mlc",
+            "mlc": {
+                "virtual_learning_rate": 0.1,
+                "transition_learning_rate": 1.0,
+                "normalization": "rows",
+                "meta_gradient": "exact",
+                "meta_interval": 1,
+                "max_transition_step": 0.01,
+            },
+            "authors_code": {
+                "virtual_learning_rate": 1e-3,
+                "transition_learning_rate": 0.11,
+            },
+        }
+    )
+    config.optimizer = ml_collections.ConfigDict(
+        {
+            "name": "sgd",
+            "learning_rate": 0.01,
+            "momentum": 0.9,  # of sgd
+            "schedule": "constant",
+        }
+    )
+    config.train = ml_collections.ConfigDict(
+        {
+            "batch_size": 64,
+            "epochs": 10,
+            # Epochs of plain cross-entropy before the method, for each method
+            # alike, with an optimizer of their own.
+            "warmup_epochs": 0,
+            "warmup_learning_rate": 0.01,
+            "dtype": "float32",  # or mixed_bfloat16, mixed_float16
+            "jit_compile": False,
+            "steps_per_execution": 1,
+        }
+    )
+    return config
+
+
+def check(config: ml_collections.ConfigDict) -> None:
+    """Refuses bad settings before any data is read."""
+    methods.get(config.method.name)
+    networks.get(config.network.name)
+    if config.noise.kind != "none":
+        if config.noise.kind not in noise.KINDS:
+            raise unknown_name(
+                "noise.kind", config.noise.kind, [*noise.KINDS, "none"]
+            )
+        noise.check_ratio(config.noise.ratio)
+    optimizer, train = config.optimizer, config.train
+    if optimizer.name not in OPTIMIZERS:
+        raise unknown_name("optimizer.name", optimizer.name, OPTIMIZERS)
+    if optimizer.schedule not in SCHEDULES:
+        raise unknown_name("optimizer.schedule", optimizer.schedule, SCHEDULES)
+    for name, rate in (
+        ("optimizer.learning_rate", optimizer.learning_rate),
+        ("train.warmup_learning_rate", train.warmup_learning_rate),
+    ):
+        if not np.isfinite(rate) or rate <= 0:
+            raise bad_argument(name, "a finite float > 0", rate)
+    if train.epochs < 1:
+        raise bad_argument("train.epochs", "an integer >= 1", train.epochs)
+    if not 0 <= train.warmup_epochs < train.epochs:
+        raise bad_argument(
+            "train.warmup_epochs",
+            f"in [0, {train.epochs}), less than the epochs in all",
+            train.warmup_epochs,
+        )
+    if train.dtype not in DTYPES:
+        raise unknown_name("train.dtype", train.dtype, DTYPES)
