@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from mlc_tf import networks
 from mlc_tf import transition
 from mlc_tf.baselines.cross_entropy import CrossEntropy
 from mlc_tf.baselines.forward_correction import ForwardCorrection
@@ -336,3 +337,38 @@ def test_meta_interval_is_for_one_device(two_replicas):
     with two_replicas.scope():
         with pytest.raises(InputError, match="`meta_interval` should be 1 un"):
             MetaLossCorrection(dense_base(), meta_interval=2)
+
+
+def convolutions(model):
+    """Counts what of a step's graph its results need."""
+    model.compile("sgd")
+    model.optimizer.build(model.trainable_variables)
+    half = tf.zeros([4, 28, 28, 1]), tf.zeros([4], tf.int64)
+    step = tf.function(model.train_step).get_concrete_function((half, half))
+    needed, ahead = set(), [*step.graph.control_outputs]
+    ahead += [output.op for output in step.graph.outputs]
+    while ahead:
+        operation = ahead.pop()
+        if operation not in needed:
+            needed.add(operation)
+            ahead += [tensor.op for tensor in operation.inputs]
+            ahead += operation.control_inputs
+    return sum(operation.type.startswith("Conv2D") for operation in needed)
+
+
+@pytest.mark.parametrize(
+    "make, expected",
+    [
+        # Two convolutions: a forward pass is 2; a backward pass is 3, as the
+        # images need no gradient.
+        (CrossEntropy, 2 + 3),
+        # Forward, Virtual-Train, clean forward and backward, the reverse pass
+        # through what T touches, Actual-Train.
+        (MetaLossCorrection, 2 + 3 + 2 + 3 + 3 + 3),
+        # Forward, clean forward, Actual-Train.
+        (lambda b: MetaLossCorrection(b, meta_gradient="head"), 2 + 2 + 3),
+    ],
+    ids=["cross-entropy", "exact", "head"],
+)
+def test_a_step_computes_nothing_twice(make, expected):
+    assert convolutions(make(networks.lenet((28, 28, 1), 10))) == expected
