@@ -68,10 +68,11 @@ class AuthorsCode(PairModel):
         )
 
     @property
-    def transition_matrix(self) -> np.ndarray:
+    def last_transition(self) -> np.ndarray:
         """The T of the last step, `(classes, classes)`; columns sum to 1.
 
-        It multiplies logits, and so is no table of probabilities.
+        It multiplies logits, and so is no transition matrix: no distance from
+        the true T is reported for it.
         """
         return np.asarray(self.transition.value)
 

@@ -42,7 +42,7 @@ EXPECTED = [
 def test_worked_example():
     model = linear_model()
     model.fit(dataset(element()), verbose=0)
-    np.testing.assert_allclose(model.transition_matrix, EXPECTED, atol=1e-5)
+    np.testing.assert_allclose(model.last_transition, EXPECTED, atol=1e-5)
     # At W = 0 the gradient is T (q - e_0) with q uniform.
     gradient = np.array(EXPECTED) @ (np.full(3, 1 / 3) - [1, 0, 0])
     np.testing.assert_allclose(
@@ -57,7 +57,7 @@ def test_every_step_starts_from_the_identity():
         model.compile(keras.optimizers.SGD(0.0))
     one.fit(dataset(element()), verbose=0)
     two.fit(dataset(element(), element()), verbose=0)
-    np.testing.assert_array_equal(one.transition_matrix, two.transition_matrix)
+    np.testing.assert_array_equal(one.last_transition, two.last_transition)
 
 
 def test_the_loss_is_a_sum():
@@ -71,7 +71,7 @@ def test_the_loss_is_a_sum():
     rate_two.compile(keras.optimizers.SGD(2.0))
     rate_two.fit(dataset(element()), verbose=0)
     np.testing.assert_allclose(
-        double.transition_matrix, rate_two.transition_matrix, rtol=1e-6
+        double.last_transition, rate_two.last_transition, rtol=1e-6
     )
     np.testing.assert_allclose(
         double.base.get_weights(), rate_two.base.get_weights(), rtol=1e-6
