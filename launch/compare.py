@@ -46,9 +46,16 @@ def main(argv: list[str]) -> None:
     for seed in seeds:
         for name in names:
             config.seed, config.method.name = seed, name
-            _run(run_directory.name_of(config), seed, name)
+            run_name = run_directory.name_of(config)
+            run_directory.check(Path(_RUNS.value) / run_name, config)
+            _run(run_name, seed, name)
+    results = [
+        result
+        for result in report.load_results(_RESULTS.value)
+        if result["method"] in names and result["seed"] in seeds
+    ]
     rows = report.summarize(
-        report.load_results(_RESULTS.value),
+        results,
         config.dataset.name,
         config.noise.kind,
         config.noise.ratio,
@@ -68,6 +75,8 @@ def _run(run_name: str, seed: int, method: str) -> None:
             for argument in sys.argv[1:]
             if argument.startswith("--config")
         ]
+        if not all("=" in argument for argument in overrides):
+            raise InputError("Config flags should be written --config...=...")
         completed = subprocess.run(
             [
                 sys.executable,

@@ -20,6 +20,9 @@ from mlc_tf.errors import DivergedError
 class StopOnNonFiniteLoss(keras.callbacks.Callback):
     """Raises `DivergedError` at the first step whose loss is NaN or infinite.
 
+    And after an epoch whose last step left such weights, so that they are not
+    taken for a state to resume from.
+
     Args:
         advice: Ends the message: what was saved, what to try. Defaults to
             nothing.
@@ -43,6 +46,15 @@ class StopOnNonFiniteLoss(keras.callbacks.Callback):
             raise DivergedError(
                 f"The loss became {loss} at step {batch + 1} of epoch "
                 f"{self._epoch + 1}. {self.advice}".strip()
+            )
+
+    def on_epoch_end(
+        self, epoch: int, logs: Mapping[str, Any] | None = None
+    ) -> None:
+        if not all(np.isfinite(w).all() for w in self.model.get_weights()):
+            raise DivergedError(
+                f"The weights became NaN or infinite in epoch {epoch + 1}. "
+                f"{self.advice}".strip()
             )
 
 
@@ -71,7 +83,8 @@ class StepTimer(keras.callbacks.Callback):
     """Adds the time of an epoch to its logs.
 
     `seconds` is all of it, evaluation included; `seconds_per_step` is the mean
-    of its training steps but the first, which may have to trace.
+    of its training steps but the first, which may have to trace; with one step
+    it is left out.
     """
 
     def on_epoch_begin(
@@ -97,7 +110,8 @@ class StepTimer(keras.callbacks.Callback):
         logs["seconds"] = time.perf_counter() - self._begin
         steps = self._last_batch - self._first_batch
         first, last = self._ends or (0.0, 0.0)
-        logs["seconds_per_step"] = (last - first) / steps if steps else None
+        if steps:
+            logs["seconds_per_step"] = (last - first) / steps
 
 
 class MetricsLog(keras.callbacks.Callback):
@@ -136,7 +150,7 @@ class MetricsLog(keras.callbacks.Callback):
     ) -> None:
         row: dict[str, Any] = {"epoch": epoch + 1}
         for name, value in (logs or {}).items():
-            row[self._NAMES.get(name, name)] = _plain(value)
+            row[self._NAMES.get(name, name)] = float(value)
         row["transition_l1"] = None
         matrix = getattr(self.model, "transition_matrix", None)
         if matrix is not None and self.true_transition is not None:
@@ -280,7 +294,3 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
     if not path.exists():
         return []
     return [json.loads(line) for line in path.read_text().splitlines()]
-
-
-def _plain(value: Any) -> Any:
-    return value if value is None else float(value)

@@ -12,6 +12,7 @@ import tensorflow as tf
 from mlc_tf import data_checks
 from mlc_tf.errors import InputError
 from mlc_tf.errors import bad_argument
+from mlc_tf.errors import check_seed
 
 SHUFFLE_BUFFER = 10_000
 
@@ -55,6 +56,7 @@ def pair(
             id >= 0 and no row of probabilities. What flows out of a dataset is
             checked in `fit`, and only its labels.
     """
+    check_seed(seed)
     noisy, num_noisy = _source("noisy", noisy)
     clean, num_clean = _source("clean", clean)
     data_checks.check_batch_size("batch_size", batch_size, "noisy", num_noisy)

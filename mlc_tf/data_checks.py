@@ -158,29 +158,73 @@ def check_labels(dataset: Any, num_classes: int) -> Any:
     if isinstance(dataset, tf.distribute.DistributedDataset):
         return dataset
 
-    def check(which: str, labels: tf.Tensor) -> tf.Tensor:
-        if labels.shape.rank != 1:
-            return labels
-        outside = (labels < 0) | (labels >= num_classes)
-        worst = labels[tf.argmax(outside)]
-        message = tf.strings.format(
-            _MARK + f"The {which} labels should be in [0, {num_classes}), the "
-            "classes of the base. Received: label {}." + _MARK,
-            worst,
-        )
-        with tf.control_dependencies(
-            [tf.debugging.Assert(~tf.reduce_any(outside), [message])]
-        ):
-            return tf.identity(labels)
-
     def check_pair(noisy: Any, clean: Any) -> Any:
         (x, noisy_labels), (x_clean, clean_labels) = noisy, clean
         return (
-            (x, check("noisy", noisy_labels)),
-            (x_clean, check("clean", clean_labels)),
+            (x, checked_labels("noisy", noisy_labels, num_classes)),
+            (x_clean, checked_labels("clean", clean_labels, num_classes)),
         )
 
     return dataset.map(check_pair).prefetch(tf.data.AUTOTUNE)
+
+
+def checked_labels(which: str, labels: Any, num_classes: int) -> tf.Tensor:
+    """Returns a batch of labels, whose ids are checked as it flows by.
+
+    Raises:
+        InputError: for labels that are neither ids of shape `(batch,)` nor
+            probabilities of shape `(batch, num_classes)`.
+    """
+    labels = tf.convert_to_tensor(labels)
+    rank, width = labels.shape.rank, labels.shape[-1:]
+    ids = rank == 1 and labels.dtype.is_integer
+    if not ids and not (rank == 2 and width == [num_classes]):
+        raise InputError(
+            f"The {which} labels should be integer class ids of shape (batch,) "
+            f"or probabilities of shape (batch, {num_classes}). Received: "
+            f"{labels.dtype.name} of shape {labels.shape}."
+        )
+    if not ids:
+        return labels
+    outside = (labels < 0) | (labels >= num_classes)
+    message = tf.strings.format(
+        _MARK + f"The {which} labels should be in [0, {num_classes}), the "
+        "classes of the base. Received: label {}." + _MARK,
+        labels[tf.argmax(outside)],
+    )
+    with tf.control_dependencies(
+        [tf.debugging.Assert(~tf.reduce_any(outside), [message])]
+    ):
+        return tf.identity(labels)
+
+
+def check_inputs(spec: Any, base_shape: Any, replicas: int) -> None:
+    """Checks the batches of pairs against the base and the strategy.
+
+    Args:
+        spec: The element spec of the pairs.
+        base_shape: The base's `input_shape`, or None where it has none, or
+            several.
+        replicas: How many replicas share a batch.
+
+    Raises:
+        InputError: for inputs of another shape, or a batch that cannot be
+            shared evenly.
+    """
+    for which, (x, labels) in zip(("noisy", "clean"), spec):
+        shape = getattr(x, "shape", None)
+        if shape is not None and isinstance(base_shape, tuple):
+            if not shape.is_compatible_with(base_shape):
+                raise InputError(
+                    f"The {which} inputs should have the shape that the base "
+                    f"takes, {base_shape[1:]}. Received: {tuple(shape[1:])}."
+                )
+        size = labels.shape[0]
+        if size is not None and size % replicas:
+            raise InputError(
+                f"The {which} batches should divide by the {replicas} replicas."
+                f" Received: batches of {size}."
+            )
 
 
 @contextmanager

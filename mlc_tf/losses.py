@@ -12,8 +12,9 @@ from mlc_tf import transition as transition_matrix
 # Below this probability of the noisy label the loss says nothing of T any
 # more: its derivative with respect to T grows like 1 / p(noisy label).
 PROBABILITY_FLOOR = 1e-6
-# The smallest normal float32 is 1.2e-38.
-_TINY = 1e-37
+# What stands for log 0: beyond any difference of logits; and, in a column of
+# zeros, about the log of the smallest float32.
+_LOG_ZERO, _LOG_TINY = -1e30, -87.0
 
 
 def cross_entropy(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
@@ -56,7 +57,8 @@ def corrected_cross_entropy(
     """
     log_probs = tf.nn.log_softmax(logits)
     if labels.shape.rank == 1:
-        columns = tf.gather(tf.transpose(transition), labels)  # T[:, label]
+        ids = tf.cast(labels, tf.int64)
+        columns = tf.gather(tf.transpose(transition), ids)  # T[:, label]
         return _minus_log_mixture(log_probs, columns)
     every_label = _minus_log_mixture(
         log_probs[:, tf.newaxis, :], tf.transpose(transition)
@@ -86,7 +88,8 @@ def logits_corrected_cross_entropy(
 def as_probabilities(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
     """Returns labels as `(batch, classes)` rows of the logits' dtype."""
     if labels.shape.rank == 1:
-        return tf.one_hot(labels, logits.shape[-1], dtype=logits.dtype)
+        ids = tf.cast(labels, tf.int64)
+        return tf.one_hot(ids, logits.shape[-1], dtype=logits.dtype)
     return tf.cast(labels, logits.dtype)
 
 
@@ -95,9 +98,17 @@ def _minus_log_mixture(log_probs: tf.Tensor, columns: tf.Tensor) -> tf.Tensor:
     mixture = tf.reduce_sum(tf.exp(log_probs) * columns, axis=-1)
     floor = tf.constant(PROBABILITY_FLOOR, mixture.dtype)
     # Under the floor: exact in the logits by log-sum-exp, constant in T. An
-    # impossible label (a column of zeros) then pulls the logits nowhere.
-    constant = tf.maximum(tf.stop_gradient(columns), _TINY)
-    log_columns = tf.math.log(constant)
+    # impossible label (a column of zeros) pulls the logits nowhere: all its
+    # entries count as equal.
+    constant = tf.stop_gradient(columns)
+    possible = tf.reduce_any(constant > 0, axis=-1, keepdims=True)
+    log_zero = tf.where(possible, _LOG_ZERO, _LOG_TINY)
+    log_columns = tf.where(
+        constant > 0,
+        tf.math.log(tf.where(constant > 0, constant, tf.ones_like(constant))),
+        tf.cast(log_zero, constant.dtype),
+    )
     below = tf.reduce_logsumexp(log_probs + log_columns, axis=-1)
     above = tf.math.log(tf.maximum(mixture, floor))
-    return -tf.where(mixture >= floor, above, below)
+    # Not `>= floor`: a NaN in T has to show in the loss.
+    return -tf.where(mixture < floor, below, above)

@@ -14,6 +14,7 @@ no second derivative.
 """
 
 import math
+import numbers
 from collections.abc import Callable
 from collections.abc import Sequence
 from typing import Any
@@ -32,7 +33,7 @@ FINITE_DIFFERENCE_STEP = 1e-2
 
 def check_rate(name: str, value: Any) -> float:
     """Returns a learning rate as a float, after checking it."""
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    number = isinstance(value, numbers.Real) and not isinstance(value, bool)
     if not number or not math.isfinite(value) or value < 0:
         raise bad_argument(name, "a finite float >= 0", value)
     return float(value)

@@ -60,8 +60,9 @@ class PairModel(keras.Model):
 
         Args:
             optimizer: A Keras optimizer or its name. Defaults to "rmsprop".
-            metrics: Keras metrics. In `fit` they compare the logits with the
-                *noisy* labels, in `evaluate` with the test labels.
+            metrics: Keras metrics, of the sparse kind: they compare the logits
+                with class ids (of soft labels, the likeliest). In `fit` these
+                are the *noisy* labels, in `evaluate` the test labels.
             jit_compile: Whether to compile the step with XLA. Defaults to
                 False: Keras' own "auto" means three different programs (GPU,
                 CPU, under a strategy).
@@ -95,17 +96,35 @@ class PairModel(keras.Model):
             The `keras.callbacks.History`.
 
         Raises:
-            InputError: if the elements are no such pairs, or a label is not in
-                `[0, classes)`.
+            InputError: if the elements are no such pairs, do not fit the base
+                or the strategy, or a label is not in `[0, classes)`.
         """
-        spec = data_checks.pair_spec(x, self.num_classes)
+        if kwargs.get("class_weight") is not None:
+            raise InputError(
+                "`class_weight` should be left out: T weighs the labels."
+            )
+        data_checks.check_inputs(
+            data_checks.pair_spec(x, self.num_classes),
+            getattr(self.base, "input_shape", None),
+            self.distribute_strategy.num_replicas_in_sync,
+        )
         if self.compiled:
-            self._build_metrics(spec)
+            self._build_metrics()
         kwargs.setdefault("shuffle", False)  # the dataset has its own order
         with data_checks.plain_errors():
             return super().fit(
                 data_checks.check_labels(x, self.num_classes), *args, **kwargs
             )
+
+    def evaluate(self, *args: Any, **kwargs: Any) -> Any:
+        """Evaluates the base, as `keras.Model.evaluate`.
+
+        Raises:
+            InputError: for labels that are neither ids in `[0, classes)` nor
+                rows of probabilities.
+        """
+        with data_checks.plain_errors():
+            return super().evaluate(*args, **kwargs)
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         return self.base(inputs, training=training)
@@ -153,10 +172,11 @@ class PairModel(keras.Model):
 
     def test_step(self, data: tuple[Any, ...]) -> dict[str, Any]:
         x, labels, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        labels = data_checks.checked_labels("test", labels, self.num_classes)
         logits = virtual_network.as_float(self.base(x, training=False))
         example_losses = losses.cross_entropy(logits, labels)
         self.loss_tracker.update_state(example_losses, sample_weight)
-        results = self.compute_metrics(x, labels, logits, sample_weight)
+        results = self.compute_metrics(x, _ids(labels), logits, sample_weight)
         return {
             name: result
             for name, result in results.items()
@@ -185,16 +205,21 @@ class PairModel(keras.Model):
         gradients = forward.tape.gradient(scaled, variables)
         self.optimizer.apply_gradients(zip(gradients, variables))
         self.loss_tracker.update_state(loss)
-        return self.compute_metrics(None, noisy_labels, forward.logits)
+        return self.compute_metrics(None, _ids(noisy_labels), forward.logits)
 
-    def _build_metrics(self, spec: Any) -> None:
+    def _build_metrics(self) -> None:
         # Under a strategy Keras would build the metrics by calling the model
         # on (x, noisy_label), so they are built here, from one example.
-        (_, noisy), _ = spec
-        labels = tf.zeros([1, *noisy.shape[1:]], noisy.dtype)
         with self.distribute_strategy.scope():
-            self.compute_metrics(None, labels, tf.zeros([1, self.num_classes]))
+            self.compute_metrics(
+                None, tf.zeros([1], tf.int64), tf.zeros([1, self.num_classes])
+            )
         self.reset_metrics()
+
+
+def _ids(labels: tf.Tensor) -> tf.Tensor:
+    # One form for all: Keras resolves "accuracy" by the first labels it sees.
+    return tf.argmax(labels, axis=-1) if labels.shape.rank == 2 else labels
 
 
 def check_base(base: Any) -> int:
@@ -215,6 +240,8 @@ def check_base(base: Any) -> int:
         raise bad_argument(
             "base", "a model with trainable weights", type(base).__name__
         )
+    if len(getattr(base, "outputs", None) or [None]) != 1:
+        raise bad_argument("base", "a model with one output", base.outputs)
     last = _last_layer(base)
     activation = getattr(last, "activation", None)
     if (

@@ -33,23 +33,33 @@ def name_of(config: ml_collections.ConfigDict) -> str:
     return f"{dataset}/{noise_name}/{config.method.name}-seed{config.seed}"
 
 
-def claim(workdir: Path, config: ml_collections.ConfigDict) -> None:
-    """Makes the run's directory, or checks that it is this config's."""
+def check(workdir: str | Path, config: ml_collections.ConfigDict) -> None:
+    """Raises if the directory holds the epochs of a run of another config."""
+    workdir = Path(workdir)
     path = workdir / "config.json"
-    ours = json.loads(config.to_json())
-    if path.exists():
-        theirs = json.loads(path.read_text())
-        differing = _differing(ours, theirs)
-        if differing:
-            raise InputError(
-                f"`workdir` should be new or of a run with this config. "
-                f"Received: `workdir` = '{workdir}', of one that differs in "
-                f"{', '.join(differing)}."
-            )
+    if not path.exists() or not (workdir / "metrics.jsonl").exists():
         return
+    differing = _differing(
+        json.loads(config.to_json()), json.loads(path.read_text())
+    )
+    if differing:
+        raise InputError(
+            "`workdir` should be new or of a run with this config. Received: "
+            f"`workdir` = '{workdir}', of one that differs in "
+            f"{', '.join(differing)}."
+        )
+
+
+def claim(workdir: Path, config: ml_collections.ConfigDict) -> None:
+    """Makes the run's directory, with its config and the versions used.
+
+    Raises:
+        InputError: if it cannot be written, or as `check`.
+    """
+    check(workdir, config)
     try:
         workdir.mkdir(parents=True, exist_ok=True)
-        write_json(path, ours)
+        write_json(workdir / "config.json", json.loads(config.to_json()))
         write_json(workdir / "versions.json", _versions())
     except OSError as error:
         raise InputError(

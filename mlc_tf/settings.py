@@ -8,6 +8,7 @@ from mlc_tf import methods
 from mlc_tf import networks
 from mlc_tf import noise
 from mlc_tf.errors import bad_argument
+from mlc_tf.errors import check_seed
 from mlc_tf.errors import unknown_name
 
 OPTIMIZERS = {"sgd": keras.optimizers.SGD, "adam": keras.optimizers.Adam}
@@ -121,6 +122,21 @@ def check(config: ml_collections.ConfigDict) -> None:
     ):
         if not np.isfinite(rate) or rate <= 0:
             raise bad_argument(name, "a finite float > 0", rate)
+    check_seed(config.seed)
+    if not 0 <= optimizer.momentum < 1:
+        raise bad_argument(
+            "optimizer.momentum", "in [0, 1)", optimizer.momentum
+        )
+    if not config.network.weight_decay >= 0:
+        raise bad_argument(
+            "network.weight_decay", "a float >= 0", config.network.weight_decay
+        )
+    if train.steps_per_execution < 1:
+        raise bad_argument(
+            "train.steps_per_execution",
+            "an integer >= 1",
+            train.steps_per_execution,
+        )
     if train.epochs < 1:
         raise bad_argument("train.epochs", "an integer >= 1", train.epochs)
     if not 0 <= train.warmup_epochs < train.epochs:

@@ -70,7 +70,7 @@ def run(
         DivergedError: if the loss becomes NaN or infinite.
     """
     workdir = Path(workdir)
-    run_directory.claim(workdir, config)
+    run_directory.check(workdir, config)
     finished = run_directory.finished_result(workdir)
     if finished is not None:
         return finished
@@ -81,6 +81,8 @@ def run(
     training_set = _training_set(config, problem)
     steps = _steps_per_epoch(config, training_set)
     base = build_base(config, problem)
+    build_model(config, base, problem)  # refuses bad options now
+    run_directory.claim(workdir, config)
     checkpoints = callbacks.EpochCheckpoint(workdir / "checkpoints")
     done, checkpoint = checkpoints.latest()
     warmup, total = config.train.warmup_epochs, config.train.epochs
@@ -121,8 +123,8 @@ def run(
             verbose=verbose,
             callbacks=[
                 callbacks.StopOnNonFiniteLoss(
-                    "The checkpoint of the last whole epoch is kept in "
-                    f"{checkpoints.folder}; a lower learning rate may help."
+                    f"Checkpoints of whole epochs are in {checkpoints.folder}; "
+                    "try a lower learning rate in a new workdir."
                 ),
                 callbacks.CleanAccuracy(*problem.clean),
                 callbacks.StepTimer(),
@@ -149,6 +151,18 @@ def run(
 def load_problem(config: ml_collections.ConfigDict) -> Problem:
     """Returns the data of a run: splits, clean set drawn, noise injected."""
     splits = datasets.load(config.dataset.name, config.dataset.data_dir or None)
+    if config.noise.kind == "none" and config.dataset.validation:
+        raise InputError(
+            "`dataset.validation` should be 0 where the training labels are "
+            "noisy as they come: accuracy would be measured on them. Received: "
+            f"`dataset.validation` = {config.dataset.validation}."
+        )
+    if config.noise.kind != "none" and splits.x_clean is not None:
+        raise InputError(
+            "`noise.kind` should be 'none' for a dataset that brings a clean "
+            "set of its own: its labels are noisy as they come. Received: "
+            f"`noise.kind` = {config.noise.kind!r}."
+        )
     if config.dataset.validation:
         splits = splits.hold_out(config.dataset.validation, config.seed)
     if splits.x_clean is None:
@@ -285,8 +299,9 @@ def _result(
     last = metrics[-1]
     # The later epoch among equals: the clean set is small and ties.
     chosen = max(metrics, key=lambda row: (row["clean_accuracy"], row["epoch"]))
-    timed = [row["seconds_per_step"] for row in metrics]
-    timed = [seconds for seconds in timed if seconds is not None]
+    timed = [
+        row["seconds_per_step"] for row in metrics if "seconds_per_step" in row
+    ]
     method = methods.get(config.method.name)
     return {
         "dataset": config.dataset.name,

@@ -75,7 +75,10 @@ def update(
         step = tf.clip_by_norm(step, max_step)
     raw = tf.nn.relu(transition - step)  # Eq. 7, 9
     sums = tf.reduce_sum(raw, _SUM_AXIS[normalization], keepdims=True)
-    return tf.where(sums > 0, normalize(raw, normalization), transition)
+    # Not `sums > 0`: a NaN has to show.
+    return tf.where(
+        tf.equal(sums, 0), transition, normalize(raw, normalization)
+    )
 
 
 def normalize(transition: tf.Tensor, normalization: str = "rows") -> tf.Tensor:
@@ -92,7 +95,7 @@ def normalize(transition: tf.Tensor, normalization: str = "rows") -> tf.Tensor:
     """
     axis = _SUM_AXIS[normalization]
     sums = tf.reduce_sum(transition, axis, keepdims=True)
-    return transition / tf.where(sums > 0, sums, tf.ones_like(sums))
+    return transition / tf.where(tf.equal(sums, 0), tf.ones_like(sums), sums)
 
 
 def regauge(transition: np.ndarray) -> np.ndarray:

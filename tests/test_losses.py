@@ -45,9 +45,9 @@ def test_agrees_with_keras(rng):
 
 
 def test_identity_gives_plain_cross_entropy_for_any_logits():
-    # The second example is 60 nats sure of another class than its label.
-    logits = [[1.0, -2.0, 0.5], [60.0, 0.0, 0.0]]
-    labels = tf.constant([1, 2])
+    # The others are 60 and 200 nats sure of another class than their label.
+    logits = [[1.0, -2.0, 0.5], [60.0, 0.0, 0.0], [0.0, 200.0, 0.0]]
+    labels = tf.constant([1, 2, 0])
     plain = value_and_gradient(losses.cross_entropy, logits, labels)
     corrected = value_and_gradient(
         losses.corrected_cross_entropy,
@@ -145,3 +145,25 @@ def test_logits_correction_by_hand():
     )
     # Rows swapped: logits (2, 1), so -log softmax is log(1 + 1/e).
     np.testing.assert_allclose(value, [np.log(1 + np.exp(-1))])
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int8", "uint16", "int32"])
+def test_any_integers_are_ids(dtype):
+    logits = tf.constant([[0.0, 0.0]], tf.float64)
+    labels = tf.constant([1], dtype)
+    np.testing.assert_allclose(
+        losses.corrected_cross_entropy(logits, labels, TRUE),
+        [0.510826],
+        atol=1e-6,
+    )
+    np.testing.assert_allclose(
+        losses.cross_entropy(logits, labels), [np.log(2)]
+    )
+
+
+def test_a_nan_in_the_transition_shows_in_the_loss():
+    matrix = tf.fill([2, 2], tf.constant(np.nan, tf.float64))
+    loss = losses.corrected_cross_entropy(
+        tf.zeros([1, 2], tf.float64), tf.constant([0]), matrix
+    )
+    assert np.isnan(loss).all()

@@ -372,3 +372,20 @@ def convolutions(model):
 )
 def test_a_step_computes_nothing_twice(make, expected):
     assert convolutions(make(networks.lenet((28, 28, 1), 10))) == expected
+
+
+def test_finite_difference_is_one(rng):
+    element = random_pair(rng, dense_base(), "float64")
+    weights = dense_base("float64").get_weights()
+    matrices = {}
+    for form in ("exact", "finite_difference"):
+        base = dense_base("float64")
+        base.set_weights(weights)
+        model = MetaLossCorrection(
+            base, meta_gradient=form, max_transition_step=math.inf
+        )
+        compiled(model).fit(dataset(element), verbose=0)
+        matrices[form] = model.transition_matrix - np.eye(CLASSES)
+    exact, approximate = matrices.values()
+    error = np.abs(approximate - exact).max() / np.abs(exact).max()
+    assert 0 < error < 1e-2

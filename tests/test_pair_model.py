@@ -546,3 +546,64 @@ def test_bad_elements(x, message):
 def test_the_front_door_names_what_it_shows():
     for name in mlc_tf.__all__:
         assert hasattr(mlc_tf, name)
+
+
+def test_accuracy_is_of_ids_whatever_the_labels(sets):
+    (x, labels), clean = sets
+    model = MetaLossCorrection(make_base())
+    fit(model, ((x, np.eye(CLASSES)[labels]), clean))
+    expected = np.mean(model.predict(x, verbose=0).argmax(axis=1) == labels)
+    for form in (labels, labels.astype(np.uint8), np.eye(CLASSES)[labels]):
+        _, accuracy = model.evaluate(x, form, verbose=0)
+        np.testing.assert_allclose(accuracy, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (lambda labels: labels + 1, r"test labels should be in \[0, 3\).* 3\."),
+        (
+            lambda labels: labels - 1,
+            r"test labels should be in \[0, 3\).* -1\.",
+        ),
+        (lambda labels: labels[:, None], r"int64 of shape \(\d+, 1\)"),
+        (lambda labels: labels.astype(float), "Received: float"),
+    ],
+)
+def test_bad_test_labels(change, message, sets):
+    model = MetaLossCorrection(make_base())
+    model.compile(metrics=["accuracy"], run_eagerly=True)
+    x, labels = sets[1]
+    with pytest.raises(InputError, match=message):
+        model.evaluate(x, change(labels), verbose=0)
+
+
+def test_inputs_that_do_not_fit_the_base(sets):
+    (x, labels), clean = sets
+    model = MetaLossCorrection(make_base())
+    model.compile()
+    narrow = data.pair((x[:, :4], labels), clean, 16)
+    with pytest.raises(InputError, match=r"The noisy inputs .*\(6,\).* \(4,\)"):
+        model.fit(narrow, verbose=0)
+
+
+def test_class_weights_are_refused(sets):
+    model = MetaLossCorrection(make_base())
+    model.compile()
+    with pytest.raises(InputError, match="`class_weight` should be left out"):
+        model.fit(data.pair(*sets, 16), class_weight={0: 2.0}, verbose=0)
+
+
+def test_batches_that_replicas_cannot_share(sets, two_replicas):
+    with two_replicas.scope():
+        model = MetaLossCorrection(make_base())
+        model.compile()
+    with pytest.raises(InputError, match="The clean batches should divide by"):
+        model.fit(data.pair(*sets, 16, 15), verbose=0)
+
+
+def test_a_base_with_two_outputs_is_refused():
+    inputs = keras.Input((4,))
+    outputs = [keras.layers.Dense(3)(inputs) for _ in range(2)]
+    with pytest.raises(InputError, match="a model with one output"):
+        MetaLossCorrection(keras.Model(inputs, outputs))

@@ -197,7 +197,7 @@ def test_a_diverging_run_stops_and_keeps_its_checkpoint(tmp_path, monkeypatch):
 
     monkeypatch.setattr(callbacks, "StopOnNonFiniteLoss", Poisoned)
     with pytest.raises(
-        DivergedError, match=r"became nan at step 1 of epoch 2\. The check"
+        DivergedError, match=r"became nan at step 1 of epoch 2\. Checkp"
     ):
         training.run(config, tmp_path, verbose=0)
     assert finite.latest()[0] == 1
@@ -314,6 +314,10 @@ def test_an_oracle_without_injected_noise_is_refused(tmp_path):
         ({"clean.batch_size": 0}, "`clean_batch_size` should be an integer"),
         ({"dataset.validation": 1.0}, r"`validation` should be in \(0, 1\)"),
         ({"method.mlc.normalization": "row"}, "Did you mean 'rows'"),
+        ({"seed": -1}, "`seed` should be an integer >= 0"),
+        ({"optimizer.momentum": 2.0}, r"`optimizer.momentum` should be in \["),
+        ({"network.weight_decay": -1.0}, "`network.weight_decay` should be"),
+        ({"train.steps_per_execution": 0}, "`train.steps_per_execution`"),
     ],
 )
 def test_bad_settings(overrides, message, tmp_path):
@@ -346,3 +350,55 @@ def test_the_defaults_are_those_of_the_class():
 def test_every_network_can_be_configured():
     configured = set(settings.default_config().network)
     assert configured - {"name", "weight_decay"} <= set(networks.NETWORKS)
+
+
+def test_a_refused_config_leaves_the_workdir_free(tmp_path):
+    with pytest.raises(InputError, match="`normalization`"):
+        wrong = small(**{"method.mlc.normalization": "row"})
+        training.run(wrong, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        {"train.batch_size": 1000},
+        {"train.batch_size": 256, "train.steps_per_execution": 4},
+    ],
+)
+def test_an_epoch_of_one_execution(overrides, tmp_path):
+    config = small(**overrides, **{"train.epochs": 1})
+    result = training.run(config, tmp_path, verbose=0)
+    assert result["seconds_per_step"] is None
+
+
+def test_weights_that_blow_up_in_a_last_step_are_not_saved(
+    tmp_path, monkeypatch
+):
+    config = small("ce_control", **{"train.batch_size": 1000})  # one step
+
+    class Poisoned(callbacks.StopOnNonFiniteLoss):
+        def on_train_batch_end(self, batch, logs=None):
+            super().on_train_batch_end(batch, logs)
+            if self._epoch == 1:
+                bias = self.model.base.trainable_variables[-1]
+                bias.assign_add(np.full(10, np.nan))
+
+    monkeypatch.setattr(callbacks, "StopOnNonFiniteLoss", Poisoned)
+    with pytest.raises(DivergedError, match=r"weights became .* in epoch 2\."):
+        training.run(config, tmp_path, verbose=0)
+    assert callbacks.EpochCheckpoint(tmp_path / "checkpoints").latest()[0] == 1
+
+
+def test_data_with_a_clean_set_gets_no_injected_noise(tmp_path):
+    overrides = own_arrays(tmp_path / "own.npz")
+    overrides["noise.kind"] = "uniform"
+    with pytest.raises(InputError, match="`noise.kind` should be 'none'"):
+        training.run(small(**overrides), tmp_path / "run")
+
+
+def test_noisy_labels_are_no_validation_set(tmp_path):
+    overrides = own_arrays(tmp_path / "own.npz")
+    overrides["dataset.validation"] = 0.2
+    with pytest.raises(InputError, match="`dataset.validation` should be 0"):
+        training.run(small(**overrides), tmp_path / "run")

@@ -106,3 +106,9 @@ def test_validate_refuses(matrix, num_classes, message):
 def test_check_normalization_refuses():
     with pytest.raises(InputError, match="rows, columns.*Did you mean 'rows'"):
         transition.check_normalization("row")
+
+
+@pytest.mark.parametrize("normalization", ["rows", "columns"])
+def test_a_nan_gradient_is_not_repaired(normalization):
+    gradient = np.full((2, 2), np.nan)
+    assert np.isnan(update(np.eye(2), gradient, 1.0, normalization)).all()

@@ -1,5 +1,6 @@
 """The splits of a dataset, and the clean set that is drawn from one of them."""
 
+from collections import Counter
 from dataclasses import dataclass
 from dataclasses import replace
 
@@ -105,15 +106,20 @@ class Splits:
             seed: Draws them.
 
         Raises:
-            InputError: if a class has no more than `per_class` examples, or a
-                drawn example is in the test or the training split again.
+            InputError: if a class has no more than `per_class` examples whose
+                input occurs but once in the training and test splits.
         """
         if not isinstance(per_class, (int, np.integer)) or per_class < 1:
             raise bad_argument("clean.per_class", "an integer >= 1", per_class)
         rng = np.random.default_rng([check_seed(seed), 3])
+        # A twin of a drawn example must not stay behind, nor be tested on.
+        inputs = [row.tobytes() for row in self.x_train]
+        twice = Counter(inputs)
+        twice.update({row.tobytes() for row in self.x_test})
+        alone = np.array([twice[row] == 1 for row in inputs])
         drawn = []
         for label, name in enumerate(self.class_names):
-            members = np.flatnonzero(self.y_train == label)
+            members = np.flatnonzero((self.y_train == label) & alone)
             if len(members) <= per_class:
                 raise InputError(
                     "`clean.per_class` should be less than the number of "
