@@ -53,10 +53,14 @@ def check(workdir: str | Path, config: ml_collections.ConfigDict) -> None:
 def claim(workdir: Path, config: ml_collections.ConfigDict) -> None:
     """Makes the run's directory, with its config and the versions used.
 
+    That of a run which has epochs is left as it is: it tells what made them.
+
     Raises:
         InputError: if it cannot be written, or as `check`.
     """
     check(workdir, config)
+    if (workdir / "metrics.jsonl").exists():
+        return
     try:
         workdir.mkdir(parents=True, exist_ok=True)
         write_json(workdir / "config.json", json.loads(config.to_json()))

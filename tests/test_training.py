@@ -154,7 +154,10 @@ def test_an_interrupted_run_ends_as_if_it_were_not(
         with pytest.raises(Interrupted):
             training.run(config, tmp_path / "cut", verbose=0)
     assert not (tmp_path / "cut" / "result.json").exists()
+    versions = tmp_path / "cut" / "versions.json"
+    versions.write_text('{"keras": "of the first epoch"}')
     resumed = training.run(config, tmp_path / "cut", verbose=0)
+    assert "of the first epoch" in versions.read_text()
     timed = ("seconds", "seconds_per_step")
     for name in set(whole) - set(timed):
         assert resumed[name] == whole[name], name
