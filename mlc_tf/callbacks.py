@@ -62,19 +62,22 @@ class CleanAccuracy(keras.callbacks.Callback):
     """Adds `clean_accuracy`, that on the clean set, to the logs of an epoch.
 
     Args:
-        x: Inputs of the clean set.
-        labels: Its class ids.
+        clean: A dataset of batches `(x, class ids)`.
     """
 
-    def __init__(self, x: np.ndarray, labels: np.ndarray) -> None:
+    def __init__(self, clean: tf.data.Dataset) -> None:
         super().__init__()
-        self.x, self.labels = x, labels
+        self.clean = clean
+        self._labels: np.ndarray | None = None
 
     def on_epoch_end(
         self, epoch: int, logs: dict[str, Any] | None = None
     ) -> None:
-        logits = self.model.predict(self.x, batch_size=256, verbose=0)
-        correct = np.argmax(logits, axis=-1) == self.labels
+        if self._labels is None:
+            only = self.clean.map(lambda _, labels: labels)
+            self._labels = np.concatenate(list(only.as_numpy_iterator()))
+        logits = self.model.predict(self.clean, verbose=0)
+        correct = np.argmax(logits, axis=-1) == self._labels
         if logs is not None:
             logs["clean_accuracy"] = float(correct.mean())
 

@@ -228,11 +228,20 @@ def check_inputs(spec: Any, base_shape: Any, replicas: int) -> None:
 
 
 @contextmanager
+def marked_errors() -> Iterator[None]:
+    """Marks an `InputError` of a Python function inside a pipeline."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{_MARK}{error}{_MARK}") from None
+
+
+@contextmanager
 def plain_errors() -> Iterator[None]:
     """Turns a failed check inside a tf.data pipeline into an `InputError`."""
     try:
         yield
-    except tf.errors.InvalidArgumentError as error:
+    except (tf.errors.InvalidArgumentError, tf.errors.UnknownError) as error:
         parts = str(error.message).split(_MARK)
         if len(parts) < 3:
             raise

@@ -1,4 +1,4 @@
-"""Wrong labels on purpose: the paper's three noises, or any T.
+"""Wrong labels on purpose that depend on the class: by name, or by any T.
 
 `ratio` is the share of each class that is *selected* for relabelling (paper,
 section 4.1; the released `*_noise.py` scripts):
@@ -8,6 +8,13 @@ section 4.1; the released `*_noise.py` scripts):
 | `uniform` | any class, its own included | 1 - r + r/C on the diagonal, r/C |
 | `flip_random` | any other class | 1 - r on the diagonal, r/(C-1) |
 | `flip_to_one` | the one class drawn for i | 1 - r on the diagonal, one r |
+| `pair` | class i + 1, the first after the last | as `flip_to_one` |
+| `asymmetric_cifar10` | the class it looks like | as `flip_to_one`, or 1 |
+
+`pair` is that of Han et al., 2018 (Co-teaching); `asymmetric_cifar10` that of
+Patrini et al., 2017: truck to automobile, bird to airplane, deer to horse, cat
+and dog to each other; the other classes keep their labels. Noise that depends
+on the example is in `instance_noise.py`.
 
 `mode="exact"` selects `round(ratio * n_i)` examples of class i. Of them
 uniform noise gives each class as many as any other (a remainder goes to
@@ -18,6 +25,7 @@ from its row of T. `T[i, j] = p(noisy = j | clean = i)` throughout.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,8 +37,10 @@ from mlc_tf.errors import bad_argument
 from mlc_tf.errors import check_seed
 from mlc_tf.errors import unknown_name
 
-KINDS = ("uniform", "flip_random", "flip_to_one")
+KINDS = ("uniform", "flip_random", "flip_to_one", "pair", "asymmetric_cifar10")
 MODES = ("exact", "iid")
+# Truck (9), bird (2), deer (4), cat (3) and dog (5) in CIFAR-10's order.
+_CIFAR10_TARGETS = (0, 1, 0, 5, 7, 3, 6, 7, 8, 1)
 # Exact uniform counts are refused where more than this share of the selected
 # examples of a class would be such a remainder.
 MAX_UNIFORM_REMAINDER = 0.25
@@ -59,7 +69,7 @@ def transition_matrix(
     """Returns the T of a noise.
 
     Args:
-        kind: `"uniform"`, `"flip_random"` or `"flip_to_one"`.
+        kind: A name of `KINDS`.
         num_classes: At least 2.
         ratio: The share of each class that is selected, in [0, 1].
         seed: Draws the targets of `flip_to_one`, the same for every ratio; two
@@ -82,7 +92,7 @@ def transition_matrix(
     elif kind == "flip_random":
         spread = (1 - np.eye(num_classes)) / (num_classes - 1)
     else:
-        spread = np.eye(num_classes)[flip_targets(num_classes, seed)]
+        spread = np.eye(num_classes)[_targets(kind, num_classes, seed)]
     return (1 - ratio) * np.eye(num_classes) + ratio * spread
 
 
@@ -91,6 +101,33 @@ def flip_targets(num_classes: int, seed: int = 0) -> np.ndarray:
     rng = np.random.default_rng(check_seed(seed))
     shifts = rng.integers(1, num_classes, num_classes)
     return (np.arange(num_classes) + shifts) % num_classes
+
+
+def read_transition(path: str | Path) -> np.ndarray:
+    """Returns the T in a file, `(classes, classes)`, rows are clean classes.
+
+    Args:
+        path: A `.npy` of numbers, or a `.csv` of them without a header.
+
+    Raises:
+        InputError: if it cannot be read, or is no transition matrix.
+    """
+    path = Path(path)
+    try:
+        if path.suffix == ".npy":
+            matrix = np.load(path, allow_pickle=False)
+        elif path.suffix == ".csv":
+            matrix = np.loadtxt(path, delimiter=",", ndmin=2)
+        else:
+            raise bad_argument("noise.kind", "file:T.npy or file:T.csv", path)
+    except InputError:
+        raise
+    except (OSError, ValueError, EOFError) as error:
+        raise InputError(
+            "`noise.kind` should name a .npy or .csv file of a T. Received: "
+            f"'{path}', which cannot be read ({' '.join(str(error).split())})."
+        ) from None
+    return transition.validate(matrix)
 
 
 def corrupt(
@@ -312,9 +349,22 @@ def _corrupt_exactly(
             shifts = rng.integers(1, num_classes, count)
             targets = (label + shifts) % num_classes
         else:
-            targets = flip_targets(num_classes, seed)[label]
+            targets = _targets(kind, num_classes, seed)[label]
         noisy[members] = targets
     return noisy
+
+
+def _targets(kind: str, num_classes: int, seed: int) -> np.ndarray:
+    """Returns the class that each class flips to, `(C,)`."""
+    if kind == "flip_to_one":
+        return flip_targets(num_classes, seed)
+    if kind == "pair":
+        return (np.arange(num_classes) + 1) % num_classes
+    if num_classes != len(_CIFAR10_TARGETS):
+        raise bad_argument(
+            "num_classes", "10 for asymmetric_cifar10", num_classes
+        )
+    return np.array(_CIFAR10_TARGETS)
 
 
 def _evenly(

@@ -1,12 +1,18 @@
 """Every setting of a run: its default, and what it may be."""
 
+import dataclasses
+
 import keras
 import ml_collections
 import numpy as np
 
+from mlc_tf import instance_noise
 from mlc_tf import methods
 from mlc_tf import networks
 from mlc_tf import noise
+from mlc_tf.augmentation import AUGMENTATIONS
+from mlc_tf.datasets.options import Options
+from mlc_tf.errors import InputError
 from mlc_tf.errors import bad_argument
 from mlc_tf.errors import check_seed
 from mlc_tf.errors import unknown_name
@@ -25,10 +31,11 @@ def default_config() -> ml_collections.ConfigDict:
     config.seed = 0
     config.dataset = ml_collections.ConfigDict(
         {
-            # A name of `datasets.DATASETS`, "npz:PATH" or "folder:PATH".
+            # A name of `datasets.DATASETS`, or "tfds:NAME", "npz:PATH",
+            # "folder:PATH", "csv:PATH".
             "name": "digits",
-            # Where TFDS keeps its data; "" for TFDS_DATA_DIR or its default.
-            "data_dir": "",
+            # What these are is told in `datasets.options.Options`.
+            **dataclasses.asdict(Options()),
             # This share of the training set takes the place of the test set:
             # for choosing hyperparameters.
             "validation": 0.0,
@@ -36,8 +43,9 @@ def default_config() -> ml_collections.ConfigDict:
     )
     config.noise = ml_collections.ConfigDict(
         {
-            # A name of `noise.KINDS`, or "none" for labels that are noisy as
-            # they come.
+            # A name of `noise.KINDS`, "instance", "file:PATH" (a T),
+            # "human:SET" (of a dataset that has such labels), or "none" for
+            # labels that are noisy as they come.
             "kind": "flip_to_one",
             "ratio": 0.4,
             "mode": "exact",
@@ -48,6 +56,8 @@ def default_config() -> ml_collections.ConfigDict:
             # Drawn from the training set, unless the dataset brings a clean
             # set of its own.
             "per_class": 50,
+            # Whether a class with too few examples gives all but one of them.
+            "fewer_if_rare": False,
             "batch_size": 64,
         }
     )
@@ -55,9 +65,12 @@ def default_config() -> ml_collections.ConfigDict:
         {
             "name": "mlp",
             "weight_decay": 0.0,
+            # Of resnet50: "imagenet" or a file; "" for random ones.
+            "weights": "",
             # What one network takes beyond that.
             "mlp": {"hidden_units": (128,)},
             "wide_resnet": {"depth": 40, "width": 2},
+            "word_window": {"hidden_units": (256, 256)},
         }
     )
     config.method = ml_collections.ConfigDict(
@@ -89,6 +102,10 @@ def default_config() -> ml_collections.ConfigDict:
         {
             "batch_size": 64,
             "epochs": 10,
+            # Steps after which an epoch ends; 0 for one pass.
+            "steps_per_epoch": 0,
+            # A name of `augmentation.AUGMENTATIONS`.
+            "augment": "none",
             # Epochs of plain cross-entropy before the method, for each method
             # alike, with an optimizer of their own.
             "warmup_epochs": 0,
@@ -105,12 +122,8 @@ def check(config: ml_collections.ConfigDict) -> None:
     """Refuses bad settings before any data is read."""
     methods.get(config.method.name)
     networks.get(config.network.name)
-    if config.noise.kind != "none":
-        if config.noise.kind not in noise.KINDS:
-            raise unknown_name(
-                "noise.kind", config.noise.kind, [*noise.KINDS, "none"]
-            )
-        noise.check_ratio(config.noise.ratio)
+    Options.from_config(config.dataset)
+    _check_noise(config)
     optimizer, train = config.optimizer, config.train
     if optimizer.name not in OPTIMIZERS:
         raise unknown_name("optimizer.name", optimizer.name, OPTIMIZERS)
@@ -137,6 +150,23 @@ def check(config: ml_collections.ConfigDict) -> None:
             "an integer >= 1",
             train.steps_per_execution,
         )
+    if train.steps_per_epoch < 0:
+        raise bad_argument(
+            "train.steps_per_epoch",
+            "an integer >= 0, 0 for one pass",
+            train.steps_per_epoch,
+        )
+    if train.augment not in AUGMENTATIONS:
+        raise unknown_name("train.augment", train.augment, AUGMENTATIONS)
+    if (
+        config.network.weights
+        and not networks.get(config.network.name).pretrained
+    ):
+        raise InputError(
+            "`network.weights` should be left out for a network that takes "
+            "none. Received: `network.weights` = "
+            f"{config.network.weights!r} for {config.network.name!r}."
+        )
     if train.epochs < 1:
         raise bad_argument("train.epochs", "an integer >= 1", train.epochs)
     if not 0 <= train.warmup_epochs < train.epochs:
@@ -147,3 +177,17 @@ def check(config: ml_collections.ConfigDict) -> None:
         )
     if train.dtype not in DTYPES:
         raise unknown_name("train.dtype", train.dtype, DTYPES)
+
+
+def _check_noise(config: ml_collections.ConfigDict) -> None:
+    kind = config.noise.kind
+    scheme, _, argument = kind.partition(":")
+    named = [*noise.KINDS, instance_noise.KIND, "none"]
+    if kind not in named and not (scheme in ("human", "file") and argument):
+        raise unknown_name(
+            "noise.kind", kind, [*named, "human:SET", "file:PATH"]
+        )
+    if kind in named[:-1]:
+        noise.check_ratio(config.noise.ratio)
+    if config.noise.mode not in noise.MODES:
+        raise unknown_name("noise.mode", config.noise.mode, noise.MODES)

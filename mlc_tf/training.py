@@ -1,49 +1,31 @@
 """One run, from a config to a result: the room that sees all the others."""
 
 import statistics
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import keras
 import ml_collections
-import numpy as np
 
 from mlc_tf import callbacks
 from mlc_tf import data
 from mlc_tf import data_checks
-from mlc_tf import datasets
 from mlc_tf import methods
 from mlc_tf import networks
-from mlc_tf import noise
+from mlc_tf import problems
 from mlc_tf import run_directory
 from mlc_tf import settings
+from mlc_tf.augmentation import AUGMENTATIONS
 from mlc_tf.errors import InputError
+from mlc_tf.examples import Examples
 from mlc_tf.pair_model import PairModel
+from mlc_tf.problems import Problem
 
-EVALUATION_BATCH_SIZE = 500
-
-
-@dataclass(frozen=True)
-class Problem:
-    """What a run learns from. True labels of noisy examples are not in it.
-
-    Attributes:
-        noisy: `(x, labels)`, the training set as it is given.
-        clean: `(x, labels)`, the trusted set.
-        test: `(x, labels)`, or the validation set in its place.
-        class_names: One name per class.
-        true_transition: The T behind the injected noise, `(classes, classes)`,
-            rows are clean classes; None where the noise is real.
-        empirical_transition: The T that the injected labels show.
-    """
-
-    noisy: tuple[np.ndarray, np.ndarray]
-    clean: tuple[np.ndarray, np.ndarray]
-    test: tuple[np.ndarray, np.ndarray]
-    class_names: tuple[str, ...]
-    true_transition: np.ndarray | None = None
-    empirical_transition: np.ndarray | None = None
+_EVALUATION_BATCH_SIZE = 500
+# Larger inputs are evaluated in batches as they are trained in.
+_SMALL_INPUT = 10_000
+# Inputs that are no arrays are measured on as many.
+_SAMPLE_SIZE = 10_000
 
 
 def run(
@@ -51,10 +33,10 @@ def run(
 ) -> dict[str, Any]:
     """Trains as the config says, and returns the result.
 
-    `workdir` then holds `config.json`, `versions.json`, `metrics.jsonl`,
-    `transition.npz`, `checkpoints/`, `tensorboard/`, `model.keras` (the base)
-    and `result.json`. A run that was cut off is resumed from its last epoch; a
-    finished one is not run again.
+    `workdir` then holds `config.json`, `versions.json`, `noise.json`,
+    `metrics.jsonl`, `transition.npz`, `checkpoints/`, `tensorboard/`,
+    `model.keras` (the base) and `result.json`. A run that was cut off is
+    resumed from its last epoch; a finished one is not run again.
 
     Args:
         config: As `settings.default_config` returns it.
@@ -77,12 +59,15 @@ def run(
     settings.check(config)
     keras.config.set_dtype_policy(config.train.dtype)
     keras.utils.set_random_seed(config.seed)
-    problem = load_problem(config)
+    problem = problems.load(config)
     training_set = _training_set(config, problem)
     steps = _steps_per_epoch(config, training_set)
+    evaluation_size = _evaluation_batch_size(config, problem)
     base = build_base(config, problem)
     build_model(config, base, problem)  # refuses bad options now
     run_directory.claim(workdir, config)
+    if problem.noise_report is not None:
+        run_directory.write_json(workdir / "noise.json", problem.noise_report)
     checkpoints = callbacks.EpochCheckpoint(workdir / "checkpoints")
     done, checkpoint = checkpoints.latest()
     warmup, total = config.train.warmup_epochs, config.train.epochs
@@ -111,12 +96,13 @@ def run(
                 training_set,
                 problem.clean,
                 config.train.batch_size,
-                min(config.clean.batch_size, len(problem.clean[1])),
+                min(config.clean.batch_size, len(problem.clean)),
                 seed=config.seed,
                 epochs=range(start, last),
+                steps_per_epoch=steps,
+                augment=AUGMENTATIONS[config.train.augment],
             ),
-            validation_data=problem.test,
-            validation_batch_size=EVALUATION_BATCH_SIZE,
+            validation_data=problem.test.batches(evaluation_size),
             initial_epoch=start,
             epochs=last,
             steps_per_epoch=steps,
@@ -126,7 +112,7 @@ def run(
                     f"Checkpoints of whole epochs are in {checkpoints.folder}; "
                     "try a lower learning rate in a new workdir."
                 ),
-                callbacks.CleanAccuracy(*problem.clean),
+                callbacks.CleanAccuracy(problem.clean.batches(evaluation_size)),
                 callbacks.StepTimer(),
                 log,
                 callbacks.TransitionHistory(
@@ -148,72 +134,27 @@ def run(
     return result
 
 
-def load_problem(config: ml_collections.ConfigDict) -> Problem:
-    """Returns the data of a run: splits, clean set drawn, noise injected."""
-    splits = datasets.load(config.dataset.name, config.dataset.data_dir or None)
-    if config.noise.kind == "none" and config.dataset.validation:
-        raise InputError(
-            "`dataset.validation` should be 0 where the training labels are "
-            "noisy as they come: accuracy would be measured on them. Received: "
-            f"`dataset.validation` = {config.dataset.validation}."
-        )
-    if config.noise.kind != "none" and splits.x_clean is not None:
-        raise InputError(
-            "`noise.kind` should be 'none' for a dataset that brings a clean "
-            "set of its own: its labels are noisy as they come. Received: "
-            f"`noise.kind` = {config.noise.kind!r}."
-        )
-    if config.dataset.validation:
-        splits = splits.hold_out(config.dataset.validation, config.seed)
-    if splits.x_clean is None:
-        if config.noise.kind == "none":
-            raise InputError(
-                "A dataset whose labels are noisy as they come should bring a "
-                "clean set of its own. Received: "
-                f"`dataset.name` = {config.dataset.name!r} without one."
-            )
-        splits = splits.draw_clean(config.clean.per_class, config.seed)
-    corruption = None
-    labels = splits.y_train
-    if config.noise.kind != "none":
-        corruption = noise.corrupt(
-            splits.y_train,
-            config.noise.kind,
-            config.noise.ratio,
-            config.seed,
-            config.noise.mode,
-            num_classes=splits.num_classes,
-        )
-        labels = corruption.labels
-    return Problem(
-        noisy=(splits.x_train, labels),
-        clean=splits.clean,
-        test=(splits.x_test, splits.y_test),
-        class_names=splits.class_names,
-        true_transition=corruption.expected if corruption else None,
-        empirical_transition=corruption.empirical if corruption else None,
-    )
-
-
 def build_base(
     config: ml_collections.ConfigDict, problem: Problem
 ) -> keras.Model:
-    """Returns the network of a run, its inputs standardised per channel."""
-    x = problem.noisy[0]
-    axes = tuple(range(x.ndim - 1))
-    mean = np.mean(x, axis=axes, dtype=np.float64)
-    variance = np.var(x, axis=axes, dtype=np.float64)
-    if not np.all(variance > 0):
-        # A constant channel carries nothing; it becomes 0, not 0 / 0.
-        variance = np.where(variance > 0, variance, 1.0)
+    """Returns the network of a run, told what it asks of the inputs."""
     name = config.network.name
-    return networks.get(name)(
-        x.shape[1:],
+    network = networks.get(name)
+    options = dict(config.network.get(name, {}))
+    if network.pretrained:
+        options["weights"] = config.network.weights
+    if network.measure is not None:
+        with data_checks.plain_errors():
+            samples = (
+                part.sample(_SAMPLE_SIZE)
+                for part in (problem.noisy, problem.clean)
+            )
+            options.update(network.measure(*samples))
+    return network.build(
+        tuple(problem.noisy.input_spec.shape),
         len(problem.class_names),
-        mean=mean.tolist(),
-        variance=variance.tolist(),
         weight_decay=config.network.weight_decay,
-        **config.network.get(name, {}),
+        **options,
     )
 
 
@@ -270,7 +211,7 @@ def _compile(
 
 def _training_set(
     config: ml_collections.ConfigDict, problem: Problem
-) -> tuple[np.ndarray, np.ndarray]:
+) -> Examples:
     if methods.get(config.method.name).merges_clean:
         return data.merge(problem.noisy, problem.clean)
     return problem.noisy
@@ -278,13 +219,20 @@ def _training_set(
 
 def _steps_per_epoch(
     config: ml_collections.ConfigDict,
-    training_set: tuple[np.ndarray, np.ndarray],
+    training_set: Examples,
 ) -> int:
     size = config.train.batch_size
     data_checks.check_batch_size(
-        "train.batch_size", size, "noisy", len(training_set[1])
+        "train.batch_size", size, "noisy", len(training_set)
     )
-    return len(training_set[1]) // size
+    return config.train.steps_per_epoch or len(training_set) // size
+
+
+def _evaluation_batch_size(
+    config: ml_collections.ConfigDict, problem: Problem
+) -> int:
+    small = problem.test.input_spec.shape.num_elements() <= _SMALL_INPUT
+    return _EVALUATION_BATCH_SIZE if small else config.train.batch_size
 
 
 def _normalization(model: PairModel) -> str:
@@ -307,7 +255,9 @@ def _result(
         "dataset": config.dataset.name,
         "method": config.method.name,
         "noise": config.noise.kind,
-        "ratio": config.noise.ratio if config.noise.kind != "none" else None,
+        "ratio": config.noise.ratio
+        if problems.has_ratio(config.noise.kind)
+        else None,
         "seed": config.seed,
         "network": config.network.name,
         "options": dict(config.method.get(config.method.name, {})),

@@ -184,7 +184,8 @@ def test_one_clean_example_is_enough():
 
 
 def test_merge_appends_the_clean_set():
-    x, labels = data.merge(make(0, 2), make(100, 3))
+    merged = data.merge(make(0, 2), make(100, 3))
+    x, labels = merged.x, merged.labels
     np.testing.assert_array_equal(x[:, 0], [0, 1, 100, 101, 102])
     np.testing.assert_array_equal(labels, labels_of(x))
 
@@ -336,7 +337,7 @@ def test_a_filtered_dataset_may_tell_its_length():
 
 @pytest.mark.parametrize("half", [X, (X,), (X, LABELS, LABELS), "mnist"])
 def test_no_pair_of_inputs_and_labels(half):
-    with pytest.raises(InputError, match=r"`noisy` .* \(x, labels\) or a tf"):
+    with pytest.raises(InputError, match=r"`noisy` .* \(x, labels\), a tf"):
         data.pair(half, (X, LABELS))
 
 
@@ -369,11 +370,28 @@ def test_bad_batch_sizes(form, count, options, message):
         data.pair(form(make(0, count)), form(make(100, CLEAN)), **options)
 
 
-def test_epochs_are_for_arrays():
-    with pytest.raises(InputError, match="`epochs` .* left out for a tf.data"):
-        data.pair(
-            (X, LABELS), as_dataset((X, LABELS)), batch_size=8, epochs=range(2)
+@pytest.mark.parametrize("form", [as_arrays, as_dataset])
+def test_the_order_of_an_epoch_is_that_of_its_seed_and_number(form):
+    def orders(global_seed, seed, epochs):
+        tf.random.set_seed(global_seed)
+        pairs = data.pair(
+            form(make(0, NOISY)),
+            form(make(100, CLEAN)),
+            batch_size=4,
+            seed=seed,
+            epochs=epochs,
         )
+        steps = NOISY // 4
+        drawn = [
+            np.concatenate([noisy[0][:, 0], clean[0][:, 0]])
+            for noisy, clean in pairs.as_numpy_iterator()
+        ]
+        return np.reshape(drawn, [len(epochs), steps, -1])
+
+    whole = orders(0, 5, range(3))
+    np.testing.assert_array_equal(orders(7, 5, range(1, 3)), whole[1:])
+    assert not np.array_equal(whole[0], whole[1])
+    assert not np.array_equal(orders(0, 6, range(1)), whole[:1])
 
 
 def test_equal_datasets_are_shuffled_apart():

@@ -9,6 +9,7 @@ from mlc_tf import callbacks
 from mlc_tf import methods
 from mlc_tf import networks
 from mlc_tf import noise
+from mlc_tf import problems
 from mlc_tf import settings
 from mlc_tf import training
 from mlc_tf.errors import DivergedError
@@ -43,6 +44,7 @@ def test_a_run_leaves_a_whole_directory(finished):
         "config.json",
         "metrics.jsonl",
         "model.keras",
+        "noise.json",
         "result.json",
         "tensorboard",
         "transition.npz",
@@ -90,8 +92,9 @@ def test_the_result_tells_the_last_epoch(finished):
 def test_the_saved_base_has_the_accuracy_of_the_result(finished):
     workdir, result = finished
     base = keras.models.load_model(workdir / "model.keras")
-    x, labels = training.load_problem(small()).test
-    accuracy = np.mean(base.predict(x, verbose=0).argmax(axis=1) == labels)
+    test = problems.load(small()).test
+    predicted = base.predict(test.x, verbose=0).argmax(axis=1)
+    accuracy = np.mean(predicted == test.labels)
     np.testing.assert_allclose(accuracy, result["test_accuracy"], rtol=1e-6)
 
 
@@ -209,41 +212,39 @@ def test_a_diverging_run_stops_and_keeps_its_checkpoint(tmp_path, monkeypatch):
 
 def test_true_labels_of_noisy_examples_do_not_reach_a_problem():
     config = small(**{"noise.kind": "uniform", "noise.ratio": 1.0})
-    problem = training.load_problem(config)
-    arrays = [problem.noisy, problem.clean, problem.test]
-    training_labels = [labels for _, labels in arrays if len(labels) == 1247]
-    assert len(training_labels) == 1
+    problem = problems.load(config)
     # Labels drawn without regard to the image agree with it by chance.
-    x, labels = problem.noisy
-    clean_x, clean_labels = problem.clean
+    x, labels = problem.noisy.x, problem.noisy.labels
+    clean_x, clean_labels = problem.clean.x, problem.clean.labels
     distances = ((x[:, None] - clean_x[None]) ** 2).sum(axis=(2, 3, 4))
     nearest = clean_labels[distances.argmin(axis=1)]
     assert np.mean(labels == nearest) < 0.15
 
 
 def test_the_problem_is_what_the_config_says():
-    problem = training.load_problem(small())
-    assert len(problem.noisy[1]) == 1247 and len(problem.clean[1]) == 50
-    np.testing.assert_array_equal(np.bincount(problem.clean[1]), 5)
+    problem = problems.load(small())
+    assert len(problem.noisy) == 1247 and len(problem.clean) == 50
+    np.testing.assert_array_equal(np.bincount(problem.clean.labels), 5)
     expected = noise.transition_matrix("flip_to_one", 10, 0.4, seed=0)
     np.testing.assert_array_equal(problem.true_transition, expected)
-    error = np.abs(problem.empirical_transition - expected).max()
+    shown = np.array(problem.noise_report["empirical_transition"])
+    error = np.abs(shown - expected).max()
     assert error < 0.5 / 100  # counts are rounded, classes have above 100
 
 
 def test_a_validation_set_replaces_the_test_set(tmp_path):
     config = small(**{"dataset.validation": 0.25, "train.epochs": 1})
-    problem = training.load_problem(config)
-    assert len(problem.test[1]) == round(0.25 * 1297)
+    problem = problems.load(config)
+    assert len(problem.test) == round(0.25 * 1297)
     assert training.run(config, tmp_path, 0)["evaluated_on"] == "validation"
 
 
 def test_methods_that_do_not_use_the_clean_set_get_it_merged():
-    problem = training.load_problem(small())
+    problem = problems.load(small())
     merged = training._training_set(small("cross_entropy"), problem)
-    assert len(merged[1]) == 1297
-    np.testing.assert_array_equal(merged[1][1247:], problem.clean[1])
-    np.testing.assert_array_equal(merged[0][1247:], problem.clean[0])
+    assert len(merged) == 1297
+    np.testing.assert_array_equal(merged.labels[1247:], problem.clean.labels)
+    np.testing.assert_array_equal(merged.x[1247:], problem.clean.x)
     assert training._training_set(small("mlc"), problem) is problem.noisy
 
 
@@ -352,7 +353,9 @@ def test_the_defaults_are_those_of_the_class():
 
 def test_every_network_can_be_configured():
     configured = set(settings.default_config().network)
-    assert configured - {"name", "weight_decay"} <= set(networks.NETWORKS)
+    assert configured - {"name", "weight_decay", "weights"} <= set(
+        networks.NETWORKS
+    )
 
 
 def test_a_refused_config_leaves_the_workdir_free(tmp_path):

@@ -4,25 +4,27 @@ import numpy as np
 import sklearn.datasets
 import sklearn.model_selection
 
+from mlc_tf.datasets.options import Options
 from mlc_tf.datasets.splits import Splits
+from mlc_tf.examples import Arrays
 
 TEST_EXAMPLES = 500
 _SPLIT_SEED = 0
 
 
-def load(data_dir: str | None = None) -> Splits:
+def load(options: Options | None = None) -> Splits:
     """Returns 1,297 training and 500 test images `(8, 8, 1)`, values 0 to 16.
 
     The split is stratified and always the same.
 
     Args:
-        data_dir: Not used; the images are embedded in scikit-learn.
+        options: None has a use here.
 
     References:
         Alpaydin and Kaynak, 1998, UCI "Optical Recognition of Handwritten
         Digits", its test part.
     """
-    del data_dir
+    (options or Options()).only("digits")
     digits = sklearn.datasets.load_digits()
     x_train, x_test, y_train, y_test = sklearn.model_selection.train_test_split(
         digits.images[..., np.newaxis].astype(np.float32),
@@ -32,4 +34,4 @@ def load(data_dir: str | None = None) -> Splits:
         stratify=digits.target,
     )
     names = tuple(str(name) for name in digits.target_names)
-    return Splits(x_train, y_train, x_test, y_test, names)
+    return Splits(Arrays(x_train, y_train), Arrays(x_test, y_test), names)

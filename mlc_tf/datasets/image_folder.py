@@ -1,87 +1,227 @@
-"""The user's own images, in one folder per split and class."""
+"""The user's own images: in one folder per split and class, or in a table."""
 
 from pathlib import Path
 
-import keras
 import numpy as np
+import pandas as pd
+from PIL import Image
 
+from mlc_tf.datasets import tables
+from mlc_tf.datasets.cache import cached
+from mlc_tf.datasets.options import Options
+from mlc_tf.datasets.options import existing_file
 from mlc_tf.datasets.splits import Splits
 from mlc_tf.errors import InputError
+from mlc_tf.examples import Examples
+from mlc_tf.examples import ImageFiles
 
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif")
+_COLUMNS = ("file", "label", "split")
 
 
-def load(path: str) -> Splits:
-    """Returns the splits under `PATH/{train,test[,clean]}/CLASS/IMAGE`.
+def load(path: str, options: Options | None = None) -> Splits:
+    """Returns the splits of images under a folder, read as RGB, uint8.
 
-    Images are read as RGB, uint8, and should all have one size. The classes
-    are the folders under `train`, in the order of their names.
+    They lie in `PATH/{train,test[,clean]}/CLASS/IMAGE`; or anywhere under the
+    folder, with `labels` telling each file's label and split.
 
     Args:
         path: The folder.
+        options: `image_size`; `cache`; `labels`, a CSV with the columns file
+            (relative to the folder), label and split; `clean`, "split:NAME"
+            ("split:clean" by default, where there is one), "column:NAME" of
+            that CSV, or "list:FILE" of training images.
 
     Raises:
-        InputError: if a folder is missing or empty, an image cannot be read
-            or has another size, or a split has a class that `train` lacks.
+        InputError: if a folder, file or column is missing or empty, a file is
+            named twice or lies in two splits, a split has a class that `train`
+            lacks, images have several sizes, or one cannot be read.
     """
+    options = options or Options()
+    options.only("folder:PATH", "image_size", "cache", "labels", "clean")
+    schemes = ("split", "list", *(["column"] if options.labels else []))
+    scheme, chosen = options.trusted("folder:PATH", *schemes)
     root = Path(path)
-    if not (root / "train").is_dir() or not (root / "test").is_dir():
+    clean_split = chosen if scheme == "split" else "clean"
+    table = (
+        _listed(root, Path(options.labels))
+        if options.labels
+        else _found(root, clean_split, required=scheme == "split")
+    )
+    train = table["split"] == "train"
+    names = tables.class_names(table["label"][train])
+    table["id"] = tables.class_ids(table["label"], names)
+    _check_classes(table, names, clean_split)
+    if scheme == "list":
+        trusted = _named(root, Path(chosen), table)
+        table.loc[trusted, "split"] = clean_split
+    elif scheme == "column":
+        trusted = tables.truths(options.labels, table, chosen)
+        table.loc[trusted & train, "split"] = clean_split
+    table = table[table["split"].isin(("train", "test", clean_split))]
+    _check_contents(root, table)
+    size = tuple(options.image_size) or _common_size(root, table)
+    parts = {
+        which: _examples(root, table[table["split"] == split], size, options)
+        for which, split in (
+            ("train", "train"),
+            ("test", "test"),
+            ("clean", clean_split),
+        )
+        if (table["split"] == split).any()
+    }
+    return Splits(parts["train"], parts["test"], names, parts.get("clean"))
+
+
+def _found(root: Path, clean_split: str, required: bool) -> pd.DataFrame:
+    """Returns the table of the images in class folders."""
+    missing = [name for name in ("train", "test") if not (root / name).is_dir()]
+    if missing:
         raise InputError(
             "`folder:PATH` should hold the folders train and test. Received: "
-            f"{path!r}, without {_missing(root)}."
+            f"'{root}', without {' and '.join(missing)}."
         )
-    classes = _subfolders(root / "train")
-    x_train, y_train = _read(root / "train", classes, None)
-    x_test, y_test = _read(root / "test", classes, x_train.shape[1:])
-    x_clean, y_clean = None, None
-    if (root / "clean").is_dir():
-        x_clean, y_clean = _read(root / "clean", classes, x_train.shape[1:])
-    return Splits(
-        x_train, y_train, x_test, y_test, tuple(classes), x_clean, y_clean
-    )
-
-
-def _read(
-    folder: Path, classes: list[str], shape: tuple[int, ...] | None
-) -> tuple[np.ndarray, np.ndarray]:
-    images, labels = [], []
-    for name in _subfolders(folder):
-        if name not in classes:
-            raise InputError(
-                f"The classes of {folder} should be those of train. Received: "
-                f"{name!r}."
-            )
-        files = sorted(
-            file
-            for file in (folder / name).iterdir()
-            if file.suffix.lower() in _SUFFIXES
-        )
-        if not files:
-            raise InputError(
-                f"Each class folder should hold images ({', '.join(_SUFFIXES)})"
-                f". Received: none in {folder / name}."
-            )
-        for file in files:
-            image = _read_image(file)
-            shape = shape or image.shape
-            if image.shape != shape:
-                raise InputError(
-                    "The images should all have one size, "
-                    f"{shape[0]} by {shape[1]}. Received: {image.shape[0]} by "
-                    f"{image.shape[1]} in {file}."
-                )
-            images.append(image)
-            labels.append(classes.index(name))
-    return np.stack(images), np.array(labels, np.int64)
-
-
-def _read_image(file: Path) -> np.ndarray:
-    try:
-        return np.asarray(keras.utils.load_img(file), np.uint8)
-    except (OSError, SyntaxError, ValueError):  # as Pillow raises them
+    if required and not (root / clean_split).is_dir():
         raise InputError(
-            f"Each image should be readable. Received: {file}, which is not."
-        ) from None
+            f"`dataset.clean` should name a folder in {root}. Received: "
+            f"'split:{clean_split}', and no such folder."
+        )
+    rows: list[tuple[str, str, str]] = []
+    for split in dict.fromkeys(("train", "test", clean_split)):
+        if not (root / split).is_dir():
+            continue
+        for name in _subfolders(root / split):
+            files = sorted(
+                file
+                for file in (root / split / name).iterdir()
+                if file.suffix.lower() in _SUFFIXES
+            )
+            if not files:
+                raise InputError(
+                    "Each class folder should hold images "
+                    f"({', '.join(_SUFFIXES)}). Received: none in "
+                    f"{root / split / name}."
+                )
+            rows.extend(
+                (str(file.relative_to(root)), name, split) for file in files
+            )
+    return pd.DataFrame(rows, columns=list(_COLUMNS))
+
+
+def _listed(root: Path, labels: Path) -> pd.DataFrame:
+    """Returns the table that a CSV file gives, with its lines."""
+    table = tables.read(labels, _COLUMNS)
+    table["line"] = [tables.line(row) for row in range(len(table))]
+    for file, number in zip(table["file"], table["line"]):
+        inside = (root / file).resolve().is_relative_to(root.resolve())
+        if not inside or not (root / file).is_file():
+            raise InputError(
+                f"{labels} should name images in {root}. Received: {file!r} in "
+                f"line {number}, which is not there."
+            )
+    twice = table["file"].map(lambda file: str(Path(file))).duplicated()
+    if twice.any():
+        row = int(np.argmax(twice))
+        raise InputError(
+            f"{labels} should name each file once. Received: "
+            f"{table['file'][row]!r} again in line {table['line'][row]}."
+        )
+    for split in ("train", "test"):
+        if not (table["split"] == split).any():
+            raise InputError(
+                f"{labels} should have rows of the splits train and test. "
+                f"Received: none of {split}."
+            )
+    return table
+
+
+def _named(root: Path, path: Path, table: pd.DataFrame) -> pd.Series:
+    """Returns which rows a list of trusted files names."""
+    lines = existing_file("dataset.clean", path).read_text().splitlines()
+    training = set(table["file"][table["split"] == "train"])
+    names: dict[str, int] = {}
+    for number, text in enumerate(lines, start=1):
+        name = str(Path(text.strip())) if text.strip() else ""
+        if not name:
+            continue
+        if name not in training:
+            raise InputError(
+                f"{path} should name training images, relative to {root}. "
+                f"Received: {text.strip()!r} in line {number}."
+            )
+        if name in names:
+            raise InputError(
+                f"{path} should name each file once. Received: {name!r} in "
+                f"lines {names[name]} and {number}."
+            )
+        names[name] = number
+    if not names:
+        raise InputError(f"{path} should name images. Received: none.")
+    return table["file"].isin(names)
+
+
+def _check_classes(
+    table: pd.DataFrame, names: tuple[str, ...], clean_split: str
+) -> None:
+    for row in table[table["split"].isin(("test", clean_split))].itertuples():
+        if row.id < 0:
+            where = (
+                f", line {row.line} of the labels" if "line" in table else ""
+            )
+            raise InputError(
+                f"The classes of {row.split} should be those of train, "
+                f"{', '.join(names)}. Received: {row.label!r}, of "
+                f"{row.file}{where}."
+            )
+
+
+def _check_contents(root: Path, table: pd.DataFrame) -> None:
+    """Raises if the same image lies in two splits."""
+    paths = [root / file for file in table["file"]]
+    contents = ImageFiles(paths, table["id"].to_numpy(), (1, 1)).fingerprints()
+    first: dict[object, tuple[Path, str]] = {}
+    for path, split, content in zip(paths, table["split"], contents):
+        twin, other = first.setdefault(content, (path, split))
+        if other != split:
+            raise InputError(
+                f"The {split} set should not overlap the {other} set. "
+                f"Received: the same image as {twin} and {path}."
+            )
+
+
+def _common_size(root: Path, table: pd.DataFrame) -> tuple[int, int]:
+    expected = None
+    for file in table["file"]:
+        try:
+            with Image.open(root / file) as image:
+                width, height = image.size
+        except (OSError, SyntaxError, ValueError):  # as Pillow raises them
+            raise InputError(
+                f"Each image should be readable. Received: {root / file}, "
+                "which is not."
+            ) from None
+        expected = expected or (height, width)
+        if (height, width) != expected:
+            raise InputError(
+                "The images should all have one size, "
+                f"{expected[0]} by {expected[1]}, or `dataset.image_size` "
+                f"should tell one. Received: {height} by {width} in "
+                f"{root / file}."
+            )
+    assert expected is not None  # noqa: S101, no table is empty
+    return expected
+
+
+def _examples(
+    root: Path, table: pd.DataFrame, size: tuple[int, ...], options: Options
+) -> Examples:
+    paths = [root / file for file in table["file"]]
+    files = ImageFiles(paths, table["id"].to_numpy(), (size[0], size[1]))
+    identity = "\n".join(
+        f"{path.resolve()} {path.stat().st_size} {path.stat().st_mtime_ns}"
+        for path in (paths if options.cache.startswith("disk:") else ())
+    )
+    return cached(files, options.cache, f"{size}\n{identity}")
 
 
 def _subfolders(folder: Path) -> list[str]:
@@ -97,9 +237,3 @@ def _subfolders(folder: Path) -> list[str]:
             "none."
         )
     return names
-
-
-def _missing(root: Path) -> str:
-    return " and ".join(
-        name for name in ("train", "test") if not (root / name).is_dir()
-    )

@@ -7,8 +7,10 @@ import zlib
 
 import numpy as np
 
+from mlc_tf.datasets.options import Options
 from mlc_tf.datasets.splits import Splits
 from mlc_tf.errors import InputError
+from mlc_tf.examples import Arrays
 
 # What NumPy raises for files that are no archive, or a broken one.
 _UNREADABLE = (
@@ -25,7 +27,7 @@ _UNREADABLE = (
 _REQUIRED = ("x_train", "y_train", "x_test", "y_test")
 
 
-def load(path: str) -> Splits:
+def load(path: str, options: Options | None = None) -> Splits:
     """Returns the splits in a file written by `numpy.savez`.
 
     Args:
@@ -33,11 +35,13 @@ def load(path: str) -> Splits:
             there is a trusted set, `x_clean` and `y_clean`; and, if the
             classes have names, `class_names`, strings. Without names there are
             as many classes as the largest label says.
+        options: None has a use here.
 
     Raises:
         InputError: if there is no such file, it is no `.npz`, lacks an array,
             or holds Python objects, which are never unpickled.
     """
+    (options or Options()).only("npz:PATH")
     if not os.path.isfile(path):
         raise InputError(f"`npz:PATH` should be a file. Received: {path!r}.")
     try:
@@ -68,9 +72,12 @@ def load(path: str) -> Splits:
             "`class_names` should be a list of names. Received: an array of "
             f"shape {names.shape} in {path!r}."
         )
+    clean = None
+    if "x_clean" in arrays:
+        clean = Arrays(arrays["x_clean"], arrays["y_clean"])
     return Splits(
-        **{name: arrays[name] for name in _REQUIRED},
-        class_names=tuple(str(name) for name in names),
-        x_clean=arrays.get("x_clean"),
-        y_clean=arrays.get("y_clean"),
+        Arrays(arrays["x_train"], arrays["y_train"]),
+        Arrays(arrays["x_test"], arrays["y_test"]),
+        tuple(str(name) for name in names),
+        clean,
     )

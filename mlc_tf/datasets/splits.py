@@ -1,7 +1,9 @@
 """The splits of a dataset, and the clean set that is drawn from one of them."""
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
+from dataclasses import field
 from dataclasses import replace
 
 import numpy as np
@@ -10,65 +12,56 @@ from mlc_tf import data_checks
 from mlc_tf.errors import InputError
 from mlc_tf.errors import bad_argument
 from mlc_tf.errors import check_seed
+from mlc_tf.examples import Arrays
+from mlc_tf.examples import Examples
 
 
 @dataclass(frozen=True)
 class Splits:
-    """A dataset as arrays.
+    """A dataset: labelled examples under names.
 
     Attributes:
-        x_train: `(examples, ...)` inputs, in the dataset's own units.
-        y_train: `(examples,)` class ids.
-        x_test: As `x_train`.
-        y_test: As `y_train`.
+        train: The training set, inputs in the dataset's own units.
+        test: The test set.
         class_names: One name per class.
-        x_clean: The trusted set, as `x_train`; None until one is drawn.
-        y_clean: Its class ids.
+        clean: The trusted set; None until one is drawn.
+        human_labels: Labels that people gave to the training set, ids
+            `(examples,)`, by the name of each set of them. Defaults to none.
+        twins_are_one: Whether equal inputs are the same example, as images
+            are; a window of words is not. Defaults to True.
+        notes: What a user should know of this data, a sentence each.
     """
 
-    x_train: np.ndarray
-    y_train: np.ndarray
-    x_test: np.ndarray
-    y_test: np.ndarray
+    train: Examples
+    test: Examples
     class_names: tuple[str, ...]
-    x_clean: np.ndarray | None = None
-    y_clean: np.ndarray | None = None
+    clean: Examples | None = None
+    human_labels: Mapping[str, np.ndarray] = field(default_factory=dict)
+    twins_are_one: bool = True
+    notes: tuple[str, ...] = ()
 
     @property
     def num_classes(self) -> int:
         return len(self.class_names)
 
-    @property
-    def clean(self) -> tuple[np.ndarray, np.ndarray]:
-        """The trusted set, `(x, labels)`.
-
-        Raises:
-            InputError: if there is none yet.
-        """
-        if self.x_clean is None or self.y_clean is None:
-            raise InputError(
-                "The dataset should have a clean set. Received: none."
-            )
-        return self.x_clean, self.y_clean
-
     def checked(self) -> "Splits":
-        """Returns itself, after checking every split.
+        """Returns itself, after checking every split that lies in memory.
 
         Raises:
             InputError: with the split, the index and what is wrong there.
         """
         for which in ("train", "test", "clean"):
-            x = getattr(self, f"x_{which}")
-            labels = getattr(self, f"y_{which}")
-            if x is None and labels is None and which == "clean":
-                continue
-            data_checks.check_arrays(which, x, labels)
-            self._check_split(which, x, labels)
-        if self.x_clean is not None:
-            x, labels = self.clean
-            _check_every_class("clean", labels, self.class_names)
-            _check_disjoint("clean", x, "test", self.x_test)
-            _check_disjoint("clean", x, "train", self.x_train)
+            examples = getattr(self, which)
+            if isinstance(examples, Arrays):
+                data_checks.check_arrays(which, examples.x, examples.labels)
+                self._check_labels(which, examples)
+        for which in ("test", "clean"):
+            self._check_shape(which)
+        if isinstance(self.clean, Arrays):
+            _check_every_class("clean", self.clean.labels, self.class_names)
+        if self.twins_are_one:
+            for which in ("test", "train"):
+                _check_disjoint(self.clean, which, getattr(self, which))
         return self
 
     def hold_out(self, share: float, seed: int) -> "Splits":
@@ -81,7 +74,7 @@ class Splits:
             seed: Draws them.
         """
         rng = np.random.default_rng([check_seed(seed), 2])
-        order = rng.permutation(len(self.x_train))
+        order = rng.permutation(len(self.train))
         if not 0 < share < 1 or round(share * len(order)) == len(order):
             raise bad_argument(
                 "validation",
@@ -90,20 +83,19 @@ class Splits:
             )
         count = max(1, round(share * len(order)))
         held, kept = np.sort(order[:count]), np.sort(order[count:])
-        return replace(
-            self,
-            x_train=self.x_train[kept],
-            y_train=self.y_train[kept],
-            x_test=self.x_train[held],
-            y_test=self.y_train[held],
-        )
+        return replace(self._keep(kept), test=self.train.take(held))
 
-    def draw_clean(self, per_class: int, seed: int) -> "Splits":
+    def draw_clean(
+        self, per_class: int, seed: int, fewer_if_rare: bool = False
+    ) -> "Splits":
         """Returns splits with a clean set that has left the training set.
 
         Args:
             per_class: Examples of each class.
             seed: Draws them.
+            fewer_if_rare: Whether a class with no more than `per_class`
+                examples gives all but one of them. Defaults to False: it is
+                an error.
 
         Raises:
             InputError: if a class has no more than `per_class` examples whose
@@ -112,49 +104,83 @@ class Splits:
         if not isinstance(per_class, (int, np.integer)) or per_class < 1:
             raise bad_argument("clean.per_class", "an integer >= 1", per_class)
         rng = np.random.default_rng([check_seed(seed), 3])
-        # A twin of a drawn example must not stay behind, nor be tested on.
-        inputs = [row.tobytes() for row in self.x_train]
-        twice = Counter(inputs)
-        twice.update({row.tobytes() for row in self.x_test})
-        alone = np.array([twice[row] == 1 for row in inputs])
+        alone = self._without_twin()
         drawn = []
         for label, name in enumerate(self.class_names):
-            members = np.flatnonzero((self.y_train == label) & alone)
-            if len(members) <= per_class:
+            members = np.flatnonzero((self.train.labels == label) & alone)
+            count = per_class
+            if fewer_if_rare:
+                count = min(per_class, len(members) - 1)
+            if len(members) <= count or count < 1:
                 raise InputError(
                     "`clean.per_class` should be less than the number of "
                     f"training examples of each class. Received: {per_class}, "
                     f"with {len(members)} of class {label} ({name})."
                 )
-            drawn.append(rng.choice(members, per_class, replace=False))
+            drawn.append(rng.choice(members, count, replace=False))
         indices = np.sort(np.concatenate(drawn))
-        kept = np.setdiff1d(np.arange(len(self.y_train)), indices)
+        return self.set_clean(indices)
+
+    def set_clean(self, indices: np.ndarray) -> "Splits":
+        """Returns splits whose clean set left the training set.
+
+        Args:
+            indices: Of the training set, ascending.
+        """
+        kept = np.setdiff1d(np.arange(len(self.train)), indices)
+        if len(kept) == 0:
+            raise InputError(
+                "The clean set should leave examples to train on. Received: "
+                "all of the training set."
+            )
+        clean = self.train.take(indices)
+        return replace(self._keep(kept), clean=clean).checked()
+
+    def _keep(self, kept: np.ndarray) -> "Splits":
         return replace(
             self,
-            x_train=self.x_train[kept],
-            y_train=self.y_train[kept],
-            x_clean=self.x_train[indices],
-            y_clean=self.y_train[indices],
-        ).checked()
+            train=self.train.take(kept),
+            human_labels={
+                name: labels[kept] for name, labels in self.human_labels.items()
+            },
+        )
 
-    def _check_split(self, which: str, x: np.ndarray, y: np.ndarray) -> None:
-        if x.shape[1:] != self.x_train.shape[1:]:
+    def _without_twin(self) -> np.ndarray:
+        """Returns which training inputs occur nowhere else, `(examples,)`.
+
+        A twin of a drawn example must not stay behind, nor be tested on.
+        """
+        train, test = self.train.fingerprints(), self.test.fingerprints()
+        if not self.twins_are_one or train is None:
+            return np.ones(len(self.train), bool)
+        twice = Counter(train)
+        twice.update(set(test or ()))
+        return np.array([twice[row] == 1 for row in train])
+
+    def _check_shape(self, which: str) -> None:
+        examples: Examples | None = getattr(self, which)
+        if examples is None:
+            return
+        ours, theirs = self.train.input_spec.shape, examples.input_spec.shape
+        if ours != theirs:
             raise InputError(
-                f"The {which} set should have inputs of shape "
-                f"{self.x_train.shape[1:]}, as the train set. Received: "
-                f"{x.shape[1:]}."
+                f"The {which} set should have inputs of shape {tuple(ours)}, "
+                f"as the train set. Received: {tuple(theirs)}."
             )
-        if y.ndim != 1:
+
+    def _check_labels(self, which: str, examples: Examples) -> None:
+        labels = examples.labels
+        if labels.ndim != 1:
             raise InputError(
                 f"The {which} set should have class ids of shape (examples,) "
-                f"as labels. Received: labels of shape {y.shape}."
+                f"as labels. Received: labels of shape {labels.shape}."
             )
-        if y.max() >= self.num_classes:
-            index = int(np.argmax(y >= self.num_classes))
+        if labels.max() >= self.num_classes:
+            index = int(np.argmax(labels >= self.num_classes))
             raise InputError(
                 f"The {which} set should have labels in "
-                f"[0, {self.num_classes}). Received: label {y[index]} at "
-                f"example {index}."
+                f"[0, {self.num_classes}). Received: label {labels[index]} at "
+                f"{examples.name_of(index)}."
             )
 
 
@@ -171,14 +197,23 @@ def _check_every_class(
 
 
 def _check_disjoint(
-    which: str, x: np.ndarray, other: str, x_other: np.ndarray
+    clean: Examples | None, which: str, other: Examples
 ) -> None:
-    dtype = np.result_type(x, x_other)
-    seen = {row.astype(dtype).tobytes(): index for index, row in enumerate(x)}
-    for index, row in enumerate(x_other.astype(dtype, copy=False)):
-        if row.tobytes() in seen:
+    if clean is None or type(clean) is not type(other):
+        return
+    ours, theirs = clean, other
+    if isinstance(clean, Arrays) and isinstance(other, Arrays):
+        dtype = np.result_type(clean.x, other.x)
+        ours = Arrays(clean.x.astype(dtype, copy=False), clean.labels)
+        theirs = Arrays(other.x.astype(dtype, copy=False), other.labels)
+    mine, yours = ours.fingerprints(), theirs.fingerprints()
+    if mine is None or yours is None:
+        return
+    seen = {row: index for index, row in enumerate(mine)}
+    for index, row in enumerate(yours):
+        if row in seen:
             raise InputError(
-                f"The {which} set should not overlap the {other} set. "
-                f"Received: the same input as {which} example "
-                f"{seen[row.tobytes()]} and {other} example {index}."
+                f"The clean set should not overlap the {which} set. Received: "
+                f"the same input as clean {clean.name_of(seen[row])} and "
+                f"{which} {other.name_of(index)}."
             )

@@ -16,8 +16,8 @@ def digits():
 
 
 def test_digits_are_all_of_scikit_learns(digits):
-    assert digits.x_train.shape == (1297, 8, 8, 1)
-    assert digits.x_test.shape == (500, 8, 8, 1)
+    assert digits.train.x.shape == (1297, 8, 8, 1)
+    assert digits.test.x.shape == (500, 8, 8, 1)
     assert digits.class_names == tuple("0123456789")
     assert digits.num_classes == 10
     source = sklearn.datasets.load_digits()
@@ -25,23 +25,26 @@ def test_digits_are_all_of_scikit_learns(digits):
         image.astype(np.float32).tobytes(): label
         for image, label in zip(source.images, source.target)
     }
-    x = np.concatenate([digits.x_train, digits.x_test])
-    labels = np.concatenate([digits.y_train, digits.y_test])
+    x = np.concatenate([digits.train.x, digits.test.x])
+    labels = np.concatenate([digits.train.labels, digits.test.labels])
     assert contents(x) == set(label_of)
     assert [label_of[row.tobytes()] for row in x] == labels.tolist()
 
 
 def test_digits_are_split_by_class_without_overlap(digits):
-    train, test = np.bincount(digits.y_train), np.bincount(digits.y_test)
+    train, test = (
+        np.bincount(digits.train.labels),
+        np.bincount(digits.test.labels),
+    )
     assert np.abs(test - 500 / 1797 * (train + test)).max() < 1
-    assert not contents(digits.x_train) & contents(digits.x_test)
+    assert not contents(digits.train.x) & contents(digits.test.x)
 
 
 def test_digits_are_always_the_same(digits):
     np.random.seed(123)
-    again = datasets.load("digits", data_dir="/not/used")
-    np.testing.assert_array_equal(again.x_train, digits.x_train)
-    np.testing.assert_array_equal(again.y_test, digits.y_test)
+    again = datasets.load("digits")
+    np.testing.assert_array_equal(again.train.x, digits.train.x)
+    np.testing.assert_array_equal(again.test.labels, digits.test.labels)
 
 
 @pytest.mark.parametrize(
@@ -56,7 +59,7 @@ def test_digits_are_always_the_same(digits):
 def test_unknown_dataset(name, nearest):
     with pytest.raises(
         InputError,
-        match=r"digits, mnist, cifar10, npz:PATH, folder:PATH\. .*"
+        match=r"digits, mnist, .*twitter, tfds:NAME, npz:PATH, .*csv:PATH\. .*"
         f"{name!r}. Did you mean '{nearest}'",
     ):
         datasets.load(name)

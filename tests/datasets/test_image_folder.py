@@ -49,14 +49,14 @@ def test_pixels_and_classes(root, rng, monkeypatch):
     test = write(root / "test/ant/a.png", rng)
     splits = load(root)
     assert splits.class_names == ("ant", "zebra")
-    assert splits.x_train.shape == (4, 4, 6, 3)
-    assert splits.x_train.dtype == np.uint8
-    np.testing.assert_array_equal(splits.y_train, [0, 1, 1, 1])
-    np.testing.assert_array_equal(splits.y_test, [0, 1])
-    np.testing.assert_array_equal(splits.x_train[1], first)
-    np.testing.assert_array_equal(splits.x_train[2], image)
-    np.testing.assert_array_equal(splits.x_test[0], test)
-    assert splits.x_clean is None
+    assert splits.train.x.shape == (4, 4, 6, 3)
+    assert splits.train.x.dtype == np.uint8
+    np.testing.assert_array_equal(splits.train.labels, [0, 1, 1, 1])
+    np.testing.assert_array_equal(splits.test.labels, [0, 1])
+    np.testing.assert_array_equal(splits.train.x[1], first)
+    np.testing.assert_array_equal(splits.train.x[2], image)
+    np.testing.assert_array_equal(splits.test.x[0], test)
+    assert splits.clean is None
 
 
 def test_grey_images_become_rgb(root, rng):
@@ -71,8 +71,8 @@ def test_a_clean_folder_is_the_clean_set(root, rng):
         write(root / f"clean/{name}/a.png", rng) for name in ("zebra", "ant")
     ]
     splits = load(root)
-    np.testing.assert_array_equal(splits.x_clean, images[::-1])
-    np.testing.assert_array_equal(splits.y_clean, [0, 1])
+    np.testing.assert_array_equal(splits.clean.x, images[::-1])
+    np.testing.assert_array_equal(splits.clean.labels, [0, 1])
 
 
 def test_other_files_are_passed_over(root):

@@ -52,13 +52,13 @@ def test_round_trip(load):
 
 def test_what_may_be_left_out(load):
     splits = load(x_clean=None, y_clean=None, class_names=None)
-    assert splits.x_clean is None and splits.y_clean is None
+    assert splits.clean.x is None and splits.clean.labels is None
     assert splits.class_names == ("0", "1", "2")
 
 
 def test_a_clean_set_may_be_drawn_from_it(load):
     splits = load(x_clean=None, y_clean=None).draw_clean(2, seed=0)
-    assert splits.x_clean.shape == (6, 2) and splits.x_train.shape == (6, 2)
+    assert splits.clean.x.shape == (6, 2) and splits.train.x.shape == (6, 2)
 
 
 def test_no_such_file(tmp_path):

@@ -5,6 +5,7 @@ import pytest
 
 from mlc_tf.datasets import Splits
 from mlc_tf.errors import InputError
+from mlc_tf.examples import Arrays
 
 NAMES = ("ant", "bee", "cat")
 
@@ -12,13 +13,13 @@ NAMES = ("ant", "bee", "cat")
 def examples(first, count):
     """Inputs that tell their number, with labels 0, 1, 2, 0, ..."""
     x = np.stack([np.arange(first, first + count)] * 2, axis=1)
-    return x.astype(np.float32), np.arange(first, first + count) % 3
+    return Arrays(x.astype(np.float32), np.arange(first, first + count) % 3)
 
 
 @pytest.fixture
 def splits():
     """24 examples to train on, from 0, and 9 to test, from 300."""
-    return Splits(*examples(0, 24), *examples(300, 9), NAMES)
+    return Splits(examples(0, 24), examples(300, 9), NAMES)
 
 
 def ids(x):
@@ -27,22 +28,22 @@ def ids(x):
 
 def assert_labels_belong(splits):
     for which in ("train", "test", "clean"):
-        x = getattr(splits, f"x_{which}")
-        assert (x[:, 0] % 3 == getattr(splits, f"y_{which}")).all()
+        part = getattr(splits, which)
+        assert (part.x[:, 0] % 3 == part.labels).all()
 
 
 def test_draw_clean_takes_as_many_of_each_class(splits):
     drawn = splits.draw_clean(2, seed=0)
-    np.testing.assert_array_equal(np.bincount(drawn.y_clean), [2, 2, 2])
+    np.testing.assert_array_equal(np.bincount(drawn.clean.labels), [2, 2, 2])
     assert_labels_belong(drawn)
 
 
 def test_draw_clean_moves_examples_out_of_training(splits):
     drawn = splits.draw_clean(2, seed=0)
-    assert len(drawn.x_train) == 18
-    assert sorted(ids(drawn.x_clean) + ids(drawn.x_train)) == list(range(24))
-    np.testing.assert_array_equal(drawn.x_test, splits.x_test)
-    assert splits.x_clean is None and len(splits.x_train) == 24
+    assert len(drawn.train.x) == 18
+    assert sorted(ids(drawn.clean.x) + ids(drawn.train.x)) == list(range(24))
+    np.testing.assert_array_equal(drawn.test.x, splits.test.x)
+    assert splits.clean is None and len(splits.train.x) == 24
 
 
 def test_draw_clean_is_decided_by_its_seed(splits):
@@ -56,7 +57,7 @@ def test_draw_clean_is_decided_by_its_seed(splits):
 
 def test_draw_clean_leaves_one_of_each_class_to_train_on(splits):
     drawn = splits.draw_clean(7, seed=0)
-    np.testing.assert_array_equal(np.bincount(drawn.y_train), [1, 1, 1])
+    np.testing.assert_array_equal(np.bincount(drawn.train.labels), [1, 1, 1])
     with pytest.raises(
         InputError,
         match=r"`clean.per_class` .* Received: 8, with 8 of class 0 \(ant\)",
@@ -74,31 +75,25 @@ def test_draw_clean_wants_a_positive_integer(splits, per_class):
 
 @pytest.mark.parametrize("twin_of", ["test", "train"])
 def test_draw_clean_draws_no_example_that_has_a_twin(splits, twin_of):
-    x = getattr(splits, f"x_{twin_of}").copy()
-    x[4] = splits.x_train[0]
-    twins = replace(splits, **{f"x_{twin_of}": x})
+    part = getattr(splits, twin_of)
+    x = part.x.copy()
+    x[4] = splits.train.x[0]
+    twins = replace(splits, **{twin_of: Arrays(x, part.labels)})
     for seed in range(10):
         drawn = twins.draw_clean(3, seed)
-        assert not (drawn.x_clean == splits.x_train[0]).all(axis=1).any()
+        assert not (drawn.clean.x == splits.train.x[0]).all(axis=1).any()
     with pytest.raises(InputError, match="with 7 of class|with 6 of class"):
         twins.draw_clean(7, seed=0)  # there are 8 of a class
-
-
-def test_no_clean_set_before_one_is_drawn(splits):
-    with pytest.raises(InputError, match="should have a clean set"):
-        _ = splits.clean
-    x, labels = splits.draw_clean(1, seed=0).clean
-    assert x.shape == (3, 2) and sorted(labels) == [0, 1, 2]
 
 
 def test_hold_out_replaces_the_test_set(splits):
     held = splits.draw_clean(1, seed=0).hold_out(0.32, seed=0)
     # 0.32 of 21 is 6.72.
-    assert len(held.x_test) == 7 and len(held.x_train) == 14
-    everything = ids(held.x_test) + ids(held.x_train) + ids(held.x_clean)
+    assert len(held.test.x) == 7 and len(held.train.x) == 14
+    everything = ids(held.test.x) + ids(held.train.x) + ids(held.clean.x)
     assert sorted(everything) == list(range(24))
     assert_labels_belong(held)
-    assert ids(held.x_test) != ids(splits.x_train)[:7]
+    assert ids(held.test.x) != ids(splits.train.x)[:7]
     assert held.class_names == NAMES
 
 
@@ -127,19 +122,20 @@ def test_hold_out_leaves_one_to_train_on(splits):
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.float64])
 def test_an_overlap_is_seen_across_dtypes(splits, dtype):
-    clean = splits.x_train[:3].astype(dtype)
-    overlapping = replace(splits, x_clean=clean, y_clean=splits.y_train[:3])
+    clean = splits.train.x[:3].astype(dtype)
+    overlapping = replace(
+        splits, x_clean=clean, y_clean=splits.train.labels[:3]
+    )
     with pytest.raises(InputError, match="overlap the train set"):
         overlapping.checked()
 
 
 def test_no_overlap_by_rounding(splits):
-    clean = splits.x_train[:3].astype(np.uint8)
+    clean = splits.train.x[:3].astype(np.uint8)
     replace(
         splits,
-        x_train=splits.x_train + 0.5,
-        x_clean=clean,
-        y_clean=splits.y_train[:3],
+        train=Arrays(splits.train.x + 0.5, splits.train.labels),
+        clean=Arrays(clean, splits.train.labels[:3]),
     ).checked()
 
 

@@ -7,7 +7,6 @@ import pytest
 import tensorflow_datasets as tfds
 
 from mlc_tf import datasets
-from mlc_tf.datasets import tfds_images
 from mlc_tf.errors import InputError
 
 SIZES = {"train": 12, "test": 5}
@@ -40,12 +39,12 @@ class OwnTinyImages(tfds.core.GeneratorBasedBuilder):
 
 
 def test_a_tfds_dataset_becomes_arrays(tmp_path):
-    splits = tfds_images.loader("own_tiny_images")(str(tmp_path)).checked()
+    splits = datasets.load("tfds:own_tiny_images", data_dir=str(tmp_path))
     assert (tmp_path / "own_tiny_images").is_dir()
     assert splits.class_names == ("b", "a", "c")
     for x, labels, split in (
-        (splits.x_train, splits.y_train, "train"),
-        (splits.x_test, splits.y_test, "test"),
+        (splits.train.x, splits.train.labels, "train"),
+        (splits.test.x, splits.test.labels, "test"),
     ):
         assert x.shape == (SIZES[split], 4, 4, 1) and x.dtype == np.uint8
         assert labels.dtype == np.int64
@@ -65,7 +64,7 @@ def test_a_dataset_that_cannot_be_downloaded(tmp_path, monkeypatch):
         match=f"'own_tiny_images' .* folder {re.escape(str(tmp_path))}, "
         r"or be downloadable\. Received: ConnectionError: no route$",
     ):
-        tfds_images.loader("own_tiny_images")(str(tmp_path))
+        datasets.load("tfds:own_tiny_images", data_dir=str(tmp_path))
 
 
 def test_a_file_in_the_place_of_the_folder(tmp_path):
@@ -73,7 +72,7 @@ def test_a_file_in_the_place_of_the_folder(tmp_path):
     with pytest.raises(
         InputError, match="'mnist' should be in the TFDS folder"
     ):
-        datasets.load("mnist", str(tmp_path / "file"))
+        datasets.load("mnist", data_dir=str(tmp_path / "file"))
 
 
 def load_prepared(name):
@@ -85,28 +84,28 @@ def load_prepared(name):
 
 def test_mnist():
     splits = load_prepared("mnist")
-    assert splits.x_train.shape == (60_000, 28, 28, 1)
-    assert splits.x_test.shape == (10_000, 28, 28, 1)
+    assert splits.train.x.shape == (60_000, 28, 28, 1)
+    assert splits.test.x.shape == (10_000, 28, 28, 1)
     assert splits.class_names == tuple("0123456789")
     # As LeCun's page tells them for the training set.
     np.testing.assert_array_equal(
-        np.bincount(splits.y_train),
+        np.bincount(splits.train.labels),
         [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949],
     )
     # The mean and deviation by which everyone standardises it.
-    np.testing.assert_allclose(splits.x_train.mean() / 255, 0.1307, atol=1e-4)
+    np.testing.assert_allclose(splits.train.x.mean() / 255, 0.1307, atol=1e-4)
 
 
 def test_cifar10():
     splits = load_prepared("cifar10")
-    assert splits.x_train.shape == (50_000, 32, 32, 3)
-    assert splits.x_test.shape == (10_000, 32, 32, 3)
-    np.testing.assert_array_equal(np.bincount(splits.y_train), [5000] * 10)
-    np.testing.assert_array_equal(np.bincount(splits.y_test), [1000] * 10)
+    assert splits.train.x.shape == (50_000, 32, 32, 3)
+    assert splits.test.x.shape == (10_000, 32, 32, 3)
+    np.testing.assert_array_equal(np.bincount(splits.train.labels), [5000] * 10)
+    np.testing.assert_array_equal(np.bincount(splits.test.labels), [1000] * 10)
     assert splits.class_names[:3] == ("airplane", "automobile", "bird")
     # The usual means; a copy that went through JPEG is off by 0.005.
     np.testing.assert_allclose(
-        splits.x_train.mean(axis=(0, 1, 2)) / 255,
+        splits.train.x.mean(axis=(0, 1, 2)) / 255,
         [0.4914, 0.4822, 0.4465],
         atol=0.01,
     )

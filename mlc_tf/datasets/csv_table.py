@@ -1,0 +1,93 @@
+"""The user's own table: one row an example, one column its label."""
+
+import numpy as np
+import pandas as pd
+
+from mlc_tf.datasets import tables
+from mlc_tf.datasets.options import Options
+from mlc_tf.datasets.splits import Splits
+from mlc_tf.errors import InputError
+from mlc_tf.examples import Arrays
+
+_SPLIT = "split"
+
+
+def load(path: str, options: Options) -> Splits:
+    """Returns the splits of a CSV file with a header.
+
+    It has a column "split" (train, test, and whatever `clean` names) and one
+    of labels. All other columns are inputs: numbers as they are, text as one
+    column of 0 and 1 for each value that occurs in the training rows.
+
+    Args:
+        path: The file.
+        options: `label_key`, the column of labels, "label" by default; and
+            `clean`, "split:NAME" or "column:NAME" (of training rows).
+
+    Raises:
+        InputError: if a column or a cell is missing, a test label does not
+            occur in the training rows, or inputs are no finite numbers; with
+            the line.
+    """
+    options.only("csv:PATH", "label_key", "clean")
+    scheme, chosen = options.trusted("csv:PATH", "split", "column")
+    label_key = options.label_key or "label"
+    table = tables.read(path, (label_key, _SPLIT))
+    which = table[_SPLIT].where(table[_SPLIT] != chosen, "clean")
+    marked = [label_key, _SPLIT]
+    if scheme == "column":
+        trusted = tables.truths(path, table, chosen)
+        which[trusted & (which == "train")] = "clean"
+        marked.append(chosen)
+    wanted = ("train", "test", *(["clean"] if scheme else []))
+    for name in wanted:
+        if not (which == name).any():
+            raise InputError(
+                f"{path} should have rows of the {name} set. Received: the "
+                f"splits {', '.join(table[_SPLIT].unique())}, and none of it."
+            )
+    names = tables.class_names(table[label_key][which == "train"])
+    ids = tables.class_ids(table[label_key], names)
+    strange = which.isin(wanted).to_numpy() & (ids < 0)
+    if strange.any():
+        row = int(np.argmax(strange))
+        raise InputError(
+            f"{path} should have no class that the training rows lack. "
+            f"Received: {table[label_key][row]!r} in line {tables.line(row)}."
+        )
+    x = _inputs(path, table.drop(columns=marked), which == "train")
+    splits = {
+        name: Arrays(x[which == name], ids[which == name]) for name in wanted
+    }
+    return Splits(
+        splits["train"],
+        splits["test"],
+        names,
+        splits.get("clean"),
+        twins_are_one=False,
+    )
+
+
+def _inputs(path: str, table: pd.DataFrame, train: pd.Series) -> np.ndarray:
+    if table.columns.empty:
+        raise InputError(
+            f"{path} should have a column of inputs. Received: none beside the "
+            "labels and splits."
+        )
+    columns = []
+    for name in table.columns:
+        if pd.api.types.is_numeric_dtype(table[name]):
+            columns.append(table[name].astype(np.float32))
+            infinite = ~np.isfinite(columns[-1])
+            if infinite.any():
+                row = int(np.argmax(infinite))
+                raise InputError(
+                    f"{path} should have finite inputs. Received: "
+                    f"{table[name][row]} in line {tables.line(row)}, column "
+                    f"{name!r}."
+                )
+            continue
+        values = sorted(table[name][train].astype(str).unique())
+        texts = table[name].astype(str)
+        columns.extend((texts == value).astype(np.float32) for value in values)
+    return np.stack([column.to_numpy() for column in columns], axis=1)

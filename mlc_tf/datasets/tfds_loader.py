@@ -1,0 +1,200 @@
+"""Datasets of TensorFlow Datasets: any that has class labels, by its name."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from mlc_tf.datasets.cache import cached
+from mlc_tf.datasets.options import Options
+from mlc_tf.datasets.splits import Splits
+from mlc_tf.errors import InputError
+from mlc_tf.errors import unknown_name
+from mlc_tf.examples import Examples
+from mlc_tf.examples import Stream
+
+OPTIONS = ("data_dir", "manual_dir", "clean", "cache", "image_size")
+KEYS = ("input_key", "label_key", "train_split", "test_split")
+
+
+def loader(name: str) -> Callable[[Options], Splits]:
+    """Returns the loader of the TFDS dataset `name`."""
+    return lambda options: load(name, options)
+
+
+def load(name: str, options: Options) -> Splits:
+    """Returns the splits of a TFDS dataset, prepared if it is not yet.
+
+    Args:
+        name: As in `tfds.load`: "mnist", "food101", "cifar10_n:1.0.4".
+        options: Those of `Options` but `labels` and `embeddings`. `clean` may
+            be "split:NAME", where NAME is any TFDS split ("validation",
+            "train[:1%]").
+
+    Raises:
+        InputError: if it is not there and cannot be downloaded, or lacks a
+            split or feature.
+    """
+    options.only(f"tfds:{name}", *OPTIONS, *KEYS)
+    builder = prepared(name, options)
+    input_key, label_key = _keys(builder, options)
+    _, clean_split = options.trusted(f"tfds:{name}", "split")
+    train, test, clean = (
+        read(builder, split, input_key, label_key, options) if split else None
+        for split in (options.train_split, options.test_split, clean_split)
+    )
+    assert train is not None and test is not None  # noqa: S101, for mypy
+    return Splits(train, test, class_names(builder, label_key), clean)
+
+
+def prepared(name: str, options: Options) -> Any:
+    """Returns the builder of a dataset that is prepared, now or before.
+
+    TFDS prepares in a folder of another name, and so leaves nothing half done
+    that looks whole.
+    """
+    # Imported here: half a second that digits does not need.
+    import tensorflow_datasets as tfds
+
+    try:
+        builder = tfds.builder(name, data_dir=options.data_dir or None)
+        if not builder.is_prepared():
+            print(f"Preparing {name} in {builder.data_dir}", flush=True)
+        builder.download_and_prepare(
+            download_config=tfds.download.DownloadConfig(
+                manual_dir=options.manual_dir or None
+            )
+        )
+    except InputError:
+        raise
+    except Exception as error:  # TFDS raises whatever its downloader does
+        where = options.data_dir or "of TFDS_DATA_DIR or ~/tensorflow_datasets"
+        raise InputError(
+            f"The dataset {name!r} should be in the TFDS folder {where}, or be "
+            f"downloadable. Received: {type(error).__name__}: "
+            f"{_first_line(error)}"
+        ) from error
+    return builder
+
+
+def read(
+    builder: Any,
+    split: str,
+    input_key: str,
+    label_key: str,
+    options: Options,
+    decode: Callable[[Any], tf.Tensor] | None = None,
+) -> Examples:
+    """Returns one split of a prepared dataset, in the order of its files.
+
+    Args:
+        builder: The TFDS builder.
+        split: A TFDS split, slices included.
+        input_key: The feature to learn from.
+        label_key: The feature to learn.
+        options: For `cache` and `image_size`.
+        decode: From the encoded feature to an input. Defaults to that of TFDS,
+            and `image_size`.
+    """
+    feature = builder.info.features[input_key]
+    decode = decode or _decoder(feature, input_key, options.image_size)
+    dataset = _features(builder, split, (input_key, label_key), (input_key,))
+    pairs = dataset.map(lambda row: (row[input_key], row[label_key]))
+    stream = Stream(pairs, decode)
+    identity = (
+        f"{builder.info.full_name} {split} {input_key} {options.image_size} "
+        f"{len(stream)}"
+    )
+    return cached(stream, options.cache, identity)
+
+
+def column(builder: Any, split: str, key: str) -> np.ndarray:
+    """Returns one feature of all examples of a split, in `read`'s order."""
+    rows = _features(builder, split, (key,), ()).batch(1024)
+    return np.concatenate([row[key] for row in rows.as_numpy_iterator()])
+
+
+def class_names(builder: Any, label_key: str) -> tuple[str, ...]:
+    """Returns the names of the classes of a label feature.
+
+    Raises:
+        InputError: if it is no class label.
+    """
+    import tensorflow_datasets as tfds
+
+    feature = builder.info.features[label_key]
+    if not isinstance(feature, tfds.features.ClassLabel):
+        raise InputError(
+            "`dataset.label_key` should be a class label of the dataset. "
+            f"Received: {label_key!r}, a {type(feature).__name__}."
+        )
+    return tuple(feature.names)
+
+
+def _features(
+    builder: Any, split: str, keys: tuple[str, ...], encoded: tuple[str, ...]
+) -> tf.data.Dataset:
+    """Returns rows of some features, `encoded` ones as they are stored."""
+    import tensorflow_datasets as tfds
+
+    try:
+        count = builder.info.splits[split].num_examples
+    except (KeyError, ValueError):
+        raise unknown_name("split", split, builder.info.splits) from None
+    rows = builder.as_dataset(
+        split=split,
+        decoders=tfds.decode.PartialDecoding(
+            {key: True for key in keys},
+            decoders={key: tfds.decode.SkipDecoding() for key in encoded},
+        ),
+    )
+    return rows.apply(tf.data.experimental.assert_cardinality(count))
+
+
+def _keys(builder: Any, options: Options) -> tuple[str, str]:
+    features = builder.info.features
+    supervised = builder.info.supervised_keys or ("", "")
+    keys = []
+    for name, default in zip(("input_key", "label_key"), supervised):
+        key = getattr(options, name) or default
+        if key not in features:
+            raise unknown_name(f"dataset.{name}", key, features)
+        keys.append(key)
+    return keys[0], keys[1]
+
+
+def _decoder(
+    feature: Any, key: str, size: tuple[int, ...]
+) -> Callable[[Any], tf.Tensor] | None:
+    import tensorflow_datasets as tfds
+
+    if isinstance(feature, tfds.features.Image):
+        if None in feature.shape and not size:
+            raise InputError(
+                "`dataset.image_size` should be given for images of several "
+                f"sizes. Received: none, and images of shape {feature.shape}."
+            )
+        return lambda encoded: resized(feature.decode_example(encoded), size)
+    if None in (feature.shape or ()) or not np.issubdtype(
+        feature.np_dtype, np.number
+    ):
+        raise InputError(
+            "`dataset.input_key` should be images, or numbers of one shape. "
+            f"Received: {key!r}, a {type(feature).__name__} of shape "
+            f"{feature.shape}."
+        )
+    return feature.decode_example
+
+
+def resized(image: tf.Tensor, size: tuple[int, ...]) -> tf.Tensor:
+    """Returns a uint8 image in another size; as it is for the size ()."""
+    if not size:
+        return image
+    pixels = tf.image.resize(image, size, antialias=True)
+    return tf.cast(tf.round(pixels), tf.uint8)
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else "no reason given"

@@ -1,0 +1,530 @@
+"""Labelled examples, wherever they lie: in memory, on disk or in a stream.
+
+`Arrays`, `DiskArrays` and `ImageFiles` are read by index, so each epoch may
+have any order; a `Stream` is read from its begin, and shuffled in a buffer.
+Both give an epoch as *raw* batches, cheap to shuffle (indices, or elements as
+they lie in the stream), which `load` turns into inputs and labels. So loading
+can run in parallel without a say in the order.
+"""
+
+import abc
+import hashlib
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from mlc_tf import data_checks
+from mlc_tf.errors import InputError
+from mlc_tf.errors import bad_argument
+
+# Elements of a stream among which the next one is drawn.
+SHUFFLE_BUFFER = 10_000
+
+
+class Examples(abc.ABC):
+    """Inputs and their labels, in a fixed order.
+
+    Attributes:
+        labels: `(examples,)` class ids, or `(examples, classes)`
+            probabilities.
+        input_spec: `tf.TensorSpec` of one input.
+    """
+
+    labels: np.ndarray
+    input_spec: tf.TensorSpec
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @abc.abstractmethod
+    def take(self, indices: np.ndarray) -> "Examples":
+        """Returns the examples at `indices`, which ascend."""
+
+    @abc.abstractmethod
+    def relabel(self, labels: np.ndarray) -> "Examples":
+        """Returns the same inputs with other labels."""
+
+    @abc.abstractmethod
+    def raw_batches(
+        self, key: tf.Tensor, size: int, steps: int
+    ) -> tf.data.Dataset:
+        """Returns `steps` full raw batches, in an order drawn from `key`.
+
+        Args:
+            key: `(2,)` integers, the seed of a stateless random function.
+            size: Examples in a batch.
+            steps: Batches; pass follows pass where the examples are fewer.
+        """
+
+    @abc.abstractmethod
+    def load(self, raw: Any) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns inputs and labels of a raw batch; part of a graph."""
+
+    @abc.abstractmethod
+    def batches(self, size: int) -> tf.data.Dataset:
+        """Returns all (inputs, labels) in order, the last batch maybe less."""
+
+    @abc.abstractmethod
+    def sample(self, count: int) -> np.ndarray:
+        """Returns inputs to take statistics of, at least `count` or all."""
+
+    def fingerprints(self) -> list[Any] | None:
+        """Returns what equal inputs have in common; None if it is unknown."""
+        return None
+
+    def name_of(self, index: int) -> str:
+        return f"example {index}"
+
+
+class _Indexed(Examples):
+    """Examples that can be read in any order."""
+
+    @abc.abstractmethod
+    def _gather(self, indices: tf.Tensor) -> tf.Tensor:
+        """Returns the inputs at `indices`."""
+
+    def raw_batches(
+        self, key: tf.Tensor, size: int, steps: int
+    ) -> tf.data.Dataset:
+        passes = -(-steps * size // len(self))
+        uniform = tf.random.stateless_uniform([passes, len(self)], key)
+        order = tf.reshape(tf.argsort(uniform, axis=-1), [-1])
+        return tf.data.Dataset.from_tensor_slices(
+            tf.reshape(order[: steps * size], [steps, size])
+        )
+
+    def load(self, raw: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        return self._gather(raw), tf.gather(self._label_tensor(), raw)
+
+    def batches(self, size: int) -> tf.data.Dataset:
+        return (
+            tf.data.Dataset.range(len(self))
+            .batch(size)
+            .map(self.load, num_parallel_calls=tf.data.AUTOTUNE)
+            .prefetch(tf.data.AUTOTUNE)
+        )
+
+    def _label_tensor(self) -> tf.Tensor:
+        return tf.constant(self.labels)
+
+
+class Arrays(_Indexed):
+    """Examples in memory.
+
+    Args:
+        x: `(examples, ...)`.
+        labels: As `Examples.labels`.
+    """
+
+    def __init__(self, x: np.ndarray, labels: np.ndarray) -> None:
+        self.x, self.labels = x, labels
+        self._tensors: tuple[tf.Tensor, tf.Tensor] | None = None
+
+    @property
+    def input_spec(self) -> tf.TensorSpec:
+        return tf.TensorSpec(self.x.shape[1:], self.x.dtype)
+
+    def take(self, indices: np.ndarray) -> "Arrays":
+        return Arrays(self.x[indices], self.labels[indices])
+
+    def relabel(self, labels: np.ndarray) -> "Arrays":
+        return Arrays(self.x, labels)
+
+    def sample(self, count: int) -> np.ndarray:
+        return self.x
+
+    def fingerprints(self) -> list[bytes]:
+        return [row.tobytes() for row in self.x]
+
+    def raw_batches(self, *args: Any) -> tf.data.Dataset:
+        self._as_tensors()
+        return super().raw_batches(*args)
+
+    def batches(self, size: int) -> tf.data.Dataset:
+        self._as_tensors()
+        return super().batches(size)
+
+    def _gather(self, indices: tf.Tensor) -> tf.Tensor:
+        return tf.gather(self._as_tensors()[0], indices)
+
+    def _label_tensor(self) -> tf.Tensor:
+        return self._as_tensors()[1]
+
+    def _as_tensors(self) -> tuple[tf.Tensor, tf.Tensor]:
+        # Made once, outside of any graph, which would hold a copy of its own.
+        if self._tensors is None:
+            with tf.init_scope():
+                self._tensors = tf.constant(self.x), tf.constant(self.labels)
+        return self._tensors
+
+
+class DiskArrays(_Indexed):
+    """Examples whose inputs lie in a `.npy` file, decoded once.
+
+    Args:
+        path: The file.
+        labels: As `Examples.labels`.
+        rows: Their places in the file. Defaults to the first, second, ...
+    """
+
+    def __init__(
+        self, path: Path, labels: np.ndarray, rows: np.ndarray | None = None
+    ) -> None:
+        self.path, self.labels = path, labels
+        self._x = np.load(path, mmap_mode="r", allow_pickle=False)
+        self._rows = np.arange(len(labels)) if rows is None else rows
+        self.input_spec = tf.TensorSpec(self._x.shape[1:], self._x.dtype)
+
+    def take(self, indices: np.ndarray) -> "DiskArrays":
+        return DiskArrays(self.path, self.labels[indices], self._rows[indices])
+
+    def relabel(self, labels: np.ndarray) -> "DiskArrays":
+        return DiskArrays(self.path, labels, self._rows)
+
+    def sample(self, count: int) -> np.ndarray:
+        return self._x[self._rows[_spread(len(self), count)]]
+
+    def fingerprints(self) -> list[bytes]:
+        return [_digest(self._x[row].tobytes()) for row in self._rows]
+
+    def _gather(self, indices: tf.Tensor) -> tf.Tensor:
+        return _call(
+            lambda batch: self._x[self._rows[batch]], indices, self.input_spec
+        )
+
+
+class ImageFiles(_Indexed):
+    """Examples whose inputs are image files, read when they are needed.
+
+    Args:
+        paths: `(examples,)` files.
+        labels: As `Examples.labels`.
+        size: (height, width) to which images are resized, bilinear.
+    """
+
+    def __init__(
+        self, paths: list[Path], labels: np.ndarray, size: tuple[int, int]
+    ) -> None:
+        self.paths, self.labels, self.size = paths, labels, size
+        self.input_spec = tf.TensorSpec((*size, 3), tf.uint8)
+
+    def take(self, indices: np.ndarray) -> "ImageFiles":
+        paths = [self.paths[index] for index in indices]
+        return ImageFiles(paths, self.labels[indices], self.size)
+
+    def relabel(self, labels: np.ndarray) -> "ImageFiles":
+        return ImageFiles(self.paths, labels, self.size)
+
+    def sample(self, count: int) -> np.ndarray:
+        return self._read(_spread(len(self), count))
+
+    def fingerprints(self) -> list[Any]:
+        # Files of different sizes differ, so few of them must be read.
+        same_size = defaultdict(list)
+        for path in self.paths:
+            same_size[path.stat().st_size].append(path)
+        return [
+            _digest(path.read_bytes())
+            if len(same_size[path.stat().st_size]) > 1
+            else path
+            for path in self.paths
+        ]
+
+    def name_of(self, index: int) -> str:
+        return str(self.paths[index])
+
+    def _read(self, indices: np.ndarray) -> np.ndarray:
+        return np.stack(
+            [read_image(self.paths[index], self.size) for index in indices]
+        )
+
+    def _gather(self, indices: tf.Tensor) -> tf.Tensor:
+        return _call(self._read, indices, self.input_spec)
+
+
+class Stream(Examples):
+    """Examples that flow out of a `tf.data.Dataset`.
+
+    Args:
+        dataset: Unbatched elements (raw input, label) in a fixed order, of
+            known length.
+        decode: From a raw input to an input of fixed shape, part of a graph.
+            Defaults to none: the raw input is the input.
+        labels: As `Examples.labels`. Defaults to those of the dataset, which
+            are read when they are first needed.
+    """
+
+    def __init__(
+        self,
+        dataset: tf.data.Dataset,
+        decode: Callable[[Any], tf.Tensor] | None = None,
+        labels: np.ndarray | None = None,
+    ) -> None:
+        self.dataset, self.decode = dataset, decode
+        self._labels = labels
+        self._length = int(dataset.cardinality())
+        self.input_spec = dataset.element_spec[0]
+        if decode is not None:
+            graph = tf.function(decode).get_concrete_function(self.input_spec)
+            output = graph.structured_outputs
+            self.input_spec = tf.TensorSpec(output.shape, output.dtype)
+
+    def __len__(self) -> int:
+        return self._length
+
+    @property
+    def labels(self) -> np.ndarray:  # type: ignore[override]
+        if self._labels is None:
+            only = self.dataset.map(lambda _, label: label).batch(1024)
+            self._labels = np.concatenate(list(only.as_numpy_iterator()))
+        return self._labels
+
+    def take(self, indices: np.ndarray) -> "Stream":
+        kept = np.zeros(len(self), bool)
+        kept[indices] = True
+        mask = tf.constant(kept)
+        dataset = (
+            self.dataset.enumerate()
+            .filter(lambda index, element: mask[index])
+            .map(lambda index, element: element)
+            .apply(tf.data.experimental.assert_cardinality(len(indices)))
+        )
+        labels = None if self._labels is None else self._labels[indices]
+        return Stream(dataset, self.decode, labels)
+
+    def relabel(self, labels: np.ndarray) -> "Stream":
+        table = tf.constant(labels)
+        dataset = self.dataset.enumerate().map(
+            lambda index, element: (element[0], table[index])
+        )
+        return Stream(dataset, self.decode, labels)
+
+    def raw_batches(
+        self, key: tf.Tensor, size: int, steps: int
+    ) -> tf.data.Dataset:
+        passes = -(-steps * size // len(self))
+        seeds = tf.random.stateless_uniform([passes], key, None, None, tf.int64)
+
+        def one_pass(seed: tf.Tensor) -> tf.data.Dataset:
+            # Of the graph of this function only: without it the order would
+            # depend on the seed of the whole program too (and 0 would fail).
+            tf.random.set_seed(1)
+            return self.dataset.shuffle(
+                SHUFFLE_BUFFER, seed, reshuffle_each_iteration=False
+            )
+
+        return (
+            tf.data.Dataset.from_tensor_slices(seeds)
+            .flat_map(one_pass)
+            .batch(size, drop_remainder=True)
+            .take(steps)
+        )
+
+    def load(self, raw: Any) -> tuple[tf.Tensor, tf.Tensor]:
+        x, labels = raw
+        if self.decode is not None:
+            x = tf.map_fn(self.decode, x, fn_output_signature=self.input_spec)
+        return x, labels
+
+    def batches(self, size: int) -> tf.data.Dataset:
+        return (
+            self.dataset.batch(size)
+            .map(
+                lambda x, labels: self.load((x, labels)),
+                num_parallel_calls=tf.data.AUTOTUNE,
+            )
+            .prefetch(tf.data.AUTOTUNE)
+        )
+
+    def sample(self, count: int) -> np.ndarray:
+        first = self.dataset.take(count)
+        batches = Stream(first, self.decode).batches(64)
+        return np.concatenate([x for x, _ in batches.as_numpy_iterator()])
+
+
+def of(which: str, source: Any) -> Examples:
+    """Returns what a user hands over as `Examples`, checked.
+
+    Args:
+        which: Name of the set, for messages.
+        source: `Examples`, `(x, labels)` arrays, an unbatched
+            `tf.data.Dataset` of `(x, label)`, or a `keras.utils.PyDataset` of
+            batches `(x, labels)`.
+
+    Raises:
+        InputError: if it is none of these, or as `data_checks` does.
+    """
+    if isinstance(source, Examples):
+        return source
+    if isinstance(source, keras.utils.PyDataset):
+        source = _unbatched(which, source)
+    if isinstance(source, tf.data.Dataset):
+        data_checks.check_stream(which, source)
+        return Stream(source)
+    if isinstance(source, (tuple, list)) and len(source) == 2:
+        return Arrays(*data_checks.check_arrays(which, *source))
+    raise bad_argument(
+        which,
+        "(x, labels), a tf.data.Dataset of (x, label) or a PyDataset",
+        source,
+    )
+
+
+def join(first: Examples, second: Examples) -> Examples:
+    """Returns the examples of both, for methods that need no pair.
+
+    Raises:
+        InputError: if one has ids as labels and the other probabilities, or
+            their inputs differ in shape.
+    """
+    if first.input_spec.shape != second.input_spec.shape:
+        raise InputError(
+            "The noisy and the clean set should have inputs of one shape. "
+            f"Received: {first.input_spec.shape} and "
+            f"{second.input_spec.shape}."
+        )
+    if isinstance(first, Stream) or isinstance(second, Stream):
+        # The two flow together in proportion, so a buffer can mix them.
+        merged = tf.data.Dataset.sample_from_datasets(
+            [_decoded(first), _decoded(second)],
+            [float(len(first)), float(len(second))],
+            seed=0,
+            rerandomize_each_iteration=False,
+        )
+        total = len(first) + len(second)
+        return Stream(
+            merged.apply(tf.data.experimental.assert_cardinality(total))
+        )
+    if np.shape(first.labels)[1:] != np.shape(second.labels)[1:]:
+        raise InputError(
+            "The noisy and the clean set should have labels of one kind. "
+            f"Received: shapes {np.shape(first.labels)} and "
+            f"{np.shape(second.labels)}."
+        )
+    labels = np.concatenate([first.labels, second.labels])
+    if isinstance(first, ImageFiles) and isinstance(second, ImageFiles):
+        return ImageFiles([*first.paths, *second.paths], labels, first.size)
+    return Arrays(
+        np.concatenate([in_memory(first).x, in_memory(second).x]), labels
+    )
+
+
+def in_memory(examples: Examples) -> Arrays:
+    """Returns examples whose inputs are decoded once and kept in memory."""
+    if isinstance(examples, Arrays):
+        return examples
+    with data_checks.plain_errors():
+        loaded = list(examples.batches(256).as_numpy_iterator())
+    x, labels = (np.concatenate(parts) for parts in zip(*loaded))
+    return Arrays(x, labels)
+
+
+def on_disk(examples: Examples, path: Path) -> DiskArrays:
+    """Returns examples whose inputs are decoded once, into a `.npy` file.
+
+    The file gets its name when it is whole; one that is there is used.
+    """
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(f".{path.name}")
+        spec = examples.input_spec
+        content = np.lib.format.open_memmap(
+            part,
+            "w+",
+            spec.dtype.as_numpy_dtype,
+            (len(examples), *spec.shape),
+        )
+        done = 0
+        with data_checks.plain_errors():
+            for x, _ in examples.batches(256).as_numpy_iterator():
+                content[done : done + len(x)] = x
+                done += len(x)
+        content.flush()
+        del content
+        part.replace(path)
+    return DiskArrays(path, examples.labels)
+
+
+def read_image(path: Path, size: tuple[int, int] | None) -> np.ndarray:
+    """Returns an image file as RGB, `(height, width, 3)` uint8.
+
+    Args:
+        path: The file.
+        size: (height, width) to resize to, bilinear; None for its own.
+
+    Raises:
+        InputError: if it cannot be read.
+    """
+    try:
+        return np.asarray(
+            keras.utils.load_img(
+                path, target_size=size, interpolation="bilinear"
+            ),
+            np.uint8,
+        )
+    except (OSError, SyntaxError, ValueError):  # as Pillow raises them
+        raise InputError(
+            f"Each image should be readable. Received: {path}, which is not."
+        ) from None
+
+
+def _decoded(examples: Examples) -> tf.data.Dataset:
+    return examples.batches(64).unbatch()
+
+
+def _call(
+    function: Callable[[np.ndarray], np.ndarray],
+    indices: tf.Tensor,
+    spec: tf.TensorSpec,
+) -> tf.Tensor:
+    """Returns the result of a Python function in a graph, with its shape."""
+
+    def marked(batch: np.ndarray) -> np.ndarray:
+        with data_checks.marked_errors():
+            return function(batch)
+
+    x = tf.numpy_function(marked, [indices], spec.dtype, stateful=False)
+    return tf.ensure_shape(x, [indices.shape[0], *spec.shape])
+
+
+def _unbatched(which: str, source: Any) -> tf.data.Dataset:
+    """Returns a PyDataset's examples as a stream."""
+    batches = [source[0], source[len(source) - 1]]
+    if not all(isinstance(b, (tuple, list)) and len(b) == 2 for b in batches):
+        raise bad_argument(
+            which, "a PyDataset of batches (x, labels)", type(source).__name__
+        )
+    (x, labels), (_, last_labels) = batches
+    length = (len(source) - 1) * len(labels) + len(last_labels)
+
+    def generate() -> Any:
+        for index in range(len(source)):
+            yield source[index]
+
+    return (
+        tf.data.Dataset.from_generator(
+            generate,
+            output_signature=tuple(
+                tf.TensorSpec(
+                    (None, *np.shape(part)[1:]), np.asarray(part).dtype
+                )
+                for part in (x, labels)
+            ),
+        )
+        .unbatch()
+        .apply(tf.data.experimental.assert_cardinality(length))
+    )
+
+
+def _spread(length: int, count: int) -> np.ndarray:
+    """Returns at most `count` indices, evenly over the whole."""
+    return np.unique(np.linspace(0, length - 1, min(count, length)).astype(int))
+
+
+def _digest(content: bytes) -> bytes:
+    return hashlib.blake2b(content, digest_size=16).digest()
