@@ -7,6 +7,7 @@ from typing import NoReturn
 
 from absl import app
 from absl import flags
+from absl import logging
 
 from mlc_tf.errors import DivergedError
 from mlc_tf.errors import InputError
@@ -32,6 +33,9 @@ def run(main: Callable[[list[str]], None]) -> None:
 def _parse(argv: list[str]) -> list[str]:
     try:
         rest = flags.FLAGS(argv)
+        if flags.FLAGS["verbosity"].using_default_value:
+            # TFDS tells of every file that it opens; --verbosity=0 lets it.
+            flags.FLAGS.verbosity = logging.ERROR
         if "config" in flags.FLAGS:
             flags.FLAGS["config"].value.is_locked  # noqa: B018, loads the file
         return rest

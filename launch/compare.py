@@ -19,6 +19,7 @@ from absl import flags
 from ml_collections import config_flags
 
 from mlc_tf import methods
+from mlc_tf import problems
 from mlc_tf import report
 from mlc_tf import run_directory
 from mlc_tf.errors import InputError
@@ -58,7 +59,7 @@ def main(argv: list[str]) -> None:
         results,
         config.dataset.name,
         config.noise.kind,
-        config.noise.ratio,
+        config.noise.ratio if problems.has_ratio(config.noise.kind) else None,
         "validation" if config.dataset.validation else "test",
     )
     print(report.markdown_table(rows))

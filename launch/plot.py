@@ -12,6 +12,7 @@ from absl import flags
 
 from mlc_tf import callbacks
 from mlc_tf import figures
+from mlc_tf import problems
 from mlc_tf import transition
 from mlc_tf.errors import InputError
 
@@ -47,9 +48,11 @@ def main(argv: list[str]) -> None:
 
 def _title(config: dict) -> str:
     noise = config["noise"]
+    has_ratio = problems.has_ratio(noise["kind"])
+    ratio = f" {noise['ratio']:g}" if has_ratio else ""
     return (
         f"{config['method']['name']} on {config['dataset']['name']}, "
-        f"{noise['kind']} {noise['ratio']:g}, seed {config['seed']}"
+        f"{noise['kind']}{ratio}, seed {config['seed']}"
     )
 
 

@@ -1,6 +1,10 @@
 """Noise-robust training with a small trusted set, for Keras."""
 
+from mlc_tf import augmentation
 from mlc_tf import data
+from mlc_tf import datasets
+from mlc_tf import examples
+from mlc_tf import instance_noise
 from mlc_tf import losses
 from mlc_tf import meta_gradient
 from mlc_tf import networks
@@ -16,7 +20,11 @@ __all__ = [
     "InputError",
     "MetaLossCorrection",
     "PairModel",
+    "augmentation",
     "data",
+    "datasets",
+    "examples",
+    "instance_noise",
     "losses",
     "meta_gradient",
     "networks",

@@ -4,6 +4,7 @@ One element is `((x, noisy_label), (x_clean, clean_label))`, both halves
 batched. Labels are integer class ids, or rows of probabilities.
 """
 
+import numbers
 from collections.abc import Callable
 from typing import Any
 
@@ -64,7 +65,7 @@ def pair(
             id >= 0 and no row of probabilities. What flows out of a dataset is
             checked in `fit`, and only its labels.
     """
-    check_seed(seed)
+    seed = check_seed(seed)
     noisy, clean = examples.of("noisy", noisy), examples.of("clean", clean)
     data_checks.check_batch_size("batch_size", batch_size, "noisy", len(noisy))
     if clean_batch_size is None:
@@ -76,7 +77,8 @@ def pair(
         raise bad_argument("epochs", "a range or None", epochs)
     steps = len(noisy) // batch_size
     if steps_per_epoch is not None:
-        if not isinstance(steps_per_epoch, int) or steps_per_epoch < 1:
+        integer = isinstance(steps_per_epoch, numbers.Integral)
+        if not integer or steps_per_epoch < 1:
             raise bad_argument(
                 "steps_per_epoch", "an integer >= 1 or None", steps_per_epoch
             )

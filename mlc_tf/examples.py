@@ -9,7 +9,7 @@ can run in parallel without a say in the order.
 
 import abc
 import hashlib
-from collections import defaultdict
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
+from PIL import Image
 
 from mlc_tf import data_checks
 from mlc_tf.errors import InputError
@@ -223,17 +224,9 @@ class ImageFiles(_Indexed):
     def sample(self, count: int) -> np.ndarray:
         return self._read(_spread(len(self), count))
 
-    def fingerprints(self) -> list[Any]:
-        # Files of different sizes differ, so few of them must be read.
-        same_size = defaultdict(list)
-        for path in self.paths:
-            same_size[path.stat().st_size].append(path)
-        return [
-            _digest(path.read_bytes())
-            if len(same_size[path.stat().st_size]) > 1
-            else path
-            for path in self.paths
-        ]
+    def fingerprints(self) -> list[bytes]:
+        # Of all files: which may be skipped depends on who else is compared.
+        return [_digest(path.read_bytes()) for path in self.paths]
 
     def name_of(self, index: int) -> str:
         return str(self.paths[index])
@@ -388,23 +381,30 @@ def join(first: Examples, second: Examples) -> Examples:
             f"Received: {first.input_spec.shape} and "
             f"{second.input_spec.shape}."
         )
-    if isinstance(first, Stream) or isinstance(second, Stream):
-        # The two flow together in proportion, so a buffer can mix them.
-        merged = tf.data.Dataset.sample_from_datasets(
-            [_decoded(first), _decoded(second)],
-            [float(len(first)), float(len(second))],
-            seed=0,
-            rerandomize_each_iteration=False,
-        )
-        total = len(first) + len(second)
-        return Stream(
-            merged.apply(tf.data.experimental.assert_cardinality(total))
-        )
-    if np.shape(first.labels)[1:] != np.shape(second.labels)[1:]:
+    ours, theirs = _label_spec(first), _label_spec(second)
+    if ours.shape != theirs.shape:
         raise InputError(
             "The noisy and the clean set should have labels of one kind. "
-            f"Received: shapes {np.shape(first.labels)} and "
-            f"{np.shape(second.labels)}."
+            f"Received: labels of shape {ours.shape} and {theirs.shape}."
+        )
+    if isinstance(first, Stream) or isinstance(second, Stream):
+        # The two flow together in proportion, so a buffer can mix them; not
+        # by `sample_from_datasets`, where the global seed has a say.
+        sizes = len(first), len(second)
+        choice = np.random.default_rng(0).permutation(np.repeat([0, 1], sizes))
+        inputs = _common_dtype(first.input_spec, second.input_spec)
+        labels = _common_dtype(ours, theirs)
+        merged = tf.data.Dataset.choose_from_datasets(
+            [
+                _decoded(examples).map(
+                    lambda x, y: (tf.cast(x, inputs), tf.cast(y, labels))
+                )
+                for examples in (first, second)
+            ],
+            tf.data.Dataset.from_tensor_slices(choice),
+        )
+        return Stream(
+            merged.apply(tf.data.experimental.assert_cardinality(sum(sizes)))
         )
     labels = np.concatenate([first.labels, second.labels])
     if isinstance(first, ImageFiles) and isinstance(second, ImageFiles):
@@ -431,22 +431,13 @@ def on_disk(examples: Examples, path: Path) -> DiskArrays:
     """
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f".{path.name}")
-        spec = examples.input_spec
-        content = np.lib.format.open_memmap(
-            part,
-            "w+",
-            spec.dtype.as_numpy_dtype,
-            (len(examples), *spec.shape),
-        )
-        done = 0
-        with data_checks.plain_errors():
-            for x, _ in examples.batches(256).as_numpy_iterator():
-                content[done : done + len(x)] = x
-                done += len(x)
-        content.flush()
-        del content
-        part.replace(path)
+        # Of this process alone: another may be writing the same.
+        part = path.with_name(f".{path.name}.{os.getpid()}")
+        try:
+            _write(examples, part)
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
     return DiskArrays(path, examples.labels)
 
 
@@ -467,10 +458,37 @@ def read_image(path: Path, size: tuple[int, int] | None) -> np.ndarray:
             ),
             np.uint8,
         )
-    except (OSError, SyntaxError, ValueError):  # as Pillow raises them
+    # As Pillow raises them; the last one where a header tells a huge size.
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
         raise InputError(
             f"Each image should be readable. Received: {path}, which is not."
         ) from None
+
+
+def _write(examples: Examples, path: Path) -> None:
+    spec = examples.input_spec
+    shape = (len(examples), *spec.shape)
+    content = np.lib.format.open_memmap(
+        path, "w+", spec.dtype.as_numpy_dtype, shape
+    )
+    done = 0
+    with data_checks.plain_errors():
+        for x, _ in examples.batches(256).as_numpy_iterator():
+            content[done : done + len(x)] = x
+            done += len(x)
+    content.flush()
+
+
+def _label_spec(examples: Examples) -> tf.TensorSpec:
+    if isinstance(examples, Stream):
+        return examples.dataset.element_spec[1]
+    return tf.TensorSpec(examples.labels.shape[1:], examples.labels.dtype)
+
+
+def _common_dtype(one: tf.TensorSpec, other: tf.TensorSpec) -> tf.DType:
+    """Returns the dtype that NumPy would give the two, put together."""
+    dtypes = (spec.dtype.as_numpy_dtype for spec in (one, other))
+    return tf.as_dtype(np.result_type(*dtypes))
 
 
 def _decoded(examples: Examples) -> tf.data.Dataset:
@@ -494,17 +512,27 @@ def _call(
 
 def _unbatched(which: str, source: Any) -> tf.data.Dataset:
     """Returns a PyDataset's examples as a stream."""
-    batches = [source[0], source[len(source) - 1]]
+    try:
+        last = len(source) - 1
+    except TypeError:
+        raise bad_argument(
+            which, "a PyDataset that tells its length", type(source).__name__
+        ) from None
+    if last < 0:
+        raise InputError(
+            f"The {which} set should not be empty. Received: none."
+        )
+    batches = [source[0], source[last]]
     if not all(isinstance(b, (tuple, list)) and len(b) == 2 for b in batches):
         raise bad_argument(
             which, "a PyDataset of batches (x, labels)", type(source).__name__
         )
     (x, labels), (_, last_labels) = batches
-    length = (len(source) - 1) * len(labels) + len(last_labels)
+    length = last * len(labels) + len(last_labels)
 
     def generate() -> Any:
-        for index in range(len(source)):
-            yield source[index]
+        for index in range(last + 1):
+            yield tuple(source[index])
 
     return (
         tf.data.Dataset.from_generator(

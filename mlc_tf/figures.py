@@ -80,6 +80,33 @@ def curves_figure(
     return figure
 
 
+def samples_figure(
+    images: np.ndarray, titles: Sequence[str], wrong: np.ndarray
+) -> Figure:
+    """Returns images in a grid, each below its title, wrong ones marked.
+
+    Args:
+        images: `(examples, height, width, 1 or 3)`; scaled from the least to
+            the largest value unless they are uint8.
+        titles: One per image.
+        wrong: `(examples,)` whether the title is written in red.
+    """
+    columns = 8
+    rows = -(-len(images) // columns)
+    figure = Figure(figsize=(1.6 * columns, 2.0 * rows), layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False).ravel()
+    for ax in axes:
+        ax.axis("off")
+    for ax, image, title, is_wrong in zip(axes, images, titles, wrong):
+        if image.dtype != np.uint8:
+            low, high = image.min(), image.max()
+            image = (image - low) / (high - low or 1)
+        grey = image.shape[-1] == 1
+        ax.imshow(image[..., 0] if grey else image, cmap="gray")
+        ax.set_title(title, fontsize=8, color="firebrick" if is_wrong else "k")
+    return figure
+
+
 def as_pixels(figure: Figure) -> np.ndarray:
     """Returns a figure as `(height, width, 4)` uint8."""
     canvas = FigureCanvasAgg(figure)

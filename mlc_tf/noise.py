@@ -23,6 +23,8 @@ array T gets its counts by largest remainder. `mode="iid"` draws every label
 from its row of T. `T[i, j] = p(noisy = j | clean = i)` throughout.
 """
 
+import tokenize
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,6 +46,14 @@ _CIFAR10_TARGETS = (0, 1, 0, 5, 7, 3, 6, 7, 8, 1)
 # Exact uniform counts are refused where more than this share of the selected
 # examples of a class would be such a remainder.
 MAX_UNIFORM_REMAINDER = 0.25
+# What NumPy raises for files that are no array, or a broken one.
+_UNREADABLE = (
+    EOFError,
+    OSError,
+    ValueError,
+    tokenize.TokenError,
+    zipfile.BadZipFile,
+)
 
 
 @dataclass(frozen=True)
@@ -83,8 +93,7 @@ def transition_matrix(
     """
     if kind not in KINDS:
         raise unknown_name("kind", kind, KINDS)
-    if not isinstance(num_classes, (int, np.integer)) or num_classes < 2:
-        raise bad_argument("num_classes", "an integer >= 2", num_classes)
+    check_num_classes(num_classes)
     check_ratio(ratio)
     check_seed(seed)
     if kind == "uniform":
@@ -119,10 +128,12 @@ def read_transition(path: str | Path) -> np.ndarray:
         elif path.suffix == ".csv":
             matrix = np.loadtxt(path, delimiter=",", ndmin=2)
         else:
-            raise bad_argument("noise.kind", "file:T.npy or file:T.csv", path)
+            raise bad_argument(
+                "noise.kind", "file:T.npy or file:T.csv", f"file:{path}"
+            )
     except InputError:
         raise
-    except (OSError, ValueError, EOFError) as error:
+    except _UNREADABLE as error:
         raise InputError(
             "`noise.kind` should name a .npy or .csv file of a T. Received: "
             f"'{path}', which cannot be read ({' '.join(str(error).split())})."
@@ -170,7 +181,7 @@ def corrupt(
     expected = _expected_transition(
         kind, ratio, seed, num_classes, int(labels.max()) + 1
     )
-    _check_countable(labels.dtype, len(expected))
+    check_countable(labels.dtype, len(expected))
     outside = (labels < 0) | (labels >= len(expected))
     if outside.any():
         index = int(np.argmax(outside))
@@ -259,7 +270,7 @@ def add_noise(
             def relabel(index: tf.Tensor, label: tf.Tensor) -> tf.Tensor:
                 return tf.cast(noisy[index], label.dtype)
         else:
-            _check_countable(labels.dtype.as_numpy_dtype, len(expected))
+            check_countable(labels.dtype.as_numpy_dtype, len(expected))
             cumulative = tf.constant(np.cumsum(expected, axis=1))
 
             def relabel(index: tf.Tensor, label: tf.Tensor) -> tf.Tensor:
@@ -303,7 +314,14 @@ def check_ratio(ratio: Any) -> None:
         raise bad_argument("ratio", "in [0, 1]", ratio)
 
 
-def _check_countable(dtype: np.dtype[Any], num_classes: int) -> None:
+def check_num_classes(num_classes: Any) -> None:
+    """Raises unless `num_classes` is an integer that leaves a wrong class."""
+    if not isinstance(num_classes, (int, np.integer)) or num_classes < 2:
+        raise bad_argument("num_classes", "an integer >= 2", num_classes)
+
+
+def check_countable(dtype: np.dtype[Any], num_classes: int) -> None:
+    """Raises if labels of `dtype` cannot hold every class."""
     if num_classes - 1 > np.iinfo(dtype).max:
         raise bad_argument(
             "num_classes", f"within what {dtype} labels can count", num_classes

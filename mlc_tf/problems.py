@@ -85,8 +85,6 @@ def load_with_truth(
         splits = splits.draw_clean(
             config.clean.per_class, config.seed, config.clean.fewer_if_rare
         )
-    if splits.clean is None:
-        raise InputError("The dataset should have a clean set. Received: none.")
     if kind == "none":
         return _problem(splits, splits.train, None, None), None
     corruption = _corrupt(config, splits)

@@ -62,18 +62,22 @@ class Row:
 
 
 def load_results(folder: str | Path) -> list[dict[str, Any]]:
-    """Returns the results of all `*.json` under a folder, by path."""
-    return [
+    """Returns the results of all `*.json` under a folder, by path.
+
+    Those of benchmarks, which are no results of runs, are passed over.
+    """
+    contents = (
         json.loads(path.read_text())
         for path in sorted(Path(folder).rglob("*.json"))
-    ]
+    )
+    return [content for content in contents if "method" in content]
 
 
 def summarize(
     results: Iterable[dict[str, Any]],
     dataset: str,
     noise: str,
-    ratio: float,
+    ratio: float | None,
     evaluated_on: str = "test",
 ) -> list[Row]:
     """Returns one row per method, in the order of `METHODS`.
@@ -83,7 +87,7 @@ def summarize(
             noise, ratio or evaluation set are passed over.
         dataset: Name of the dataset.
         noise: Kind of the noise.
-        ratio: Its ratio.
+        ratio: Its ratio; None for a noise that has none.
         evaluated_on: "test" or "validation". Defaults to "test".
 
     Raises:
@@ -108,6 +112,10 @@ def summarize(
         for method in methods.METHODS
         if method in by_method
     ]
+
+
+def _ratio(text: str) -> float | None:
+    return None if text == "-" else float(text)
 
 
 def markdown_table(rows: Sequence[Row]) -> str:
@@ -141,7 +149,7 @@ def markdown_table(rows: Sequence[Row]) -> str:
 
 
 def choices_table(
-    folder: str | Path, dataset: str, noise: str, ratio: float
+    folder: str | Path, dataset: str, noise: str, ratio: float | None
 ) -> str:
     """Returns the validation results of `mlc` per setting, as Markdown.
 
@@ -184,7 +192,7 @@ def fill_tables(document: str, folder: str | Path) -> str:
     """
 
     def fill(match: re.Match[str]) -> str:
-        where = match["dataset"], match["noise"], float(match["ratio"])
+        where = match["dataset"], match["noise"], _ratio(match["ratio"])
         if match["what"] == "choices":
             table = choices_table(folder, *where)
         else:

@@ -24,12 +24,13 @@ _RECORDED_PACKAGES = (
 
 def name_of(config: ml_collections.ConfigDict) -> str:
     """Returns "dataset/kind-ratio/method-seed" for a run's directory."""
-    dataset = "".join(
-        character if character.isalnum() else "_"
-        for character in config.dataset.name
+    dataset, noise_name = (
+        "".join(c if c.isalnum() else "_" for c in name)
+        for name in (config.dataset.name, config.noise.kind)
     )
-    kind = config.noise.kind
-    noise_name = kind if kind == "none" else f"{kind}-{config.noise.ratio:g}"
+    # "file:PATH" and "human:SET" have no ratio either.
+    if config.noise.kind != "none" and ":" not in config.noise.kind:
+        noise_name += f"-{config.noise.ratio:g}"
     return f"{dataset}/{noise_name}/{config.method.name}-seed{config.seed}"
 
 
@@ -64,7 +65,7 @@ def claim(workdir: Path, config: ml_collections.ConfigDict) -> None:
     try:
         workdir.mkdir(parents=True, exist_ok=True)
         write_json(workdir / "config.json", json.loads(config.to_json()))
-        write_json(workdir / "versions.json", _versions())
+        write_json(workdir / "versions.json", versions())
     except OSError as error:
         raise InputError(
             f"`workdir` should be a directory that can be written. Received: "
@@ -101,15 +102,16 @@ def _differing(ours: Any, theirs: Any, prefix: str = "") -> list[str]:
     ]
 
 
-def _versions() -> dict[str, str | None]:
-    versions: dict[str, str | None] = {"python": platform.python_version()}
+def versions() -> dict[str, str | None]:
+    """Returns the versions of the packages used, and the commit of this one."""
+    found: dict[str, str | None] = {"python": platform.python_version()}
     for package in _RECORDED_PACKAGES:
         try:
-            versions[package] = importlib.metadata.version(package)
+            found[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
-            versions[package] = None
+            found[package] = None
     try:
-        versions["git_commit"] = subprocess.run(
+        found["git_commit"] = subprocess.run(
             ["git", "rev-parse", "HEAD"],
             cwd=Path(__file__).parent,
             capture_output=True,
@@ -117,5 +119,5 @@ def _versions() -> dict[str, str | None]:
             check=True,
         ).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
-        versions["git_commit"] = None  # an installed package, no checkout
-    return versions
+        found["git_commit"] = None  # an installed package, no checkout
+    return found

@@ -62,6 +62,7 @@ def run(
     problem = problems.load(config)
     training_set = _training_set(config, problem)
     steps = _steps_per_epoch(config, training_set)
+    augment = _augment(config, problem)
     evaluation_size = _evaluation_batch_size(config, problem)
     base = build_base(config, problem)
     build_model(config, base, problem)  # refuses bad options now
@@ -100,7 +101,7 @@ def run(
                 seed=config.seed,
                 epochs=range(start, last),
                 steps_per_epoch=steps,
-                augment=AUGMENTATIONS[config.train.augment],
+                augment=augment,
             ),
             validation_data=problem.test.batches(evaluation_size),
             initial_epoch=start,
@@ -226,6 +227,18 @@ def _steps_per_epoch(
         "train.batch_size", size, "noisy", len(training_set)
     )
     return config.train.steps_per_epoch or len(training_set) // size
+
+
+def _augment(
+    config: ml_collections.ConfigDict, problem: Problem
+) -> data.Augment | None:
+    name, shape = config.train.augment, problem.noisy.input_spec.shape
+    if name != "none" and len(shape) != 3:
+        raise InputError(
+            "`train.augment` should be 'none' for inputs that are no images. "
+            f"Received: {name!r}, and inputs of shape {tuple(shape)}."
+        )
+    return AUGMENTATIONS[name]
 
 
 def _evaluation_batch_size(

@@ -1,3 +1,5 @@
+import time
+
 import keras
 import numpy as np
 import pytest
@@ -5,7 +7,11 @@ import tensorflow as tf
 
 from mlc_tf import data
 from mlc_tf import data_checks
+from mlc_tf import noise
 from mlc_tf.errors import InputError
+from mlc_tf.examples import DiskArrays
+from mlc_tf.examples import ImageFiles
+from mlc_tf.examples import Stream
 
 NOISY, CLEAN = 24, 6
 
@@ -440,3 +446,227 @@ def test_merge_wants_labels_of_one_kind():
     soft = np.full((NOISY, 2), 0.5)
     with pytest.raises(InputError, match="labels of one kind"):
         data.merge((X, soft), (X, LABELS))
+
+
+class Batches(keras.utils.PyDataset):
+    """Batches of five, the last one of four."""
+
+    def __init__(self, half):
+        super().__init__()
+        self.half = half
+
+    def __len__(self):
+        return -(-len(self.half[0]) // 5)
+
+    def __getitem__(self, index):
+        return tuple(part[5 * index : 5 * index + 5] for part in self.half)
+
+
+@pytest.mark.parametrize("which", ["noisy", "clean"])
+@pytest.mark.parametrize("form", ["pydataset", "lists", "disk", "stream"])
+def test_pair_accepts_all_forms(which, form, tmp_path):
+    first = {"noisy": 0, "clean": 100}[which]
+    half = make(first, NOISY)
+    if form == "pydataset":
+        source = Batches(half)
+    elif form == "lists":
+        source = [part.tolist() for part in half]
+    elif form == "disk":
+        np.save(tmp_path / "x.npy", half[0])
+        source = DiskArrays(tmp_path / "x.npy", half[1])
+    else:
+        source = Stream(as_dataset(half))
+    sets = {"noisy": make(0, NOISY), "clean": make(100, NOISY), which: source}
+    noisy, clean = drawn(data.pair(**sets, batch_size=6, seed=2))
+    np.testing.assert_array_equal(np.sort(noisy.flat), np.arange(NOISY))
+    np.testing.assert_array_equal(np.sort(clean.flat), 100 + np.arange(NOISY))
+
+
+def test_pair_reads_image_files(tmp_path):
+    numbers = np.arange(8)
+    paths = [tmp_path / f"{number}.png" for number in numbers]
+    for number, path in enumerate(paths):
+        image = np.full((2, 3, 3), 10 * number)
+        keras.utils.save_img(path, image, scale=False)
+    files = ImageFiles(paths, numbers, (2, 3))
+    for halves in data.pair(files, files, 4).as_numpy_iterator():
+        for x, labels in halves:
+            assert x.shape == (4, 2, 3, 3) and x.dtype == np.uint8
+            np.testing.assert_array_equal(
+                x, np.ones_like(x) * 10 * labels[:, None, None, None]
+            )
+
+
+def test_steps_per_epoch_may_be_fewer_or_more_than_a_pass(sets):
+    few = data.pair(*sets, batch_size=6, steps_per_epoch=3)
+    assert len(few) == 3
+    assert len(set(drawn(few)[0].flat)) == 18
+    many = data.pair(*sets, batch_size=6, steps_per_epoch=np.int64(8))
+    assert len(many) == 8
+    passes = drawn(many)[0].reshape(2, NOISY)
+    np.testing.assert_array_equal(
+        np.sort(passes, axis=1), [np.arange(NOISY)] * 2
+    )
+    assert not np.array_equal(*passes)
+
+
+def test_epochs_of_some_steps_are_those_of_their_numbers(sets):
+    def order(which):
+        return drawn(
+            data.pair(*sets, 6, seed=1, epochs=which, steps_per_epoch=3)
+        )
+
+    whole, last = order(range(3)), order(range(2, 3))
+    assert whole[0].shape == (9, 6)
+    assert same_order(last, [half[6:] for half in whole])
+    assert not np.array_equal(whole[0][:3], whole[0][3:6])
+
+
+@pytest.mark.parametrize("steps", [0, -1, 2.0, "3"])
+def test_steps_per_epoch_should_be_a_positive_integer(steps):
+    with pytest.raises(
+        InputError, match=f"`steps_per_epoch` .* integer >= 1.* = {steps!r}"
+    ):
+        data.pair((X, LABELS), (X, LABELS), 8, steps_per_epoch=steps)
+
+
+@pytest.mark.parametrize("seed", [-1, 0.5, None])
+def test_the_seed_should_be_an_integer(seed):
+    with pytest.raises(InputError, match=f"`seed` .* integer >= 0.* {seed}"):
+        data.pair((X, LABELS), (X, LABELS), 8, seed=seed)
+
+
+def key_as_input(x, key):
+    """An augmentation that shows its key in place of each input."""
+    return tf.zeros_like(x) + tf.cast(key, x.dtype)
+
+
+def keys(seed=0, which=range(3), form=as_arrays, batch_size=4):
+    """Returns the key of each batch, `(epochs, steps, 2 halves, 2)`."""
+    half = form((np.zeros((12, 2), np.int64), np.arange(12)))
+    pairs = data.pair(
+        half,
+        half,
+        batch_size,
+        seed=seed,
+        epochs=which,
+        steps_per_epoch=3,
+        augment=key_as_input,
+    )
+    rows = []
+    for element in pairs.as_numpy_iterator():
+        for x, _ in element:
+            assert (x == x[0]).all()
+            rows.append(x[0])
+    return np.reshape(rows, [len(which), 3, 2, 2])
+
+
+@pytest.mark.parametrize("form", [as_arrays, as_dataset])
+def test_each_half_of_each_batch_has_a_key_of_its_own(form):
+    assert len(np.unique(keys(form=form).reshape(-1, 2), axis=0)) == 18
+
+
+def test_the_key_is_a_function_of_seed_epoch_and_step():
+    tf.random.set_seed(1)
+    whole = keys()
+    tf.random.set_seed(2)
+    np.testing.assert_array_equal(keys(which=range(2, 3)), whole[2:])
+    np.testing.assert_array_equal(keys(batch_size=2), whole)
+    np.testing.assert_array_equal(keys(form=as_dataset), whole)
+    assert (keys(seed=1) != whole).any(axis=-1).all()
+
+
+def test_each_iteration_has_new_keys():
+    half = np.zeros((12, 2), np.int64), np.arange(12)
+    pairs = data.pair(half, half, 4, augment=key_as_input)
+    first, second = (
+        [element[0][0][0].tolist() for element in pairs.as_numpy_iterator()]
+        for _ in range(2)
+    )
+    assert len({tuple(key) for key in first + second}) == 6
+
+
+def slow(x):
+    """Takes the longer, the earlier an example stands in its set."""
+    time.sleep(0.02 * (x[0] % 4 == 0))
+    return x
+
+
+def slow_stream(half):
+    def decode(x):
+        return tf.ensure_shape(tf.numpy_function(slow, [x], x.dtype), [2])
+
+    return Stream(as_dataset(half), decode)
+
+
+def with_noise(x, key):
+    return x + tf.random.stateless_uniform(tf.shape(x), key)
+
+
+@pytest.mark.parametrize("form", [as_arrays, slow_stream])
+def test_batches_are_the_same_whatever_the_parallelism(form):
+    def batches(threads, deterministic):
+        options = tf.data.Options()
+        options.threading.private_threadpool_size = threads
+        options.deterministic = deterministic
+        pairs = data.pair(
+            form(make(0, NOISY)),
+            form(make(100, CLEAN)),
+            batch_size=2,
+            seed=4,
+            epochs=range(2),
+            augment=with_noise,
+        ).with_options(options)
+        return [
+            np.concatenate([x for x, _ in element])
+            for element in pairs.as_numpy_iterator()
+        ]
+
+    one = batches(1, True)
+    assert len(one) == 24
+    np.testing.assert_array_equal(batches(8, True), one)
+    np.testing.assert_array_equal(batches(8, False), one)
+
+
+def test_noise_is_the_same_whatever_surrounds_it():
+    x = np.arange(200, dtype=np.float32)
+    clean = np.arange(200) % 3
+    add = noise.add_noise("flip_random", 0.4, seed=6, num_classes=3)
+    plain = as_dataset((x, clean))
+    mapped = plain.map(
+        lambda x, label: (tf.numpy_function(slow_row, [x], x.dtype), label),
+        num_parallel_calls=8,
+    ).map(lambda x, label: (tf.ensure_shape(x, []), label))
+
+    def by_example(dataset, size):
+        source = Stream(dataset.apply(add))
+        labels = np.full(200, -1)
+        pairs = data.pair(source, (np.arange(3.0), np.arange(3)), size)
+        for (x, noisy), _ in pairs.as_numpy_iterator():
+            labels[x.astype(int)] = noisy
+        return labels
+
+    expected = noise.corrupt(
+        clean, "flip_random", 0.4, 6, "iid", num_classes=3
+    ).labels
+    assert (expected != clean).any()
+    for dataset in (plain, mapped):
+        for size in (1, 64):
+            labels = by_example(dataset, size)
+            seen = labels >= 0
+            assert seen.sum() == 200 // size * size
+            np.testing.assert_array_equal(labels[seen], expected[seen])
+
+
+def slow_row(x):
+    time.sleep(0.002 * (x % 4 == 0))
+    return x
+
+
+def test_merge_reads_any_form():
+    merged = data.merge(Batches(make(0, NOISY)), as_dataset(make(100, CLEAN)))
+    ((x, labels),) = merged.batches(NOISY + CLEAN).as_numpy_iterator()
+    np.testing.assert_array_equal(labels, labels_of(x))
+    np.testing.assert_array_equal(
+        np.sort(x[:, 0]), [*range(NOISY), *range(100, 100 + CLEAN)]
+    )

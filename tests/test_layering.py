@@ -36,6 +36,8 @@ LEVELS = {
     "problems": 7,
     "training": 8,
     "report": 8,
+    "description": 8,
+    "benchmark": 9,
 }
 PRIVATE = re.compile(
     r"keras\.src|__internal__|tensorflow\.python|\._loss_tracker"

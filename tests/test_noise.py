@@ -1,3 +1,6 @@
+import io
+import re
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -10,6 +13,18 @@ UNEVEN = [592, 674, 596, 613, 584, 542, 592, 627, 586, 598]
 SELECTED = [178, 202, 179, 184, 175, 163, 178, 188, 176, 179]
 T = np.array([[0.5, 0.3, 0.2], [0.25, 0.25, 0.5], [0.0, 0.0, 1.0]])
 EVERY_NOISE = [*((kind, 0.3) for kind in noise.KINDS), (T, None)]
+CIFAR10 = "airplane automobile bird cat deer dog frog horse ship truck".split()
+LOOKS_LIKE = {
+    "truck": "automobile",
+    "bird": "airplane",
+    "deer": "horse",
+    "cat": "dog",
+    "dog": "cat",
+}
+
+
+def classes_of(kind):
+    return len(T) if kind is T else 10
 
 
 def balanced(num_classes, each):
@@ -36,6 +51,36 @@ def test_transition_matrix_by_hand(kind, diagonal, elsewhere):
     np.testing.assert_allclose(
         noise.transition_matrix(kind, 4, 0.4), expected, rtol=1e-12
     )
+
+
+def test_pair_is_the_next_class():
+    np.testing.assert_allclose(
+        noise.transition_matrix("pair", 3, 0.4),
+        [[0.6, 0.4, 0], [0, 0.6, 0.4], [0.4, 0, 0.6]],
+    )
+
+
+def test_asymmetric_cifar10_is_the_class_it_looks_like():
+    expected = np.eye(10)
+    for clean, noisy in LOOKS_LIKE.items():
+        row = expected[CIFAR10.index(clean)]
+        row[CIFAR10.index(clean)] = 0.6
+        row[CIFAR10.index(noisy)] = 0.4
+    np.testing.assert_allclose(
+        noise.transition_matrix("asymmetric_cifar10", 10, 0.4), expected
+    )
+
+
+@pytest.mark.parametrize("num_classes", [3, 9, 11])
+@pytest.mark.parametrize("mode", noise.MODES)
+def test_asymmetric_cifar10_is_for_ten_classes(mode, num_classes):
+    clean = np.arange(num_classes)
+    message = (
+        "`num_classes` should be 10 for asymmetric_cifar10. Received: "
+        f"`num_classes` = {num_classes}."
+    )
+    with pytest.raises(InputError, match=re.escape(message)):
+        noise.corrupt(clean, "asymmetric_cifar10", 0.2, mode=mode)
 
 
 def test_flip_to_one_has_one_target_per_row():
@@ -91,6 +136,16 @@ def test_flip_to_one_changes_an_exact_count_to_one_class():
     np.testing.assert_allclose(result.empirical, result.expected)
 
 
+@pytest.mark.parametrize("kind", ["pair", "asymmetric_cifar10"])
+def test_a_fixed_flip_changes_an_exact_count(kind):
+    clean = balanced(10, 100)
+    result = noise.corrupt(clean, kind, 0.3)
+    np.testing.assert_allclose(
+        confusion(clean, result.labels, 10), 100 * result.expected
+    )
+    np.testing.assert_allclose(result.empirical, result.expected)
+
+
 def test_flip_to_one_keeps_its_map_for_every_ratio():
     clean = balanced(10, 100)
 
@@ -120,8 +175,9 @@ def test_classes_of_uneven_sizes(kind):
         # About 6 of the 10 remainders reach a class; none is left out.
         assert extra.sum(axis=0).min() > 2
     else:
+        changes = np.diag(result.expected) < 1
         np.testing.assert_array_equal(
-            np.diag(counts), np.subtract(UNEVEN, SELECTED)
+            np.diag(counts), UNEVEN - changes * SELECTED
         )
 
 
@@ -151,9 +207,10 @@ def test_uniform_refuses_a_remainder_above_a_quarter():
 
 @pytest.mark.parametrize("kind, ratio", EVERY_NOISE)
 def test_iid_draws_each_label_from_its_row(kind, ratio):
-    clean = balanced(3, 2000)
-    result = noise.corrupt(clean, kind, ratio, mode="iid", num_classes=3)
-    counts = confusion(clean, result.labels, 3)
+    size = classes_of(kind)
+    clean = balanced(size, 2000)
+    result = noise.corrupt(clean, kind, ratio, mode="iid", num_classes=size)
+    counts = confusion(clean, result.labels, size)
     possible = result.expected > 0
     np.testing.assert_array_equal(counts[~possible], 0)
     uncertain = possible & (result.expected < 1)
@@ -181,10 +238,10 @@ def test_a_given_matrix_gets_its_counts_by_largest_remainder():
 @pytest.mark.parametrize("mode", noise.MODES)
 @pytest.mark.parametrize("kind", noise.KINDS)
 def test_ratio_0_changes_nothing(kind, mode):
-    clean = balanced(4, 25)
+    clean = balanced(10, 25)
     result = noise.corrupt(clean, kind, 0, mode=mode)
     np.testing.assert_array_equal(result.labels, clean)
-    np.testing.assert_array_equal(result.expected, np.eye(4))
+    np.testing.assert_array_equal(result.expected, np.eye(10))
 
 
 @pytest.mark.parametrize("mode", noise.MODES)
@@ -197,7 +254,7 @@ def test_flip_to_one_at_ratio_1_changes_all(mode):
 @pytest.mark.parametrize("mode", noise.MODES)
 @pytest.mark.parametrize("kind, ratio", EVERY_NOISE)
 def test_the_seed_decides(kind, ratio, mode):
-    clean = balanced(3, 100)
+    clean = balanced(classes_of(kind), 100)
 
     def labels(seed):
         return noise.corrupt(clean, kind, ratio, seed, mode).labels
@@ -443,3 +500,79 @@ def test_add_noise_exactly_wants_a_known_length():
     endless = stream(np.zeros(4, np.int64)).repeat()
     with pytest.raises(InputError, match="of known length in mode 'exact'"):
         endless.apply(noise.add_noise("uniform", 0.2, mode="exact"))
+
+
+@pytest.mark.parametrize("name", ["T.npy", "T.csv"])
+def test_a_transition_is_read_from_a_file(name, tmp_path):
+    path = tmp_path / name
+    if name == "T.npy":
+        np.save(path, T)
+    else:
+        path.write_text("0.5,0.3,0.2\n0.25,0.25,0.5\n0,0,1\n")
+    for given in (path, str(path)):
+        matrix = noise.read_transition(given)
+        assert matrix.dtype == np.float64
+        np.testing.assert_array_equal(matrix, T)
+
+
+def npy_of(array):
+    file = io.BytesIO()
+    np.save(file, array)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    "name, content, message",
+    [
+        ("T.npy", None, "T.npy', which cannot be read .*No such file"),
+        ("T.csv", None, "T.csv', which cannot be read .*not found"),
+        ("T.npy", b"", "T.npy', which cannot be read"),
+        ("T.npy", b"1,0\n0,1\n", "T.npy', which cannot be read"),
+        ("T.npy", npy_of(T)[:-8], "T.npy', which cannot be read"),
+        ("T.npy", npy_of(T)[:60], "T.npy', which cannot be read"),
+        (
+            "T.npy",
+            npy_of(T).replace(b"(3, 3)", b"(3, 3 "),
+            "T.npy', which cannot be read",
+        ),
+        ("T.npy", b"PK\x03\x04 no zip", "T.npy', which cannot be read"),
+        ("T.csv", b"a,b\n1,0\n0,1\n", "T.csv', which cannot be read .*'a'"),
+        ("T.csv", b"1,0\n1\n", "T.csv', which cannot be read"),
+        ("T.csv", b"1,0\n", r"`transition` should be of shape \(1, 1\)"),
+        ("T.npy", npy_of(T[:2]), r"`transition` should be of shape \(2, 2\)"),
+        ("T.npy", npy_of(T.T), r"`transition\[0\]` .* sums to 1 .* 0\.75"),
+        ("T.csv", b"1,0\n.5,.4\n", r"`transition\[1\]` .* sums to 1 .* 0\.9"),
+        ("T.csv", b"1,0\n2,-1\n", r"`transition\[1, 1\]` .* non-negative"),
+        ("T.csv", b"1,0\nnan,1\n", r"`transition\[1, 0\]` .* finite"),
+        ("T.npz", npy_of(T), r"file:T.npy or file:T.csv\. .* 'file:.*T.npz'"),
+        ("T", npy_of(T), r"file:T.npy or file:T.csv\. Received: `noise.kind`"),
+    ],
+)
+def test_a_file_that_holds_no_transition(name, content, message, tmp_path):
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(InputError, match=message):
+        noise.read_transition(tmp_path / name)
+
+
+class Unpickled(Exception):
+    pass
+
+
+class Bomb:
+    def __reduce__(self):
+        return _explode, ()
+
+
+def _explode():
+    raise Unpickled
+
+
+def test_objects_in_a_transition_file_are_never_unpickled(tmp_path):
+    bombs = np.empty((2, 2), object)
+    bombs[:] = Bomb()
+    np.save(tmp_path / "T.npy", bombs, allow_pickle=True)
+    with pytest.raises(Unpickled):
+        np.load(tmp_path / "T.npy", allow_pickle=True)
+    with pytest.raises(InputError, match="which cannot be read .*allow_pickle"):
+        noise.read_transition(tmp_path / "T.npy")

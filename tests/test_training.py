@@ -6,10 +6,11 @@ import pytest
 import tensorflow as tf
 
 from mlc_tf import callbacks
+from mlc_tf import data
 from mlc_tf import methods
 from mlc_tf import networks
-from mlc_tf import noise
 from mlc_tf import problems
+from mlc_tf import run_directory
 from mlc_tf import settings
 from mlc_tf import training
 from mlc_tf.errors import DivergedError
@@ -171,6 +172,58 @@ def test_an_interrupted_run_ends_as_if_it_were_not(
     np.testing.assert_array_equal(*archives)
 
 
+def test_a_run_of_short_epochs_resumes_within_an_epoch(tmp_path, monkeypatch):
+    config = small("ce_control", **{"train.steps_per_epoch": 5})
+    whole = training.run(config, tmp_path / "whole", verbose=0)
+    assert whole["train_steps"] == 2 * 5
+    end_step = callbacks.StepTimer.on_train_batch_end
+
+    def end_step_or_die(self, batch, logs=None):
+        end_step(self, batch, logs)
+        if self.model.optimizer.iterations == 7:
+            raise Interrupted
+
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            callbacks.StepTimer, "on_train_batch_end", end_step_or_die
+        )
+        with pytest.raises(Interrupted):
+            training.run(config, tmp_path / "cut", verbose=0)
+    training.run(config, tmp_path / "cut", verbose=0)
+    weights = [
+        keras.models.load_model(tmp_path / run / "model.keras").get_weights()
+        for run in ("whole", "cut")
+    ]
+    for expected, resumed in zip(*weights):
+        np.testing.assert_array_equal(resumed, expected)
+
+
+def test_more_steps_than_a_pass_go_on_with_the_next(tmp_path):
+    overrides = own_arrays(tmp_path / "own.npz")  # 3 batches
+    config = small(**overrides, **{"train.steps_per_epoch": 8})
+    assert training.run(config, tmp_path / "run", 0)["train_steps"] == 8
+
+
+def test_a_run_augments_what_it_trains_on(tmp_path, monkeypatch):
+    pair, seen = data.pair, []
+
+    def pair_and_tell(*args, **kwargs):
+        seen.append(pair(*args, **kwargs))
+        seen.append(pair(*args, **{**kwargs, "augment": None}))
+        return seen[0]
+
+    monkeypatch.setattr(data, "pair", pair_and_tell)
+    config = small(**{"train.augment": "crop_and_flip", "train.epochs": 1})
+    result = training.run(config, tmp_path, verbose=0)
+    assert result["train_steps"] == 1247 // 32
+    augmented, plain = (next(iter(dataset)) for dataset in seen)
+    for (x, labels), (plain_x, plain_labels) in zip(augmented, plain):
+        np.testing.assert_array_equal(labels, plain_labels)
+        # One in 162 draws has neither a shift nor a flip.
+        changed = np.any(x != plain_x, axis=(1, 2, 3))
+        assert np.mean(changed) > 0.9 and np.max(x) <= np.max(plain_x)
+
+
 def test_warm_up_is_plain_cross_entropy(tmp_path):
     config = small(**{"train.warmup_epochs": 1})
     training.run(config, tmp_path, verbose=0)
@@ -210,32 +263,8 @@ def test_a_diverging_run_stops_and_keeps_its_checkpoint(tmp_path, monkeypatch):
     assert not (tmp_path / "result.json").exists()
 
 
-def test_true_labels_of_noisy_examples_do_not_reach_a_problem():
-    config = small(**{"noise.kind": "uniform", "noise.ratio": 1.0})
-    problem = problems.load(config)
-    # Labels drawn without regard to the image agree with it by chance.
-    x, labels = problem.noisy.x, problem.noisy.labels
-    clean_x, clean_labels = problem.clean.x, problem.clean.labels
-    distances = ((x[:, None] - clean_x[None]) ** 2).sum(axis=(2, 3, 4))
-    nearest = clean_labels[distances.argmin(axis=1)]
-    assert np.mean(labels == nearest) < 0.15
-
-
-def test_the_problem_is_what_the_config_says():
-    problem = problems.load(small())
-    assert len(problem.noisy) == 1247 and len(problem.clean) == 50
-    np.testing.assert_array_equal(np.bincount(problem.clean.labels), 5)
-    expected = noise.transition_matrix("flip_to_one", 10, 0.4, seed=0)
-    np.testing.assert_array_equal(problem.true_transition, expected)
-    shown = np.array(problem.noise_report["empirical_transition"])
-    error = np.abs(shown - expected).max()
-    assert error < 0.5 / 100  # counts are rounded, classes have above 100
-
-
-def test_a_validation_set_replaces_the_test_set(tmp_path):
+def test_a_result_says_that_it_is_of_a_validation_set(tmp_path):
     config = small(**{"dataset.validation": 0.25, "train.epochs": 1})
-    problem = problems.load(config)
-    assert len(problem.test) == round(0.25 * 1297)
     assert training.run(config, tmp_path, 0)["evaluated_on"] == "validation"
 
 
@@ -284,12 +313,6 @@ def test_a_channel_without_variance_becomes_zero(tmp_path):
     assert np.isfinite(result["test_accuracy"])
 
 
-def test_own_noisy_data_without_a_clean_set_is_refused(tmp_path):
-    overrides = own_arrays(tmp_path / "own.npz", x_clean=None, y_clean=None)
-    with pytest.raises(InputError, match="bring a clean set of its own"):
-        training.run(small(**overrides), tmp_path / "run")
-
-
 def test_an_oracle_without_injected_noise_is_refused(tmp_path):
     overrides = own_arrays(tmp_path / "own.npz")
     with pytest.raises(InputError, match="should be run with injected noise"):
@@ -301,6 +324,18 @@ def test_an_oracle_without_injected_noise_is_refused(tmp_path):
     [
         ({"noise.ratio": 1.4}, r"`ratio` should be in \[0, 1\]"),
         ({"noise.kind": "flip"}, "`noise.kind` should be one of uniform"),
+        ({"noise.kind": "uniform:0.4"}, "`noise.kind` should be one of unif"),
+        ({"noise.kind": "human:"}, "Did you mean 'human:SET'"),
+        ({"noise.kind": "file:"}, "Did you mean 'file:PATH'"),
+        ({"noise.kind": "file:T.txt"}, "file:T.npy or file:T.csv"),
+        ({"noise.mode": "exactly"}, "Did you mean 'exact'"),
+        ({"train.steps_per_epoch": -1}, "0 for one pass. .* = -1"),
+        ({"train.augment": "crop_and_flop"}, "Did you mean 'crop_and_flip'"),
+        ({"network.weights": "imagenet"}, "left out .* 'imagenet' for 'mlp'"),
+        ({"dataset.cache": "ram"}, "`dataset.cache` should be one of memory"),
+        ({"dataset.cache": "disk:"}, "`dataset.cache` .* memory, none, disk"),
+        ({"dataset.image_size": (8,)}, r"should be \(height, width\)"),
+        ({"dataset.image_size": (8, 0)}, r"should be \(height, width\)"),
         ({"dataset.name": "digit"}, "Did you mean 'digits'"),
         ({"network.name": "lenett"}, "Did you mean 'lenet'"),
         ({"method.name": "mlcc"}, "Did you mean 'mlc'"),
@@ -327,6 +362,40 @@ def test_an_oracle_without_injected_noise_is_refused(tmp_path):
 def test_bad_settings(overrides, message, tmp_path):
     with pytest.raises(InputError, match=message):
         training.run(small(**overrides), tmp_path)
+
+
+@pytest.mark.parametrize(
+    "overrides, message",
+    [
+        ({"noise.kind": "pairs"}, "Did you mean 'pair'"),
+        ({"noise.kind": "instance", "noise.ratio": 1.4}, "`ratio` should be"),
+        ({"noise.kind": "pair", "noise.ratio": 1.4}, "`ratio` should be"),
+        ({"noise.kind": "human:worst", "noise.mode": "id"}, "mean 'iid'"),
+        ({"dataset.image_size": (8.5, 8)}, r"should be \(height, width\)"),
+    ],
+)
+def test_some_bad_settings_are_refused_before_data_are_read(overrides, message):
+    with pytest.raises(InputError, match=message):
+        settings.check(small(**overrides))
+
+
+@pytest.mark.parametrize("kind", ["none", "human:worst", "file:T.npy"])
+def test_a_noise_without_a_ratio_takes_any(kind):
+    settings.check(small(**{"noise.kind": kind, "noise.ratio": 7.0}))
+
+
+@pytest.mark.parametrize(
+    "dataset, kind, name",
+    [
+        ("digits", "flip_to_one", "digits/flip_to_one-0.4"),
+        ("npz:/a/b.npz", "none", "npz__a_b_npz/none"),
+        ("digits", "file:../../T.npy", "digits/file_______T_npy"),
+        ("cifar10_n", "human:worst", "cifar10_n/human_worst"),
+    ],
+)
+def test_the_directory_of_a_run_is_named_after_it(dataset, kind, name):
+    config = small(**{"dataset.name": dataset, "noise.kind": kind, "seed": 2})
+    assert run_directory.name_of(config) == f"{name}/mlc-seed2"
 
 
 def test_a_workdir_that_is_a_file_is_refused(tmp_path):
@@ -396,15 +465,8 @@ def test_weights_that_blow_up_in_a_last_step_are_not_saved(
     assert callbacks.EpochCheckpoint(tmp_path / "checkpoints").latest()[0] == 1
 
 
-def test_data_with_a_clean_set_gets_no_injected_noise(tmp_path):
+def test_only_images_are_augmented(tmp_path):
     overrides = own_arrays(tmp_path / "own.npz")
-    overrides["noise.kind"] = "uniform"
-    with pytest.raises(InputError, match="`noise.kind` should be 'none'"):
-        training.run(small(**overrides), tmp_path / "run")
-
-
-def test_noisy_labels_are_no_validation_set(tmp_path):
-    overrides = own_arrays(tmp_path / "own.npz")
-    overrides["dataset.validation"] = 0.2
-    with pytest.raises(InputError, match="`dataset.validation` should be 0"):
+    overrides["train.augment"] = "crop_and_flip"
+    with pytest.raises(InputError, match=r"no images\. .* of shape \(4,\)"):
         training.run(small(**overrides), tmp_path / "run")

@@ -177,8 +177,9 @@ def _check_disjoint(keys: dict[str, dict[str, int]]) -> None:
 
 def _read_image(root: str, key: str) -> bytes | None:
     """Returns a file's content, or None if it is missing or no image."""
-    path = os.path.realpath(os.path.join(root, key))
-    if not path.startswith(os.path.realpath(root) + os.sep):
+    # As written: images/ may be a link to a larger disk.
+    path = os.path.normpath(os.path.join(root, key))
+    if not path.startswith(os.path.normpath(root) + os.sep):
         raise InputError(
             "The lists of Clothing1M should name images in its folder. "
             f"Received: {key!r}."

@@ -33,11 +33,15 @@ def load(path: str, options: Options) -> Splits:
     scheme, chosen = options.trusted("csv:PATH", "split", "column")
     label_key = options.label_key or "label"
     table = tables.read(path, (label_key, _SPLIT))
-    which = table[_SPLIT].where(table[_SPLIT] != chosen, "clean")
+    which = table[_SPLIT].copy()
+    if scheme == "split":
+        which[which == "clean"] = ""
+        which[table[_SPLIT] == chosen] = "clean"
+    train = which == "train"
     marked = [label_key, _SPLIT]
     if scheme == "column":
         trusted = tables.truths(path, table, chosen)
-        which[trusted & (which == "train")] = "clean"
+        which[trusted & train] = "clean"
         marked.append(chosen)
     wanted = ("train", "test", *(["clean"] if scheme else []))
     for name in wanted:
@@ -46,7 +50,7 @@ def load(path: str, options: Options) -> Splits:
                 f"{path} should have rows of the {name} set. Received: the "
                 f"splits {', '.join(table[_SPLIT].unique())}, and none of it."
             )
-    names = tables.class_names(table[label_key][which == "train"])
+    names = tables.class_names(table[label_key][train])
     ids = tables.class_ids(table[label_key], names)
     strange = which.isin(wanted).to_numpy() & (ids < 0)
     if strange.any():
@@ -55,7 +59,7 @@ def load(path: str, options: Options) -> Splits:
             f"{path} should have no class that the training rows lack. "
             f"Received: {table[label_key][row]!r} in line {tables.line(row)}."
         )
-    x = _inputs(path, table.drop(columns=marked), which == "train")
+    x = _inputs(path, table.drop(columns=marked), train)
     splits = {
         name: Arrays(x[which == name], ids[which == name]) for name in wanted
     }
@@ -76,8 +80,9 @@ def _inputs(path: str, table: pd.DataFrame, train: pd.Series) -> np.ndarray:
         )
     columns = []
     for name in table.columns:
-        if pd.api.types.is_numeric_dtype(table[name]):
-            columns.append(table[name].astype(np.float32))
+        numbers = _numbers(table[name])
+        if numbers is not None:
+            columns.append(numbers)
             infinite = ~np.isfinite(columns[-1])
             if infinite.any():
                 row = int(np.argmax(infinite))
@@ -91,3 +96,10 @@ def _inputs(path: str, table: pd.DataFrame, train: pd.Series) -> np.ndarray:
         texts = table[name].astype(str)
         columns.extend((texts == value).astype(np.float32) for value in values)
     return np.stack([column.to_numpy() for column in columns], axis=1)
+
+
+def _numbers(column: pd.Series) -> pd.Series | None:
+    try:
+        return column.astype(np.float32)
+    except ValueError:
+        return None

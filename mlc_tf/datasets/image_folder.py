@@ -1,5 +1,6 @@
 """The user's own images: in one folder per split and class, or in a table."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -112,14 +113,15 @@ def _listed(root: Path, labels: Path) -> pd.DataFrame:
     """Returns the table that a CSV file gives, with its lines."""
     table = tables.read(labels, _COLUMNS)
     table["line"] = [tables.line(row) for row in range(len(table))]
+    table["file"] = table["file"].map(os.path.normpath)
     for file, number in zip(table["file"], table["line"]):
-        inside = (root / file).resolve().is_relative_to(root.resolve())
-        if not inside or not (root / file).is_file():
+        outside = Path(file).parts[:1] in (("/",), ("..",))
+        if outside or not (root / file).is_file():
             raise InputError(
                 f"{labels} should name images in {root}. Received: {file!r} in "
                 f"line {number}, which is not there."
             )
-    twice = table["file"].map(lambda file: str(Path(file))).duplicated()
+    twice = table["file"].duplicated()
     if twice.any():
         row = int(np.argmax(twice))
         raise InputError(
@@ -141,7 +143,7 @@ def _named(root: Path, path: Path, table: pd.DataFrame) -> pd.Series:
     training = set(table["file"][table["split"] == "train"])
     names: dict[str, int] = {}
     for number, text in enumerate(lines, start=1):
-        name = str(Path(text.strip())) if text.strip() else ""
+        name = os.path.normpath(text.strip()) if text.strip() else ""
         if not name:
             continue
         if name not in training:
@@ -195,7 +197,8 @@ def _common_size(root: Path, table: pd.DataFrame) -> tuple[int, int]:
         try:
             with Image.open(root / file) as image:
                 width, height = image.size
-        except (OSError, SyntaxError, ValueError):  # as Pillow raises them
+        # As Pillow raises them; the last where a header tells a huge size.
+        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
             raise InputError(
                 f"Each image should be readable. Received: {root / file}, "
                 "which is not."

@@ -14,6 +14,7 @@ from mlc_tf.errors import bad_argument
 from mlc_tf.errors import check_seed
 from mlc_tf.examples import Arrays
 from mlc_tf.examples import Examples
+from mlc_tf.examples import Stream
 
 
 @dataclass(frozen=True)
@@ -45,19 +46,21 @@ class Splits:
         return len(self.class_names)
 
     def checked(self) -> "Splits":
-        """Returns itself, after checking every split that lies in memory.
+        """Returns itself, after checking what of every split is at hand.
 
         Raises:
             InputError: with the split, the index and what is wrong there.
         """
         for which in ("train", "test", "clean"):
             examples = getattr(self, which)
-            if isinstance(examples, Arrays):
-                data_checks.check_arrays(which, examples.x, examples.labels)
+            if examples is not None and not isinstance(examples, Stream):
+                # Inputs that lie elsewhere are looked at as they are read.
+                x = getattr(examples, "x", examples.labels)
+                data_checks.check_arrays(which, x, examples.labels)
                 self._check_labels(which, examples)
         for which in ("test", "clean"):
             self._check_shape(which)
-        if isinstance(self.clean, Arrays):
+        if self.clean is not None and not isinstance(self.clean, Stream):
             _check_every_class("clean", self.clean.labels, self.class_names)
         if self.twins_are_one:
             for which in ("test", "train"):

@@ -36,6 +36,11 @@ def read(path: str | Path, columns: Sequence[str]) -> pd.DataFrame:
             f"{path} should be a CSV file in UTF-8 with a header. Received: "
             f"{' '.join(str(e).split())}"
         ) from None
+    if not isinstance(table.index, pd.RangeIndex):
+        raise InputError(
+            f"{path} should have as many cells in a line as in its header. "
+            "Received: more in line 2."
+        )
     missing = [name for name in columns if name not in table]
     if missing:
         raise InputError(
@@ -92,4 +97,4 @@ def class_names(labels: pd.Series) -> tuple[str, ...]:
 
 def class_ids(labels: pd.Series, names: tuple[str, ...]) -> np.ndarray:
     """Returns ids `(rows,)`; -1 for a label that is none of `names`."""
-    return pd.Categorical(labels, categories=names).codes.astype(np.int64)
+    return pd.Index(names).get_indexer(labels).astype(np.int64)

@@ -102,10 +102,13 @@ def read(
     dataset = _features(builder, split, (input_key, label_key), (input_key,))
     pairs = dataset.map(lambda row: (row[input_key], row[label_key]))
     stream = Stream(pairs, decode)
-    identity = (
-        f"{builder.info.full_name} {split} {input_key} {options.image_size} "
-        f"{len(stream)}"
-    )
+    identity = ""
+    if options.cache.startswith("disk:"):
+        written = (builder.data_path / "dataset_info.json").stat().mtime
+        identity = (
+            f"{builder.data_dir} {written} {split} {input_key} "
+            f"{options.image_size} {decode.__module__}"
+        )
     return cached(stream, options.cache, identity)
 
 
@@ -142,6 +145,10 @@ def _features(
         count = builder.info.splits[split].num_examples
     except (KeyError, ValueError):
         raise unknown_name("split", split, builder.info.splits) from None
+    if count < 1:
+        raise InputError(
+            f"The split {split!r} should hold examples. Received: none."
+        )
     rows = builder.as_dataset(
         split=split,
         decoders=tfds.decode.PartialDecoding(

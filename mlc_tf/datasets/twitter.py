@@ -66,7 +66,9 @@ def load(options: Options) -> Splits:
             look_up(part, vectors) for part in (training, windows["test"])
         ]
     else:
-        tables = [_table(feature, training) for feature in range(len(FEATURES))]
+        # Each word is in the middle of one window, a boundary of none.
+        known = [*training[:, 1], *[twitter_builder.BOUNDARY] * _MIN_COUNT]
+        tables = [_table(feature, known) for feature in range(len(FEATURES))]
         encoded = [encode(part, tables) for part in (training, windows["test"])]
     return Splits(
         Arrays(
@@ -117,9 +119,17 @@ def read_embeddings(path: str | Path) -> dict[str, np.ndarray]:
     """
     vectors: dict[str, np.ndarray] = {}
     width = None
-    content = existing_file("dataset.embeddings", path).read_text("utf-8")
-    for number, text in enumerate(content.splitlines(), start=1):
-        word, *numbers = text.split() or [""]
+    try:
+        content = existing_file("dataset.embeddings", path).read_text("utf-8")
+    except UnicodeDecodeError:
+        raise InputError(
+            f"{path} should be text in UTF-8. Received: a file that is not."
+        ) from None
+    # Words of tweets may hold other kinds of space and of line end.
+    for number, text in enumerate(content.split("\n"), start=1):
+        if not text.strip():
+            continue
+        word, *numbers = re.split(r"[ \t]+", text.strip(" \t"))
         try:
             vector = np.array(numbers, np.float32)
         except ValueError:
@@ -152,10 +162,8 @@ def look_up(words: np.ndarray, vectors: dict[str, np.ndarray]) -> np.ndarray:
     return np.array([[rows[w] for w in window] for window in words], np.float32)
 
 
-def _table(feature: int, words: Iterable[Iterable[str]]) -> dict[str, int]:
-    counts = Counter(
-        features(str(word))[feature] for window in words for word in window
-    )
+def _table(feature: int, words: Iterable[str]) -> dict[str, int]:
+    counts = Counter(features(str(word))[feature] for word in words)
     known = sorted(v for v, count in counts.items() if count >= _MIN_COUNT)
     return {value: number for number, value in enumerate(known, start=1)}
 

@@ -51,6 +51,7 @@ def resnet50(
     penalty = normalization.decay(weight_decay)
     for layer in body.layers:
         if isinstance(layer, keras.layers.Conv2D):
+            layer.kernel_regularizer = penalty  # as a saved model has it
             layer.kernel.regularizer = penalty
     inputs = keras.Input(input_shape)
     x = keras.ops.flip(inputs, axis=-1)  # to blue, green, red

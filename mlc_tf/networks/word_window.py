@@ -29,8 +29,9 @@ def word_window(
             integers.
         num_classes: Width of the output.
         hidden_units: Width of each hidden layer. Defaults to two of 256.
-        table_sizes: How many values each feature has, for integer inputs.
-            Defaults to none: the inputs are vectors.
+        table_sizes: How many values each feature has, for integer inputs;
+            larger ones count as 0, the unknown. Defaults to none: the inputs
+            are vectors.
         weight_decay: Factor of half the squared norm of the kernels in the
             loss; embeddings are left out. Defaults to 0.
 
@@ -60,7 +61,9 @@ def word_window(
                 f"{input_shape[1]}. Received: {len(table_sizes)}."
             )
         inputs = keras.Input(input_shape, dtype="int32")
-        x = keras.ops.add(inputs, _first_rows(table_sizes))
+        # Else they would be rows of the next table.
+        x = keras.ops.where(inputs < np.array(table_sizes), inputs, 0)
+        x = keras.ops.add(x, _first_rows(table_sizes))
         x = keras.layers.Embedding(sum(table_sizes), DIMENSIONS)(x)
         x = keras.ops.sum(x, axis=2)
     x = keras.layers.Flatten()(x)

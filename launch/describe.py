@@ -1,0 +1,60 @@
+"""Tells what a config trains on, without training.
+
+    python launch/describe.py --config=configs/digits.py
+    python launch/describe.py --config=configs/cifar10.py \\
+        --config.noise.kind=uniform --config.noise.ratio=0.3
+
+Prints shapes, counts per split and class, and the injected noise. Writes
+`noise.json` and, for images, `samples.png`: true and given labels.
+"""
+
+from pathlib import Path
+
+import command_line
+from absl import flags
+from ml_collections import config_flags
+
+from mlc_tf import description
+from mlc_tf import run_directory
+from mlc_tf import settings
+from mlc_tf.errors import InputError
+
+_CONFIG = config_flags.DEFINE_config_file(
+    "config", "configs/digits.py", "The experiment: configs/DATASET.py[:smoke]."
+)
+_OUTPUT = flags.DEFINE_string(
+    "output",
+    None,
+    "Where the files go. Defaults to runs/DATASET/NOISE/data-SEED.",
+)
+
+
+def main(argv: list[str]) -> None:
+    del argv
+    config = _CONFIG.value
+    settings.check(config)
+    run_name = Path(run_directory.name_of(config))
+    output = Path(
+        _OUTPUT.value or f"runs/{run_name.parent}/data-seed{config.seed}"
+    )
+    described = description.describe(config)
+    print(described.text)
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        if described.noise_report is not None:
+            run_directory.write_json(
+                output / "noise.json", described.noise_report
+            )
+            print(f"\n{output / 'noise.json'}")
+        if described.figure is not None:
+            described.figure.savefig(output / "samples.png", dpi=120)
+            print(output / "samples.png")
+    except OSError as error:
+        raise InputError(
+            "`output` should be a folder that can be written. Received: "
+            f"`output` = '{output}' ({error.strerror})."
+        ) from None
+
+
+if __name__ == "__main__":
+    command_line.run(main)
