@@ -4,9 +4,12 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from PIL import Image
 
 from mlc_tf import datasets
 from mlc_tf.errors import InputError
+from mlc_tf.examples import DiskArrays
+from mlc_tf.examples import ImageFiles
 
 
 @pytest.fixture
@@ -62,7 +65,7 @@ def test_pixels_and_classes(root, rng, monkeypatch):
 def test_grey_images_become_rgb(root, rng):
     grey = write(root / "train/ant/a.png", rng, (4, 6, 1))
     np.testing.assert_array_equal(
-        load(root).x_train[0], np.repeat(grey, 3, axis=2)
+        load(root).train.x[0], np.repeat(grey, 3, axis=2)
     )
 
 
@@ -78,13 +81,15 @@ def test_a_clean_folder_is_the_clean_set(root, rng):
 def test_other_files_are_passed_over(root):
     (root / "train/labels.csv").touch()
     (root / "train/ant/notes.txt").touch()
-    assert len(load(root).x_train) == 4
+    for name in (".ipynb_checkpoints", "__MACOSX"):
+        (root / "train" / name).mkdir()
+    assert len(load(root).train.x) == 4
 
 
 def test_a_class_without_test_images_keeps_its_number(root):
     (root / "test/ant/a.png").unlink()
     (root / "test/ant").rmdir()
-    np.testing.assert_array_equal(load(root).y_test, [1])
+    np.testing.assert_array_equal(load(root).test.labels, [1])
 
 
 @pytest.mark.parametrize(
@@ -141,11 +146,13 @@ def test_unreadable_image(damage, root):
 @pytest.mark.parametrize(
     "name", ["train/zebra/c.png", "test/ant/a.png", "clean/zebra/a.png"]
 )
-def test_image_of_another_size(name, root, rng):
-    write(root / name, rng, (6, 4, 3))
+@pytest.mark.parametrize("height, width", [(6, 4), (4, 7), (5, 6)])
+def test_image_of_another_size(height, width, name, root, rng):
+    write(root / name, rng, (height, width, 3))
     with pytest.raises(
         InputError,
-        match=f"one size, 4 by 6. Received: 6 by 4 in {escaped(root / name)}",
+        match=r"one size, 4 by 6, or `dataset\.image_size` .*: "
+        rf"{height} by {width} in {escaped(root / name)}\.$",
     ):
         load(root)
 
@@ -155,7 +162,8 @@ def test_class_that_train_lacks(split, root, rng):
     write(root / split / "bee/a.png", rng)
     with pytest.raises(
         InputError,
-        match=f"{escaped(root / split)} should be those of train.* 'bee'",
+        match=f"classes of {split} should be those of train, ant, zebra. "
+        rf"Received: 'bee', of {split}/bee/a\.png\.$",
     ):
         load(root)
 
@@ -167,6 +175,262 @@ def test_clean_image_that_is_in_training_too(root, rng):
     (root / "clean/zebra/a.png").write_bytes(copy)
     with pytest.raises(
         InputError,
-        match="overlap the train set.* clean example 1 and train .* 2",
+        match="clean set should not overlap the train set. .*same image as "
+        f"{escaped(root)}/train/zebra/b.png and "
+        f"{escaped(root)}/clean/zebra/a.png",
     ):
         load(root)
+
+
+LABELS = """\
+file,label,split,good
+train/ant/a.png,ant,train,true
+train/zebra/a.PNG,zebra,train,true
+train/zebra/b.png,zebra,train,false
+train/zebra/c.png,ant,valid,true
+test/zebra/a.png,zebra,test,true
+test/ant/a.png,zebra,valid,false
+"""
+
+
+@pytest.fixture
+def table(root):
+    """The same images, with labels and splits of their own."""
+    path = root / "labels.csv"
+    path.write_text(LABELS)
+    return path
+
+
+def load_listed(root, **options):
+    return datasets.load(
+        f"folder:{root}", labels=str(root / "labels.csv"), **options
+    )
+
+
+def pixels(root, *names):
+    return [keras.utils.img_to_array(Image.open(root / n)) for n in names]
+
+
+def test_labels_and_splits_from_a_table(root, table):
+    splits = load_listed(root)
+    files = ("train/ant/a.png", "train/zebra/a.PNG", "train/zebra/b.png")
+    np.testing.assert_array_equal(splits.train.x, pixels(root, *files))
+    np.testing.assert_array_equal(splits.train.labels, [0, 1, 1])
+    np.testing.assert_array_equal(
+        splits.test.x, pixels(root, "test/zebra/a.png")
+    )
+    assert splits.class_names == ("ant", "zebra") and splits.clean is None
+
+
+def test_a_clean_split_of_a_table(root, table):
+    splits = load_listed(root, clean="split:valid")
+    files = ("train/zebra/c.png", "test/ant/a.png")
+    np.testing.assert_array_equal(splits.clean.x, pixels(root, *files))
+    np.testing.assert_array_equal(splits.clean.labels, [0, 1])
+    assert len(splits.train) == 3
+
+
+def test_a_clean_column_of_a_table(root, table):
+    splits = load_listed(root, clean="column:good")
+    files = ("train/ant/a.png", "train/zebra/a.PNG")
+    np.testing.assert_array_equal(splits.clean.x, pixels(root, *files))
+    np.testing.assert_array_equal(
+        splits.train.x, pixels(root, "train/zebra/b.png")
+    )
+
+
+@pytest.mark.parametrize("listed", [False, True])
+def test_a_list_of_clean_files(listed, root, table):
+    table.write_text(LABELS.replace("train/ant/a", "./train//ant/a"))
+    names = ["train/zebra/a.PNG", "train/ant/a.png"]
+    (root / "clean.txt").write_text(f"./{names[0]}\n\n {names[1]} \n")
+    options = {"clean": f"list:{root / 'clean.txt'}"}
+    splits = (
+        load_listed(root, **options)
+        if listed
+        else datasets.load(f"folder:{root}", **options)
+    )
+    np.testing.assert_array_equal(splits.clean.x, pixels(root, *names[::-1]))
+    np.testing.assert_array_equal(splits.clean.labels, [0, 1])
+    assert len(splits.train) == (1 if listed else 2)
+
+
+@pytest.mark.parametrize(
+    "content, told",
+    [
+        ("", "name images. Received: none"),
+        ("\ntest/ant/a.png\n", "training images, .*'test/ant/a.png' in line 2"),
+        ("a.png\n", "training images, .*'a.png' in line 1"),
+        (
+            "train/ant/a.png\n./train/ant/a.png\n",
+            "each file once. Received: 'train/ant/a.png' in lines 1 and 2",
+        ),
+    ],
+)
+def test_bad_list(content, told, root):
+    (root / "clean.txt").write_text(content)
+    with pytest.raises(
+        InputError, match=f"{escaped(root / 'clean.txt')} should .*{told}"
+    ):
+        datasets.load(f"folder:{root}", clean=f"list:{root / 'clean.txt'}")
+
+
+def test_a_list_that_is_no_file(root):
+    with pytest.raises(InputError, match="`dataset.clean` should be a file"):
+        datasets.load(f"folder:{root}", clean=f"list:{root}")
+
+
+def test_no_such_clean_folder(root):
+    with pytest.raises(
+        InputError,
+        match=f"name a folder in {escaped(root)}. Received: 'split:valid'",
+    ):
+        datasets.load(f"folder:{root}", clean="split:valid")
+
+
+@pytest.mark.parametrize("cache", ["memory", "none"])
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_the_clean_set_is_no_other_set(split, cache, root):
+    with pytest.raises(InputError, match=f"overlap the {split} set"):
+        datasets.load(f"folder:{root}", clean=f"split:{split}", cache=cache)
+
+
+@pytest.mark.parametrize(
+    "old, new, told",
+    [
+        ("label,", "class,", "missing: label"),
+        ("a.PNG", "d.png", "'train/zebra/d.png' in line 3, which is not there"),
+        ("zebra/a.PNG", "zebra", "'train/zebra' in line 3"),
+        (
+            "train/zebra/b.png",
+            "train/zebra/./a.PNG",
+            "each file once. Received: 'train/zebra/a.PNG' again in line 4",
+        ),
+        (
+            "test/zebra/a.png",
+            "test/../train/ant/a.png",
+            "each file once. Received: 'train/ant/a.png' again in line 6",
+        ),
+        (",test,", ",tset,", "splits train and test. Received: none of test"),
+        (",train,", ",trian,", "Received: none of train"),
+    ],
+)
+def test_bad_labels_file(old, new, told, root, table):
+    table.write_text(LABELS.replace(old, new))
+    with pytest.raises(InputError, match=f"{escaped(table)} should .*{told}"):
+        load_listed(root)
+
+
+def test_a_labels_file_names_no_image_outside_of_the_folder(root, table, rng):
+    outside = write(root.parent / "outside.png", rng)
+    for name in ("../outside.png", str(root.parent / "outside.png")):
+        table.write_text(LABELS.replace("train/zebra/a.PNG", name))
+        with pytest.raises(InputError, match="outside.png' in line 3"):
+            load_listed(root)
+    (root / "link.png").symlink_to(root.parent / "outside.png")
+    table.write_text(LABELS.replace("train/zebra/a.PNG", "link.png"))
+    np.testing.assert_array_equal(load_listed(root).train.x[1], outside)
+
+
+def test_a_listed_class_that_train_lacks(root, table):
+    table.write_text(LABELS.replace("zebra,test", "bee,test"))
+    with pytest.raises(
+        InputError,
+        match="classes of test .* those of train, ant, zebra. Received: 'bee', "
+        "of test/zebra/a.png, line 6 of the labels",
+    ):
+        load_listed(root)
+
+
+def test_a_file_that_lies_in_two_splits(root):
+    copy = (root / "train/ant/a.png").read_bytes()
+    (root / "test/zebra/copy.png").write_bytes(copy)
+    with pytest.raises(
+        InputError,
+        match="The test set should not overlap the train set. .*same image as "
+        f"{escaped(root)}/train/ant/a.png and "
+        f"{escaped(root)}/test/zebra/copy.png",
+    ):
+        load(root)
+
+
+def test_one_image_twice_in_a_split_is_no_mistake(root):
+    copy = (root / "train/ant/a.png").read_bytes()
+    (root / "train/zebra/copy.png").write_bytes(copy)
+    assert len(load(root).train) == 5
+
+
+def test_images_are_resized_where_that_is_asked_for(root, rng):
+    grey = np.full((9, 5, 3), 77, np.uint8)
+    keras.utils.save_img(root / "train/ant/a.png", grey, scale=False)
+    splits = datasets.load(f"folder:{root}", image_size=(2, 3))
+    assert splits.train.x.shape == (4, 2, 3, 3)
+    np.testing.assert_array_equal(splits.train.x[0], np.full((2, 3, 3), 77))
+
+
+def test_images_may_be_read_in_each_epoch(root):
+    kept = load(root)
+    read = datasets.load(f"folder:{root}", cache="none")
+    assert isinstance(read.train, ImageFiles)
+    np.testing.assert_array_equal(read.train.sample(9), kept.train.x)
+    np.testing.assert_array_equal(read.train.labels, kept.train.labels)
+    write(root / "train/ant/a.png", np.random.default_rng(1))
+    assert (read.train.sample(9)[0] != kept.train.x[0]).any()
+
+
+def test_images_are_decoded_once_into_a_file(root, tmp_path, monkeypatch):
+    options = {"cache": f"disk:{tmp_path / 'cache'}"}
+    kept = load(root)
+    datasets.load(f"folder:{root}", **options)
+    with monkeypatch.context() as patch:
+        patch.setattr(ImageFiles, "_read", None)
+        splits = datasets.load(f"folder:{root}", **options)
+    assert isinstance(splits.train, DiskArrays)
+    np.testing.assert_array_equal(splits.train.sample(9), kept.train.x)
+    np.testing.assert_array_equal(splits.test.sample(9), kept.test.x)
+    # Another image, or another size, is another file.
+    image = write(root / "train/ant/a.png", np.random.default_rng(1))
+    splits = datasets.load(f"folder:{root}", **options)
+    np.testing.assert_array_equal(splits.train.sample(9)[0], image)
+    splits = datasets.load(f"folder:{root}", image_size=(2, 2), **options)
+    assert splits.train.sample(9).shape == (4, 2, 2, 3)
+
+
+@pytest.mark.parametrize("cache", ["memory", "none", "disk:{}"])
+def test_a_truncated_image_is_named_in_each_form(cache, root, tmp_path, rng):
+    file = root / "train/zebra/b.png"
+    write(file, rng, (40, 60, 3))
+    file.write_bytes(file.read_bytes()[:-3000])  # its header is whole
+    with pytest.raises(
+        InputError, match=f"readable. Received: {escaped(file)}"
+    ):
+        datasets.load(
+            f"folder:{root}",
+            image_size=(4, 6),
+            cache=cache.format(tmp_path / "cache"),
+        ).train.sample(9)
+
+
+def test_an_image_of_absurd_size_is_refused(root, monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)  # of 24, twice too many
+    with pytest.raises(InputError, match="Each image should be readable"):
+        load(root)
+
+
+@pytest.mark.parametrize("cache", ["memory", "none", "disk:{}"])
+def test_a_clean_set_that_lacks_a_class(cache, root, tmp_path, rng):
+    write(root / "clean/ant/a.png", rng)
+    with pytest.raises(InputError, match=r"no example of class 1 \(zebra\)"):
+        datasets.load(f"folder:{root}", cache=cache.format(tmp_path / "cache"))
+
+
+@pytest.mark.parametrize(
+    "options, told",
+    [
+        ({"clean": "column:good"}, "split:... or list:..."),
+        ({"input_key": "x"}, "`dataset.input_key` should be left out"),
+    ],
+)
+def test_options_without_use(options, told, root):
+    with pytest.raises(InputError, match=f"{told} for the dataset folder:PATH"):
+        datasets.load(f"folder:{root}", **options)

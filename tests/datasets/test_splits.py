@@ -2,10 +2,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import tensorflow as tf
+from PIL import Image
 
 from mlc_tf.datasets import Splits
 from mlc_tf.errors import InputError
 from mlc_tf.examples import Arrays
+from mlc_tf.examples import DiskArrays
+from mlc_tf.examples import ImageFiles
+from mlc_tf.examples import Stream
 
 NAMES = ("ant", "bee", "cat")
 
@@ -48,10 +53,10 @@ def test_draw_clean_moves_examples_out_of_training(splits):
 
 def test_draw_clean_is_decided_by_its_seed(splits):
     np.random.seed(1)
-    first = ids(splits.draw_clean(2, seed=5).x_clean)
+    first = ids(splits.draw_clean(2, seed=5).clean.x)
     np.random.seed(2)
-    assert ids(splits.draw_clean(2, seed=5).x_clean) == first
-    others = [ids(splits.draw_clean(2, seed).x_clean) for seed in range(20)]
+    assert ids(splits.draw_clean(2, seed=5).clean.x) == first
+    others = [ids(splits.draw_clean(2, seed).clean.x) for seed in range(20)]
     assert set(np.concatenate(others)) == set(range(24))
 
 
@@ -98,13 +103,13 @@ def test_hold_out_replaces_the_test_set(splits):
 
 
 def test_hold_out_is_decided_by_its_seed(splits):
-    first = ids(splits.hold_out(0.25, seed=1).x_test)
-    assert ids(splits.hold_out(0.25, seed=1).x_test) == first
-    assert ids(splits.hold_out(0.25, seed=2).x_test) != first
+    first = ids(splits.hold_out(0.25, seed=1).test.x)
+    assert ids(splits.hold_out(0.25, seed=1).test.x) == first
+    assert ids(splits.hold_out(0.25, seed=2).test.x) != first
 
 
 def test_hold_out_holds_at_least_one(splits):
-    assert len(splits.hold_out(0.001, seed=0).x_test) == 1
+    assert len(splits.hold_out(0.001, seed=0).test.x) == 1
 
 
 @pytest.mark.parametrize("share", [0, 1, -0.1, 1.5, np.nan])
@@ -123,9 +128,7 @@ def test_hold_out_leaves_one_to_train_on(splits):
 @pytest.mark.parametrize("dtype", [np.uint8, np.float64])
 def test_an_overlap_is_seen_across_dtypes(splits, dtype):
     clean = splits.train.x[:3].astype(dtype)
-    overlapping = replace(
-        splits, x_clean=clean, y_clean=splits.train.labels[:3]
-    )
+    overlapping = replace(splits, clean=Arrays(clean, splits.train.labels[:3]))
     with pytest.raises(InputError, match="overlap the train set"):
         overlapping.checked()
 
@@ -144,3 +147,180 @@ def test_bad_seed(method, splits):
     argument = {"draw_clean": 1, "hold_out": 0.5}[method]
     with pytest.raises(InputError, match="`seed`"):
         getattr(splits, method)(argument, seed=-1)
+
+
+def test_set_clean_moves_the_chosen_out_of_training(splits):
+    chosen = splits.set_clean(np.array([0, 7, 20]))
+    assert ids(chosen.clean.x) == [0, 7, 20]
+    assert sorted(ids(chosen.train.x) + [0, 7, 20]) == list(range(24))
+    assert_labels_belong(chosen)
+
+
+def test_set_clean_leaves_something_to_train_on(splits):
+    with pytest.raises(InputError, match="leave examples to train on"):
+        splits.set_clean(np.arange(24))
+
+
+def test_set_clean_wants_every_class(splits):
+    with pytest.raises(InputError, match=r"no example of class 2 \(cat\)"):
+        splits.set_clean(np.array([0, 1, 3, 4]))
+
+
+@pytest.mark.parametrize("per_class, drawn", [(2, 2), (3, 3), (4, 3), (9, 3)])
+def test_rare_classes_give_all_but_one(per_class, drawn):
+    # Classes of 10, 9 and 4 examples.
+    labels = np.array([0] * 10 + [1] * 9 + [2] * 4)
+    train = Arrays(examples(0, 23).x, labels)
+    rare = Splits(train, examples(300, 9), NAMES)
+    got = rare.draw_clean(per_class, seed=0, fewer_if_rare=True)
+    np.testing.assert_array_equal(
+        np.bincount(got.clean.labels), [per_class, min(per_class, 8), drawn]
+    )
+    if per_class > 3:
+        with pytest.raises(InputError, match="with 4 of class 2|with 9 of"):
+            rare.draw_clean(per_class, seed=0)
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_a_class_too_rare_for_any_rule(count):
+    labels = np.array([0, 0, 1, 1, 2][: 4 + count])
+    train = Arrays(examples(0, 4 + count).x, labels)
+    rare = Splits(train, examples(300, 9), NAMES)
+    with pytest.raises(InputError, match=f"with {count} of class 2"):
+        rare.draw_clean(1, seed=0, fewer_if_rare=True)
+
+
+def test_twins_may_be_examples_of_their_own(splits):
+    x = np.zeros_like(splits.train.x)
+    alike = replace(splits, train=Arrays(x, splits.train.labels))
+    with pytest.raises(InputError, match="with 0 of class 0"):
+        alike.draw_clean(2, seed=0)
+    drawn = replace(alike, twins_are_one=False).draw_clean(2, seed=0)
+    assert len(drawn.clean) == 6 and len(drawn.train) == 18
+
+
+def test_human_labels_stay_with_their_examples(splits):
+    human = {"worst": np.arange(24), "best": -np.arange(24)}
+    splits = replace(splits, human_labels=human)
+    for part in (
+        splits.draw_clean(2, seed=0),
+        splits.hold_out(0.25, seed=0),
+        splits.hold_out(0.25, seed=0).draw_clean(2, seed=0),
+    ):
+        left = np.array(ids(part.train.x))
+        assert len(left) < 24
+        np.testing.assert_array_equal(part.human_labels["worst"], left)
+        np.testing.assert_array_equal(part.human_labels["best"], -left)
+
+
+@pytest.fixture(params=["files", "disk", "stream"])
+def elsewhere(request, tmp_path):
+    """As `splits`, with inputs that lie in no array."""
+    x = np.zeros((33, 1, 1, 3), np.uint8)
+    x[..., 0] = np.arange(33)[:, np.newaxis, np.newaxis]
+    labels = np.arange(33) % 3
+    parts = []
+    for chosen in (slice(0, 24), slice(24, 33)):
+        if request.param == "stream":
+            pairs = tf.data.Dataset.from_tensor_slices((x, labels))
+            part = Stream(pairs).take(np.arange(33)[chosen])
+        elif request.param == "disk":
+            np.save(tmp_path / "x.npy", x)
+            rows = np.arange(33)[chosen]
+            part = DiskArrays(tmp_path / "x.npy", labels[chosen], rows)
+        else:
+            paths = [tmp_path / f"{index}.png" for index in range(33)]
+            for path, image in zip(paths, x):
+                Image.fromarray(image).save(path)
+            part = ImageFiles(paths[chosen], labels[chosen], (1, 1))
+        parts.append(part)
+    return Splits(*parts, NAMES).checked()
+
+
+def numbers(part):
+    batches = list(part.batches(5).as_numpy_iterator())
+    x, labels = (np.concatenate(arrays) for arrays in zip(*batches))
+    first = x[:, 0, 0, 0].astype(int)
+    np.testing.assert_array_equal(labels, part.labels)
+    np.testing.assert_array_equal(labels, first % 3)
+    return first.tolist()
+
+
+def test_a_clean_set_is_drawn_from_what_lies_elsewhere(elsewhere):
+    drawn = elsewhere.draw_clean(2, seed=0)
+    assert type(drawn.clean) is type(elsewhere.train)
+    np.testing.assert_array_equal(np.bincount(drawn.clean.labels), [2, 2, 2])
+    both = numbers(drawn.clean) + numbers(drawn.train)
+    assert sorted(both) == list(range(24)) and len(drawn.train) == 18
+
+
+def test_a_test_set_is_held_out_of_what_lies_elsewhere(elsewhere):
+    held = elsewhere.hold_out(0.25, seed=0)
+    assert len(held.test) == 6
+    both = numbers(held.test) + numbers(held.train)
+    assert sorted(both) == list(range(24))
+
+
+def test_the_same_examples_are_drawn_wherever_they_lie(elsewhere, splits):
+    drawn = splits.hold_out(0.25, seed=1).draw_clean(2, seed=1)
+    other = elsewhere.hold_out(0.25, seed=1).draw_clean(2, seed=1)
+    assert numbers(other.clean) == ids(drawn.clean.x)
+
+
+def files(folder, contents):
+    paths = []
+    for number, content in enumerate(contents):
+        paths.append(folder / f"{folder.name}{number}.png")
+        paths[-1].parent.mkdir(exist_ok=True)
+        Image.fromarray(np.full((4, 4, 3), content, np.uint8)).save(paths[-1])
+    return ImageFiles(paths, np.arange(len(contents)) % 3, (4, 4))
+
+
+def test_twins_among_files_are_seen_in_another_set(tmp_path):
+    train = files(tmp_path / "train", range(12))
+    test = files(tmp_path / "test", [90, 91, 5])
+    splits = Splits(train, test, NAMES)
+    for seed in range(10):
+        drawn = splits.draw_clean(2, seed)
+        assert tmp_path / "train/train5.png" not in drawn.clean.paths
+    with pytest.raises(
+        InputError,
+        match="overlap the test set. .* clean .*train5.png and .*test2.png",
+    ):
+        splits.set_clean(np.arange(3, 6))
+
+
+def change(splits, which, **arrays):
+    part = getattr(splits, which)
+    arrays = {"x": part.x, "labels": part.labels, **arrays}
+    return replace(splits, **{which: Arrays(arrays["x"], arrays["labels"])})
+
+
+@pytest.mark.parametrize(
+    "arrays, told",
+    [
+        ({"labels": np.full(9, 3)}, r"in \[0, 3\). .*label 3 at example 0"),
+        ({"labels": np.full(9, -1)}, "labels >= 0. .*label -1 at example 0"),
+        ({"labels": np.eye(3)[[0] * 9]}, r"class ids .*shape \(9, 3\)"),
+        ({"x": np.zeros((9, 3))}, r"inputs of shape \(2,\), .*: \(3,\)"),
+        ({"x": np.full((9, 2), np.nan)}, "NaN or infinity in example 0"),
+    ],
+)
+def test_what_is_checked_of_each_split(arrays, told, splits):
+    for which in ("train", "test") if "x" not in arrays else ("test",):
+        broken = change(splits, "test", **arrays)
+        if which == "train":
+            broken = replace(splits, train=broken.test)
+        with pytest.raises(InputError, match=f"The {which} set .*{told}"):
+            broken.checked()
+
+
+def test_labels_of_files_are_checked_too(tmp_path):
+    train = files(tmp_path / "train", range(12))
+    test = train.relabel(np.full(12, 3))
+    with pytest.raises(InputError, match=r"label 3 at .*train0.png\."):
+        Splits(train, test, NAMES).checked()
+
+
+def test_there_are_as_many_classes_as_names(splits):
+    assert splits.num_classes == 3

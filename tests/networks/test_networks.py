@@ -227,11 +227,12 @@ def test_bad_width(width):
 
 
 def test_networks_by_name():
-    assert networks.get("mlp") is mlp
-    assert networks.get("lenet") is lenet
-    assert networks.get("wide_resnet") is wide_resnet
+    for name in networks.NETWORKS:
+        assert networks.get(name).build is getattr(networks, name)
     with pytest.raises(
-        InputError, match="mlp, lenet, wide_resnet.*Did you mean 'wide_resnet'"
+        InputError,
+        match="mlp, lenet, wide_resnet, resnet50, word_window. .*"
+        "Did you mean 'wide_resnet'",
     ):
         networks.get("wideresnet")
 
