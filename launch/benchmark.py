@@ -24,8 +24,7 @@ _CONFIG = config_flags.DEFINE_config_file(
     "config", "configs/cifar10.py", "The experiment: configs/DATASET.py."
 )
 _WHAT = flags.DEFINE_string("what", "input", "What to measure: input.")
-_ROUNDS = flags.DEFINE_integer("rounds", 5, "Times that all is measured.")
-_STEPS = flags.DEFINE_integer("steps", 20, "Training steps in a measurement.")
+_ROUNDS = flags.DEFINE_integer("rounds", 50, "Times that all is measured.")
 _OUTPUT = flags.DEFINE_string(
     "output",
     None,
@@ -40,10 +39,8 @@ def main(argv: list[str]) -> None:
         raise unknown_name("what", what, benchmark.BENCHMARKS)
     if _ROUNDS.value < 1:
         raise bad_argument("rounds", "an integer >= 1", _ROUNDS.value)
-    if _STEPS.value < 2:
-        raise bad_argument("steps", "an integer >= 2", _STEPS.value)
     settings.check(config)
-    measured = benchmark.BENCHMARKS[what](config, _ROUNDS.value, _STEPS.value)
+    measured = benchmark.BENCHMARKS[what](config, _ROUNDS.value)
     name = f"{what}-{config.dataset.name}-{config.network.name}.json"
     output = Path(_OUTPUT.value or Path("results/benchmark") / name)
     output.parent.mkdir(parents=True, exist_ok=True)

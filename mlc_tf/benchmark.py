@@ -1,13 +1,11 @@
 """How fast this machine does what: ratios, each within one run.
 
-What is compared is measured in rounds, one after another in each, so that a
-machine that slows down does so for all.
+What is compared takes turns, step by step, so that a machine that slows down
+does so for all; of the ratios the median is told.
 """
 
-import statistics
 import time
 from collections.abc import Callable
-from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -15,7 +13,6 @@ import ml_collections
 import numpy as np
 import tensorflow as tf
 
-from mlc_tf import callbacks
 from mlc_tf import data
 from mlc_tf import examples
 from mlc_tf import noise
@@ -25,27 +22,29 @@ from mlc_tf import training
 from mlc_tf.augmentation import AUGMENTATIONS
 from mlc_tf.baselines.cross_entropy import CrossEntropy
 from mlc_tf.examples import Examples
+from mlc_tf.pair_model import PairModel
 
-# Batches of the pipeline alone, per step of the model in a round.
-_BATCHES_PER_STEP = 20
+# Batches of the pipeline alone, per round.
+_BATCHES = 20
+_WARM_UP = 3
 
 
 def input_pipeline(
-    config: ml_collections.ConfigDict, rounds: int, steps: int
+    config: ml_collections.ConfigDict, rounds: int
 ) -> dict[str, Any]:
     """Measures what the input pipeline supplies, and what it adds to training.
 
     Args:
         config: Names dataset, network, batch size and augmentation.
-        rounds: Times that everything is measured.
-        steps: Training steps in each measurement, at least 2.
+        rounds: Times that everything is measured, a step at a time.
 
     Returns:
-        For a JSON file: images per second of the pipeline alone and of a
-        cross-entropy step that is fed by it, and the time of a step fed by
-        `pair` (noise in the labels; noise injected by `add_noise` while data
-        flows), as a ratio to that of a plain shuffled pipeline without clean
-        set and noise. Lists hold one number a round.
+        For a JSON file, medians over the rounds: images per second of the
+        pipeline alone and of a cross-entropy step that is fed by it, and the
+        time of such a step, fetching its batch included, fed by `pair` (noise
+        in the labels, and noise injected by `add_noise` while data flows), as
+        a ratio to that of the same step fed by a plain shuffled pipeline
+        without clean set and noise.
     """
     problem = problems.load(config)
     model = CrossEntropy(training.build_base(config, problem))
@@ -74,26 +73,28 @@ def input_pipeline(
         "pair": paired(problem.noisy),
         "stream_with_noise": paired(corrupted),
     }
-    for pipeline in pipelines.values():  # warm-up: traces, fills caches
-        _seconds_per_step(model, pipeline, 2)
-    rows = [
-        {
-            "pipeline_images_per_second": size
-            / _seconds_per_batch(pipelines["pair"], steps * _BATCHES_PER_STEP),
-            **{
-                f"{name}_seconds_per_step": _seconds_per_step(
-                    model, pipeline, steps
-                )
-                for name, pipeline in pipelines.items()
-            },
-        }
-        for _ in range(rounds)
-    ]
-    columns = {name: [row[name] for row in rows] for name in rows[0]}
-    step = np.array(columns["pair_seconds_per_step"])
-    plain = np.array(columns["plain_seconds_per_step"])
-    streamed = np.array(columns["stream_with_noise_seconds_per_step"])
-    supply = np.array(columns["pipeline_images_per_second"])
+    step = _training_step(model)
+    iterators = {
+        name: iter(pipeline.repeat()) for name, pipeline in pipelines.items()
+    }
+    alone = iter(pipelines["pair"].repeat())
+    seconds: dict[str, list[float]] = {name: [] for name in pipelines}
+    supply = []
+    for turn in range(_WARM_UP + rounds):
+        begin = time.perf_counter()
+        for _ in range(_BATCHES):
+            next(alone)
+        fetched = (time.perf_counter() - begin) / _BATCHES
+        times = {}
+        for name, iterator in iterators.items():
+            begin = time.perf_counter()
+            step(next(iterator))
+            times[name] = time.perf_counter() - begin
+        if turn >= _WARM_UP:
+            supply.append(size / fetched)
+            for name, value in times.items():
+                seconds[name].append(value)
+    plain = np.array(seconds["plain"])
     return {
         "what": "input",
         "dataset": config.dataset.name,
@@ -101,11 +102,13 @@ def input_pipeline(
         "batch_size": size,
         "augment": config.train.augment,
         "rounds": rounds,
-        "steps": steps,
-        **columns,
-        "supply_to_demand": _summary(supply * step / size),
-        "pair_to_plain": _summary(step / plain),
-        "stream_with_noise_to_plain": _summary(streamed / plain),
+        "pipeline_images_per_second": _summary(supply),
+        "step_images_per_second": _summary(size / np.array(seconds["pair"])),
+        "supply_to_demand": _summary(supply * np.array(seconds["pair"]) / size),
+        "pair_to_plain": _summary(seconds["pair"] / plain),
+        "stream_with_noise_to_plain": _summary(
+            seconds["stream_with_noise"] / plain
+        ),
         "versions": run_directory.versions(),
     }
 
@@ -133,33 +136,19 @@ def _plain(
     )
 
 
-def _seconds_per_step(
-    model: keras.Model, pipeline: tf.data.Dataset, steps: int
-) -> float:
-    history = model.fit(
-        pipeline.repeat(),
-        steps_per_epoch=steps,
-        verbose=0,
-        callbacks=[callbacks.StepTimer()],
-    )
-    return float(history.history["seconds_per_step"][0])
+def _training_step(model: PairModel) -> Callable[[Any], Any]:
+    model.optimizer.build(model.base.trainable_variables)
+
+    @tf.function(reduce_retracing=True)
+    def step(element: Any) -> tf.Tensor:
+        return model.train_step(element)["loss"]
+
+    return lambda element: step(element).numpy()
 
 
-def _seconds_per_batch(pipeline: tf.data.Dataset, batches: int) -> float:
-    iterator = iter(pipeline.repeat())
-    next(iterator)
-    begin = time.perf_counter()
-    for _ in range(batches):
-        next(iterator)
-    return (time.perf_counter() - begin) / batches
-
-
-def _summary(ratios: Sequence[float]) -> dict[str, float]:
-    return {
-        "median": statistics.median(ratios),
-        "least": min(ratios),
-        "most": max(ratios),
-    }
+def _summary(ratios: Any) -> dict[str, float]:
+    low, middle, high = np.percentile(ratios, [25, 50, 75])
+    return {"median": middle, "quartile_1": low, "quartile_3": high}
 
 
 BENCHMARKS: dict[str, Callable[..., dict[str, Any]]] = {"input": input_pipeline}

@@ -226,7 +226,8 @@ def test_a_folder_of_another_layout(missing, load, root):
     with pytest.raises(
         InputError,
         match=r"^`dataset.manual_dir` should hold Clothing1M .*: "
-        r"clean_label_kv\.txt, clean_test_key_list\.txt, .*images, noisy_label_kv\.txt, .*"
+        r"clean_label_kv\.txt, clean_test_key_list\.txt, .*images, "
+        r"noisy_label_kv\.txt, .*"
         rf"'{re.escape(str(root))}', without {', '.join(missing)}\.$",
     ):
         load()

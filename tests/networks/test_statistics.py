@@ -18,10 +18,11 @@ def test_mean_and_variance_of_each_channel_of_the_noisy_set():
     }
 
 
-def test_many_large_numbers_are_added_exactly():
-    x = np.full((100_000, 1), 16_777_217.0, np.float32) + [[2.0]]
-    found = statistics.channels(x.astype(np.float32), x)
-    assert found == {"mean": [16_777_218.0], "variance": [1.0]}
+def test_many_numbers_are_added_without_loss():
+    # One after another, 0.1 in single precision is off by 0.3 %.
+    x = np.full((300_000, 2), 0.1, np.float32)
+    found = statistics.channels(x, x[:1])
+    np.testing.assert_allclose(found["mean"], np.float32(0.1), rtol=1e-9)
 
 
 def test_tables_hold_the_largest_number_of_either_set():
