@@ -17,6 +17,8 @@ LAUNCH = ROOT / "launch"
 _FORK_FOR_EACH = """
 import json, os, runpy, sys
 import ml_collections.config_flags
+import mlc_tf.benchmark
+import mlc_tf.description
 import mlc_tf.report
 import mlc_tf.training
 
@@ -98,6 +100,40 @@ def test_compare_runs_what_is_missing_and_prints_the_table(tmp_path):
     assert "running" not in again[1] and "`cross_entropy`" in again[1]
 
 
+def test_describe_tells_the_data_and_draws_it(tmp_path):
+    noise = "--config.noise.kind=pair", "--config.noise.ratio=0.2"
+    (described,) = launch(tmp_path, ("describe.py", config(), *noise))
+    assert described[0] == 0, described[2]
+    assert "inputs (8, 8, 1) float32, 10 classes" in described[1]
+    folder = tmp_path / "runs/digits/pair-0.2/data-seed0"
+    report = json.loads((folder / "noise.json").read_text())
+    counts = "{:,} of {:,} labels".format(report["changed"], report["examples"])
+    assert counts in described[1] and report["examples"] == 1297 - 100
+    rows = [line.split() for line in described[1].splitlines()]
+    assert ["all", "1197", "1197", "100", "500"] in rows
+    for label, given, true in zip(
+        range(10), report["noisy_counts"], report["true_counts"]
+    ):
+        start = [str(label), str(given), str(true), "10"]
+        assert any(row[:4] == start for row in rows)
+    assert (folder / "samples.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_benchmark_writes_ratios(tmp_path):
+    (measured,) = launch(
+        tmp_path, ("benchmark.py", config(), "--what=input", "--rounds=2")
+    )
+    assert measured[0] == 0, measured[2]
+    path = tmp_path / "results/benchmark/input-digits-mlp.json"
+    written = json.loads(path.read_text())
+    assert json.loads(measured[1]) == written
+    assert written["rounds"] == 2 and written["versions"]["tensorflow"]
+    for name in ("supply_to_demand", "pair_to_plain"):
+        ratio = written[name]
+        assert 0 < ratio["quartile_1"] <= ratio["median"]
+        assert ratio["median"] <= ratio["quartile_3"]
+
+
 MISTAKES = [
     ("train.py", config(), "--config.noise.ration=1", "Did you mean 'ratio'"),
     ("train.py", config(), "--config.noise.ratio=1.4", "`ratio` should be in"),
@@ -111,6 +147,10 @@ MISTAKES = [
     ("plot.py", "--workdir=nowhere", "`workdir` should be the directory"),
     ("compare.py", config(), "--seeds=x", "`seeds` should be integers"),
     ("compare.py", config(), "--methods=mlcc", "Did you mean 'mlc'"),
+    ("describe.py", config(), "--config.noise.kind=pear", "mean 'pair'"),
+    ("describe.py", config(), "--output=/proc/no", "`output` should be a f"),
+    ("benchmark.py", config(), "--what=inputs", "Did you mean 'input'"),
+    ("benchmark.py", config(), "--rounds=0", "`rounds` should be an integer"),
     ("report.py", "--document=none.md", "`document` should be a file"),
 ]
 
