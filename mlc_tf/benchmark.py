@@ -24,8 +24,8 @@ from mlc_tf.baselines.cross_entropy import CrossEntropy
 from mlc_tf.examples import Examples
 from mlc_tf.pair_model import PairModel
 
-# Batches of the pipeline alone, per round.
-_BATCHES = 20
+# Of the pipeline alone: so many that what it had prefetched is soon forgotten.
+_BATCHES = 200
 _WARM_UP = 3
 
 
@@ -39,12 +39,12 @@ def input_pipeline(
         rounds: Times that everything is measured, a step at a time.
 
     Returns:
-        For a JSON file, medians over the rounds: images per second of the
-        pipeline alone and of a cross-entropy step that is fed by it, and the
-        time of such a step, fetching its batch included, fed by `pair` (noise
-        in the labels, and noise injected by `add_noise` while data flows), as
-        a ratio to that of the same step fed by a plain shuffled pipeline
-        without clean set and noise.
+        For a JSON file: images per second of the pipeline alone; over the
+        rounds, those of a cross-entropy step that is fed by it, and the time
+        of such a step, fetching its batch included, fed by `pair` (noise in
+        the labels, and noise injected by `add_noise` while data flows), as a
+        ratio to that of the same step fed by a plain shuffled pipeline without
+        clean set and noise.
     """
     problem = problems.load(config)
     model = CrossEntropy(training.build_base(config, problem))
@@ -77,21 +77,15 @@ def input_pipeline(
     iterators = {
         name: iter(pipeline.repeat()) for name, pipeline in pipelines.items()
     }
-    alone = iter(pipelines["pair"].repeat())
+    supply = _images_per_second(pipelines["pair"], size)
     seconds: dict[str, list[float]] = {name: [] for name in pipelines}
-    supply = []
     for turn in range(_WARM_UP + rounds):
-        begin = time.perf_counter()
-        for _ in range(_BATCHES):
-            next(alone)
-        fetched = (time.perf_counter() - begin) / _BATCHES
         times = {}
         for name, iterator in iterators.items():
             begin = time.perf_counter()
             step(next(iterator))
             times[name] = time.perf_counter() - begin
         if turn >= _WARM_UP:
-            supply.append(size / fetched)
             for name, value in times.items():
                 seconds[name].append(value)
     plain = np.array(seconds["plain"])
@@ -102,7 +96,7 @@ def input_pipeline(
         "batch_size": size,
         "augment": config.train.augment,
         "rounds": rounds,
-        "pipeline_images_per_second": _summary(supply),
+        "pipeline_images_per_second": supply,
         "step_images_per_second": _summary(size / np.array(seconds["pair"])),
         "supply_to_demand": _summary(supply * np.array(seconds["pair"]) / size),
         "pair_to_plain": _summary(seconds["pair"] / plain),
@@ -134,6 +128,16 @@ def _plain(
         .map(augmented, num_parallel_calls=tf.data.AUTOTUNE)
         .prefetch(tf.data.AUTOTUNE)
     )
+
+
+def _images_per_second(pipeline: tf.data.Dataset, size: int) -> float:
+    iterator = iter(pipeline.repeat())
+    for _ in range(_BATCHES):
+        next(iterator)
+    begin = time.perf_counter()
+    for _ in range(_BATCHES):
+        next(iterator)
+    return size * _BATCHES / (time.perf_counter() - begin)
 
 
 def _training_step(model: PairModel) -> Callable[[Any], Any]:

@@ -28,6 +28,9 @@ _MARKED = re.compile(
     r".*?(?=<!-- end of table -->)",
     re.DOTALL,
 )
+_FILE = re.compile(
+    r"(<!-- file: (?P<path>\S+) -->\n).*?(?=<!-- end of file -->)", re.DOTALL
+)
 
 
 @dataclass(frozen=True)
@@ -181,7 +184,8 @@ def fill_tables(document: str, folder: str | Path) -> str:
 
     A table of methods stands between `<!-- table: DATASET NOISE RATIO -->` and
     `<!-- end of table -->`, one of settings between `<!-- choices: ... -->`
-    and the same.
+    and the same. A result file as it is stands between `<!-- file: PATH -->`,
+    in the folder of results, and `<!-- end of file -->`.
 
     Args:
         document: The text.
@@ -202,7 +206,13 @@ def fill_tables(document: str, folder: str | Path) -> str:
             table = markdown_table(rows)
         return f"{match[1]}\n{table}\n"
 
-    return _MARKED.sub(fill, document)
+    def quote(match: re.Match[str]) -> str:
+        path = Path(folder) / match["path"]
+        if not path.is_file():
+            raise bad_argument("results", f"a folder with {path.name}", folder)
+        return f"{match[1]}\n```json\n{path.read_text()}```\n\n"
+
+    return _FILE.sub(quote, _MARKED.sub(fill, document))
 
 
 def _row(method: str, results: Sequence[dict[str, Any]]) -> Row:

@@ -102,6 +102,17 @@ def test_a_mark_without_results_is_refused(tmp_path):
         report.fill_tables(text, tmp_path)
 
 
+def test_a_result_file_is_quoted_as_it_is(tmp_path):
+    (tmp_path / "benchmark").mkdir()
+    (tmp_path / "benchmark/a.json").write_text('{\n  "what": 1\n}\n')
+    marks = "<!-- file: benchmark/a.json -->\n{}<!-- end of file -->"
+    filled = report.fill_tables(marks.format("old"), tmp_path)
+    assert filled == marks.format('\n```json\n{\n  "what": 1\n}\n```\n\n')
+    assert report.load_results(tmp_path) == []  # it is no run's
+    with pytest.raises(InputError, match="a folder with b.json"):
+        report.fill_tables(marks.replace("/a", "/b"), tmp_path)
+
+
 @pytest.mark.parametrize("name", ["README.md", "BUILD_NOTES.md"])
 def test_the_documents_tell_the_result_files(name):
     text = (ROOT / name).read_text()
