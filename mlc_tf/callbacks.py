@@ -279,16 +279,20 @@ class EpochCheckpoint(keras.callbacks.Callback):
     def on_epoch_end(
         self, epoch: int, logs: Mapping[str, Any] | None = None
     ) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        name = self._NAME.format(epoch + 1)
-        part = self.folder / f".part-{name}"
-        self.model.save_weights(part, overwrite=True)
-        os.replace(part, self.folder / name)
+        save_weights(self.model, self.folder / self._NAME.format(epoch + 1))
         for file in self._files()[: -self.KEEP]:
             file.unlink()
 
     def _files(self) -> list[Path]:
         return sorted(self.folder.glob("epoch-*.weights.h5"))
+
+
+def save_weights(model: keras.Model, path: Path) -> None:
+    """Saves weights to a file that gets its name only when it is whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".part-{path.name}")
+    model.save_weights(part, overwrite=True)
+    os.replace(part, path)
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:

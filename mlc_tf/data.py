@@ -28,6 +28,7 @@ def pair(
     epochs: range | None = None,
     steps_per_epoch: int | None = None,
     augment: Augment | None = None,
+    with_index: bool = False,
 ) -> tf.data.Dataset:
     """Returns batches of the noisy set, each beside a batch of the clean set.
 
@@ -55,6 +56,9 @@ def pair(
         augment: Called with a batch of inputs and a key, `(2,)` integers, that
             differs for each half of each batch; returns inputs of the same
             shape (`mlc_tf.augmentation`). Defaults to none.
+        with_index: Whether the noisy half is `(x, label, index)`, with the
+            place of each example in the noisy set, for methods that keep
+            something for each example. Defaults to False.
 
     Returns:
         A `tf.data.Dataset`.
@@ -96,12 +100,15 @@ def pair(
         )
 
     def load(raw_noisy: Any, raw_clean: Any, place: tf.Tensor) -> Any:
-        return tuple(
+        noisy_half, clean_half = (
             _augmented(half.load(raw), augment, seed, place, which)
             for which, (half, raw) in enumerate(
                 ((noisy, raw_noisy), (clean, raw_clean))
             )
         )
+        if not with_index:
+            return noisy_half, clean_half
+        return (*noisy_half, noisy.indices_of(raw_noisy)), clean_half
 
     if epochs is None:
         keys = tf.data.Dataset.random(seed, rerandomize_each_iteration=True)

@@ -115,8 +115,14 @@ def check_stream(which: str, source: tf.data.Dataset) -> int:
     return length
 
 
-def pair_spec(dataset: Any, num_classes: int) -> Any:
+def pair_spec(dataset: Any, num_classes: int, with_index: bool = False) -> Any:
     """Returns the element spec of a dataset of pairs, after checking it.
+
+    Args:
+        dataset: To be trained on.
+        num_classes: Width of the base's outputs.
+        with_index: Whether the noisy half should tell the index of each
+            example. Defaults to False.
 
     Raises:
         InputError: if it is no `tf.data.Dataset` of batched pairs, or has soft
@@ -133,10 +139,17 @@ def pair_spec(dataset: Any, num_classes: int) -> Any:
     spec = dataset.element_spec
     halves = isinstance(spec, tuple) and len(spec) == 2
     if not halves or not all(
-        isinstance(half, tuple) and len(half) == 2 for half in spec
+        isinstance(half, tuple) and len(half) in sizes
+        for half, sizes in zip(spec, ((2, 3), (2,)))
     ):
         raise bad_argument("x", expected, spec)
-    for which, (_, label) in zip(("noisy", "clean"), spec):
+    if with_index and len(spec[0]) == 2:
+        raise InputError(
+            "The noisy half of each element should be (x, label, index), as "
+            "mlc_tf.data.pair(..., with_index=True) makes it. Received: "
+            "(x, label)."
+        )
+    for which, (_, label, *_) in zip(("noisy", "clean"), spec):
         shape = getattr(label, "shape", None)
         if shape is None or shape.rank not in (1, 2):
             raise bad_argument("x", expected, spec)
@@ -159,9 +172,9 @@ def check_labels(dataset: Any, num_classes: int) -> Any:
         return dataset
 
     def check_pair(noisy: Any, clean: Any) -> Any:
-        (x, noisy_labels), (x_clean, clean_labels) = noisy, clean
+        (x, noisy_labels, *index), (x_clean, clean_labels) = noisy, clean
         return (
-            (x, checked_labels("noisy", noisy_labels, num_classes)),
+            (x, checked_labels("noisy", noisy_labels, num_classes), *index),
             (x_clean, checked_labels("clean", clean_labels, num_classes)),
         )
 
@@ -198,6 +211,25 @@ def checked_labels(which: str, labels: Any, num_classes: int) -> tf.Tensor:
         return tf.identity(labels)
 
 
+def check_given(labels: Any, num_classes: int) -> np.ndarray:
+    """Returns the given class ids of all examples, `(examples,)`.
+
+    Raises:
+        InputError: if they are no ids in `[0, num_classes)`.
+    """
+    given = np.asarray(labels)
+    if given.ndim != 1 or not np.issubdtype(given.dtype, np.integer):
+        raise bad_argument(
+            "labels",
+            "class ids of shape (examples,)",
+            f"{given.dtype} of shape {given.shape}",
+        )
+    outside = given[(given < 0) | (given >= num_classes)]
+    if len(outside):
+        raise bad_argument("labels", f"in [0, {num_classes})", int(outside[0]))
+    return given
+
+
 def check_inputs(spec: Any, base_shape: Any, replicas: int) -> None:
     """Checks the batches of pairs against the base and the strategy.
 
@@ -211,7 +243,7 @@ def check_inputs(spec: Any, base_shape: Any, replicas: int) -> None:
         InputError: for inputs of another shape, or a batch that cannot be
             shared evenly.
     """
-    for which, (x, labels) in zip(("noisy", "clean"), spec):
+    for which, (x, labels, *_) in zip(("noisy", "clean"), spec):
         shape = getattr(x, "shape", None)
         if shape is not None and isinstance(base_shape, tuple):
             if not shape.is_compatible_with(base_shape):

@@ -67,6 +67,10 @@ class Examples(abc.ABC):
         """Returns inputs and labels of a raw batch; part of a graph."""
 
     @abc.abstractmethod
+    def indices_of(self, raw: Any) -> tf.Tensor:
+        """Returns the places of a raw batch's examples, `(batch,)` int64."""
+
+    @abc.abstractmethod
     def batches(self, size: int) -> tf.data.Dataset:
         """Returns all (inputs, labels) in order, the last batch maybe less."""
 
@@ -98,6 +102,9 @@ class _Indexed(Examples):
         return tf.data.Dataset.from_tensor_slices(
             tf.reshape(order[: steps * size], [steps, size])
         )
+
+    def indices_of(self, raw: tf.Tensor) -> tf.Tensor:
+        return tf.cast(raw, tf.int64)
 
     def load(self, raw: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         return self._gather(raw), tf.gather(self._label_tensor(), raw)
@@ -307,7 +314,7 @@ class Stream(Examples):
             # Of the graph of this function only: without it the order would
             # depend on the seed of the whole program too (and 0 would fail).
             tf.random.set_seed(1)
-            return self.dataset.shuffle(
+            return self.dataset.enumerate().shuffle(
                 SHUFFLE_BUFFER, seed, reshuffle_each_iteration=False
             )
 
@@ -318,17 +325,18 @@ class Stream(Examples):
             .take(steps)
         )
 
+    def indices_of(self, raw: Any) -> tf.Tensor:
+        return raw[0]
+
     def load(self, raw: Any) -> tuple[tf.Tensor, tf.Tensor]:
-        x, labels = raw
-        if self.decode is not None:
-            x = tf.map_fn(self.decode, x, fn_output_signature=self.input_spec)
-        return x, labels
+        _, (x, labels) = raw
+        return self._decoded(x), labels
 
     def batches(self, size: int) -> tf.data.Dataset:
         return (
             self.dataset.batch(size)
             .map(
-                lambda x, labels: self.load((x, labels)),
+                lambda x, labels: (self._decoded(x), labels),
                 num_parallel_calls=tf.data.AUTOTUNE,
             )
             .prefetch(tf.data.AUTOTUNE)
@@ -338,6 +346,11 @@ class Stream(Examples):
         first = self.dataset.take(count)
         batches = Stream(first, self.decode).batches(64)
         return np.concatenate([x for x, _ in batches.as_numpy_iterator()])
+
+    def _decoded(self, x: Any) -> tf.Tensor:
+        if self.decode is None:
+            return x
+        return tf.map_fn(self.decode, x, fn_output_signature=self.input_spec)
 
 
 def of(which: str, source: Any) -> Examples:

@@ -44,7 +44,7 @@ def _on_one_device(tensors: Tensors) -> Tensors:
 
 
 def virtual_step(
-    weights: Tensors, gradients: Tensors, learning_rate: float
+    weights: Tensors, gradients: Tensors, learning_rate: Any
 ) -> list[tf.Tensor]:
     """Returns the fast weights `w - alpha * g`, assigning nothing (Eq. 4).
 
@@ -63,10 +63,10 @@ def exact(
     noisy_gradient: Callable[[tf.Tensor], Tensors],
     clean_loss: Callable[[Tensors], tf.Tensor],
     weights: Tensors,
-    meta_parameter: tf.Tensor,
-    learning_rate: float,
+    meta_parameter: Any,
+    learning_rate: Any,
     reduce: Reduce = _on_one_device,
-) -> tf.Tensor:
+) -> Any:
     """Returns G by two nested tapes (Eq. 3-8).
 
     Args:
@@ -75,14 +75,16 @@ def exact(
         clean_loss: Maps fast weights to the clean loss there, a scalar
             (Eq. 6).
         weights: The weights w that the virtual step moves.
-        meta_parameter: What the gradient is asked for: T,
-            `(classes, classes)`, rows are clean classes.
+        meta_parameter: What the gradient is asked for, a tensor or several:
+            T, `(classes, classes)`, rows are clean classes; or the weights of
+            the examples, or those of a network that weighs them.
         learning_rate: The paper's alpha.
         reduce: Averages a list of tensors over replicas. Defaults to one
             device.
 
     Returns:
-        G, with the shape of `meta_parameter`.
+        G, with the structure and shapes of `meta_parameter`: of this replica's
+        examples, its caller averages it where the meta-parameter is shared.
     """
     with tf.GradientTape(watch_accessed_variables=False) as outer:
         outer.watch(meta_parameter)
@@ -93,7 +95,9 @@ def exact(
     mixed = outer.gradient(
         gradients, meta_parameter, output_gradients=direction
     )
-    return -learning_rate * reduce([mixed])[0]  # Eq. 8
+    return tf.nest.map_structure(
+        lambda gradient: -learning_rate * gradient, mixed
+    )  # Eq. 8
 
 
 def finite_difference(
@@ -128,14 +132,14 @@ def finite_difference(
         return tape.gradient(loss, meta_parameter)
 
     mixed = (slope(epsilon) - slope(-epsilon)) / (2 * epsilon)
-    return -learning_rate * reduce([mixed])[0]  # Eq. 8
+    return -learning_rate * mixed  # Eq. 8
 
 
 def _clean_direction(
     gradients: Tensors,
     clean_loss: Callable[[Tensors], tf.Tensor],
     weights: Tensors,
-    learning_rate: float,
+    learning_rate: Any,
     reduce: Reduce,
 ) -> Tensors:
     """Returns v, the gradient of the clean loss after the virtual step."""

@@ -169,7 +169,7 @@ class MetaLossCorrection(PairModel):
         self, data: tuple[tuple[Any, Any], tuple[Any, Any]]
     ) -> dict[str, Any]:
         """Algorithm 1: one iteration."""
-        (x, noisy_labels), clean = data
+        (x, noisy_labels, *_), clean = data
         forward = self.virtual_network.forward(x)  # f(x; theta), once
         self._meta_train(forward, noisy_labels, clean)  # Eq. 3-10
         with forward.tape:
@@ -184,7 +184,9 @@ class MetaLossCorrection(PairModel):
         """Moves T, if this is a step on which it moves."""
 
         def moved() -> tuple[tf.Tensor, tf.Tensor]:
-            gradient = self._meta_gradient(forward, noisy_labels, *clean)
+            (gradient,) = distribution.global_mean(
+                [self._meta_gradient(forward, noisy_labels, *clean)]
+            )
             new_transition = transition_matrix.update(
                 transition,
                 gradient,
@@ -212,7 +214,7 @@ class MetaLossCorrection(PairModel):
     def _meta_gradient(
         self, forward: ForwardPass, noisy_labels: Any, x_clean: Any, labels: Any
     ) -> tf.Tensor:
-        """Returns the gradient of the meta loss with respect to T."""
+        """Returns this replica's gradient of the meta loss, as to T."""
 
         def noisy_loss(logits: tf.Tensor, transition: tf.Tensor) -> tf.Tensor:
             return tf.reduce_mean(

@@ -1,14 +1,106 @@
-"""All methods, and what each asks of a run."""
+"""All methods, and what each asks of a run.
 
+A method trains in one or several phases, each of the full length, as the
+published codes do. A phase is a class of model and what that is told: found
+with the network of the phase before, or known to an oracle only.
+"""
+
+import functools
 from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
+import keras
+import numpy as np
+
+from mlc_tf import examples
+from mlc_tf import noise
 from mlc_tf.baselines.authors_code import AuthorsCode
+from mlc_tf.baselines.co_teaching import CoTeaching
+from mlc_tf.baselines.confusion_matrix import confusion_transition
 from mlc_tf.baselines.cross_entropy import CrossEntropy
+from mlc_tf.baselines.fasten import Fasten
 from mlc_tf.baselines.forward_correction import ForwardCorrection
+from mlc_tf.baselines.forward_correction import anchor_point_transition
+from mlc_tf.baselines.generalized_cross_entropy import GeneralizedCrossEntropy
+from mlc_tf.baselines.gold_loss_correction import GoldLossCorrection
+from mlc_tf.baselines.gold_loss_correction import mean_prediction_transition
+from mlc_tf.baselines.learning_to_reweight import LearningToReweight
+from mlc_tf.baselines.masking import Masking
+from mlc_tf.baselines.masking_hard import MaskingHard
+from mlc_tf.baselines.meta_weight_net import MetaWeightNet
+from mlc_tf.baselines.noise_layer import NoiseLayer
+from mlc_tf.baselines.pencil import Pencil
+from mlc_tf.errors import InputError
 from mlc_tf.errors import unknown_name
+from mlc_tf.examples import Examples
 from mlc_tf.meta_loss_correction import MetaLossCorrection
 from mlc_tf.pair_model import PairModel
+
+# Classes above which the anchor point is the plain maximum.
+_MANY_CLASSES = 100
+# Of 320 published epochs of PENCIL, those at which its stages end; and how
+# many its second one has, for which the rate of the labels is published.
+_PENCIL_ENDS, _PENCIL_EPOCHS, _PENCIL_LABEL_EPOCHS = (70, 200), 320, 130
+_PENCIL_LABEL_RATE = 600.0
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a phase may ask about the run that it is part of.
+
+    Attributes:
+        probabilities: Maps examples to what the network says of them, as the
+            phase before left it: softmax, `(examples, classes)`.
+        new_base: Returns another network with initial weights of its own.
+        noisy: The noisy set.
+        clean: The trusted set.
+        training_set: What the phase is fed with.
+        epochs: How many the phase has.
+        steps_per_epoch: And each of these.
+        seed: That of the run.
+        options: Those of the method.
+        true_transition: T behind the noise; None where it is not known. To use
+            it, or the next, is an oracle's privilege.
+        noise_rate: The share of each class that was selected for noise; None
+            where it is not known.
+    """
+
+    probabilities: Callable[[Examples], np.ndarray]
+    new_base: Callable[[], keras.Model]
+    noisy: Examples
+    clean: Examples
+    training_set: Examples
+    epochs: int
+    steps_per_epoch: int
+    seed: int
+    options: Mapping[str, Any]
+    true_transition: np.ndarray | None
+    noise_rate: float | None
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A part of a method.
+
+    Attributes:
+        model: The class; called with the base, what `told` returns and, in
+            the last phase, the method's options.
+        data: Which examples are its noisy half: "noisy"; "merged" with the
+            clean ones, the paper's rule for methods that do not use the clean
+            set as such; or "clean".
+        told: Maps the setting to further arguments. Defaults to none.
+        prepare: Called with the model before it is trained. Defaults to none.
+        fresh: Whether it begins from the initial weights, and not from those
+            of the phase before. Defaults to True.
+    """
+
+    model: Callable[..., PairModel]
+    data: str = "noisy"
+    told: Callable[[Setting], dict[str, Any]] | None = None
+    prepare: Callable[[Any], None] | None = None
+    fresh: bool = True
 
 
 @dataclass(frozen=True)
@@ -16,27 +108,193 @@ class Method:
     """A method of the comparison.
 
     Attributes:
-        model: The class; called with the base and the method's options.
-        merges_clean: Whether the clean set is merged into the noisy one, the
-            paper's rule for methods that do not use it as such.
-        needs_true_transition: Whether it is told the true T (an oracle).
+        phases: One after another.
+        oracle: What it is told that a user would not know; "" for nothing.
+        instead: The option by which a user tells what else an oracle does.
         sums_loss: Whether its loss is a sum over the batch; the optimizer's
             rate is then divided by the batch size, so that steps compare.
+        optimizer_steps: Of the optimizer, for each element. Defaults to 1.
     """
 
-    model: Callable[..., PairModel]
-    merges_clean: bool = False
-    needs_true_transition: bool = False
+    phases: tuple[Phase, ...]
+    oracle: str = ""
+    instead: str = ""
     sums_loss: bool = False
+    optimizer_steps: int = 1
 
 
-METHODS = {
-    "mlc": Method(MetaLossCorrection),
-    "cross_entropy": Method(CrossEntropy, merges_clean=True),
+def probabilities(base: keras.Model, inputs: Examples) -> np.ndarray:
+    """Returns the softmax of a network for all examples, `(examples, C)`."""
+    logits = base.predict(inputs.batches(256), verbose=0).astype(np.float64)
+    exponents = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return exponents / exponents.sum(axis=1, keepdims=True)
+
+
+def _true_transition(setting: Setting) -> dict[str, Any]:
+    if setting.true_transition is None:
+        raise InputError(
+            "This method should be run with injected noise, whose true T it is "
+            "told. Received: `noise.kind` = 'none'."
+        )
+    return {"transition": setting.true_transition}
+
+
+def _anchor_points(setting: Setting) -> dict[str, Any]:
+    probs = setting.probabilities(setting.training_set)
+    percentile = None if probs.shape[1] >= _MANY_CLASSES else 97
+    return {"transition": anchor_point_transition(probs, percentile)}
+
+
+def _gold(
+    estimate: Callable[[np.ndarray, np.ndarray], np.ndarray],
+) -> Callable[[Setting], dict[str, Any]]:
+    def told(setting: Setting) -> dict[str, Any]:
+        probs = setting.probabilities(setting.clean)
+        # In the order of the training set, whatever form it has.
+        noisy, clean = (
+            part.relabel(np.full(len(part), flag, np.int64))
+            for part, flag in ((setting.noisy, 0), (setting.clean, 1))
+        )
+        gold = examples.join(noisy, clean).labels == 1
+        return {
+            "transition": estimate(probs, setting.clean.labels),
+            "gold": gold,
+        }
+
+    return told
+
+
+def _co_teaching(setting: Setting) -> dict[str, Any]:
+    told = {
+        "peer": setting.new_base(),
+        "steps_per_epoch": setting.steps_per_epoch,
+        # The published 10 of 200 epochs are most of a short run.
+        "ramp_epochs": max(1, min(10, setting.epochs // 3)),
+    }
+    if "forget_rate" in setting.options:
+        return told
+    if setting.noise_rate is None:
+        raise InputError(
+            "`method.co_teaching.forget_rate` should be given where no noise "
+            "of a known ratio is injected. Received: none."
+        )
+    return {**told, "forget_rate": setting.noise_rate}
+
+
+def _masking(setting: Setting) -> dict[str, Any]:
+    """Returns an estimate of T, and the structure: a file's or the true one."""
+    told = _anchor_points(setting)
+    if "structure" in setting.options:
+        told["structure"] = noise.read_matrix(
+            "structure", setting.options["structure"]
+        )
+        return told
+    support = _true_transition(setting)["transition"] > 0
+    return {**told, "structure": np.maximum(support, np.eye(len(support)))}
+
+
+def _seeded_masking(setting: Setting) -> dict[str, Any]:
+    return {**_masking(setting), "seed": setting.seed}
+
+
+def _given_labels(setting: Setting) -> dict[str, Any]:
+    return {"labels": setting.training_set.labels}
+
+
+def _pencil_stages(setting: Setting) -> dict[str, Any]:
+    steps = setting.epochs * setting.steps_per_epoch
+    first, second = (
+        round(steps * end / _PENCIL_EPOCHS) for end in _PENCIL_ENDS
+    )
+    # Labels are moved once an epoch: fewer and longer steps go as far.
+    visits = max((second - first) / setting.steps_per_epoch, 1.0)
+    told = {
+        "labels": setting.training_set.labels,
+        "stage_steps": (first, second),
+    }
+    if "label_learning_rate" not in setting.options:
+        told["label_learning_rate"] = (
+            _PENCIL_LABEL_RATE * _PENCIL_LABEL_EPOCHS / visits
+        )
+    return told
+
+
+_MERGED = Phase(CrossEntropy, data="merged")
+_NOISY = Phase(CrossEntropy)
+
+METHODS: Mapping[str, Method] = {
+    "mlc": Method((Phase(MetaLossCorrection),)),
+    "cross_entropy": Method((_MERGED,)),
     # The schedule of mlc with T frozen at the identity.
-    "ce_control": Method(CrossEntropy),
-    "authors_code": Method(AuthorsCode, sums_loss=True),
-    "true_forward": Method(ForwardCorrection, needs_true_transition=True),
+    "ce_control": Method((_NOISY,)),
+    "authors_code": Method((Phase(AuthorsCode),), sums_loss=True),
+    "noise_layer": Method((Phase(NoiseLayer),), optimizer_steps=2),
+    "noise_layer_logits": Method(
+        (Phase(functools.partial(NoiseLayer, space="logits")),),
+        optimizer_steps=2,
+    ),
+    "forward": Method(
+        (
+            _MERGED,
+            Phase(ForwardCorrection, data="merged", told=_anchor_points),
+        )
+    ),
+    "glc": Method(
+        (
+            _NOISY,
+            Phase(
+                GoldLossCorrection,
+                data="merged",
+                told=_gold(mean_prediction_transition),
+            ),
+        )
+    ),
+    "confusion": Method(
+        (
+            _NOISY,
+            Phase(
+                GoldLossCorrection,
+                data="merged",
+                told=_gold(confusion_transition),
+            ),
+        )
+    ),
+    "lre": Method((Phase(LearningToReweight),)),
+    "co_teaching": Method(
+        (Phase(CoTeaching, data="merged", told=_co_teaching),),
+        oracle="the noise rate",
+        instead="forget_rate",
+    ),
+    "masking": Method(
+        (
+            _MERGED,
+            Phase(
+                Masking,
+                data="merged",
+                told=_seeded_masking,
+                prepare=Masking.pretrain,
+                fresh=False,
+            ),
+        ),
+        oracle="the structure of T",
+        instead="structure",
+    ),
+    "masking_hard": Method(
+        (_MERGED, Phase(MaskingHard, data="merged", told=_masking)),
+        oracle="the structure of T",
+        instead="structure",
+    ),
+    "pencil": Method((Phase(Pencil, data="merged", told=_pencil_stages),)),
+    "gce": Method((Phase(GeneralizedCrossEntropy, data="merged"),)),
+    "meta_weight_net": Method((Phase(MetaWeightNet),)),
+    "fasten": Method((Phase(Fasten, told=_given_labels),)),
+    "clean_only": Method((Phase(CrossEntropy, data="clean"),)),
+    "fine_tune": Method(
+        (_NOISY, Phase(CrossEntropy, data="clean", fresh=False))
+    ),
+    "true_forward": Method(
+        (Phase(ForwardCorrection, told=_true_transition),), oracle="the true T"
+    ),
 }
 
 
@@ -45,3 +303,10 @@ def get(name: str) -> Method:
     if name not in METHODS:
         raise unknown_name("method", name, METHODS)
     return METHODS[name]
+
+
+def training_set(phase: Phase, noisy: Examples, clean: Examples) -> Examples:
+    """Returns the examples that a phase is fed with."""
+    if phase.data == "noisy":
+        return noisy
+    return clean if phase.data == "clean" else examples.join(noisy, clean)

@@ -121,24 +121,34 @@ def read_transition(path: str | Path) -> np.ndarray:
     Raises:
         InputError: if it cannot be read, or is no transition matrix.
     """
+    return transition.validate(read_matrix("noise.kind", path))
+
+
+def read_matrix(name: str, path: str | Path) -> np.ndarray:
+    """Returns the numbers in a `.npy`, or a `.csv` without a header.
+
+    Args:
+        name: Of the setting that names the file, for messages.
+        path: The file.
+
+    Raises:
+        InputError: if it cannot be read.
+    """
     path = Path(path)
     try:
         if path.suffix == ".npy":
-            matrix = np.load(path, allow_pickle=False)
-        elif path.suffix == ".csv":
-            matrix = np.loadtxt(path, delimiter=",", ndmin=2)
-        else:
-            raise bad_argument(
-                "noise.kind", "file:T.npy or file:T.csv", f"file:{path}"
-            )
-    except InputError:
-        raise
+            return np.load(path, allow_pickle=False)
+        if path.suffix == ".csv":
+            return np.loadtxt(path, delimiter=",", ndmin=2)
     except _UNREADABLE as error:
         raise InputError(
-            "`noise.kind` should name a .npy or .csv file of a T. Received: "
+            f"`{name}` should name a .npy or .csv file of a matrix. Received: "
             f"'{path}', which cannot be read ({' '.join(str(error).split())})."
         ) from None
-    return transition.validate(matrix)
+    raise InputError(
+        f"`{name}` should name a .npy or .csv file of a matrix. Received: "
+        f"'{path}'."
+    )
 
 
 def corrupt(

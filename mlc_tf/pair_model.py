@@ -37,6 +37,8 @@ class PairModel(keras.Model):
 
     # Names of trackers that only a training step feeds.
     training_trackers: tuple[str, ...] = ()
+    # Whether the noisy half of an element is (x, label, index).
+    uses_index = False
 
     def __init__(self, base: keras.Model, *, name: str | None = None) -> None:
         num_classes = check_base(base)
@@ -104,7 +106,7 @@ class PairModel(keras.Model):
                 "`class_weight` should be left out: T weighs the labels."
             )
         data_checks.check_inputs(
-            data_checks.pair_spec(x, self.num_classes),
+            data_checks.pair_spec(x, self.num_classes, self.uses_index),
             getattr(self.base, "input_shape", None),
             self.distribute_strategy.num_replicas_in_sync,
         )
@@ -162,7 +164,7 @@ class PairModel(keras.Model):
     def train_step(
         self, data: tuple[tuple[Any, Any], tuple[Any, Any]]
     ) -> dict[str, Any]:
-        (x, noisy_labels), _ = data
+        (x, noisy_labels, *_), _ = data
         forward = virtual_network.WholeNetwork(self.base).forward(x)
         with forward.tape:
             loss = tf.reduce_mean(
@@ -196,16 +198,38 @@ class PairModel(keras.Model):
             loss: The mean loss of this replica's examples.
             noisy_labels: `(batch,)` or `(batch, classes)`.
         """
+        self.optimizer_step(forward, loss)
+        return self.training_metrics(loss, forward.logits, noisy_labels)
+
+    @property
+    def optimized_variables(self) -> list[keras.Variable]:
+        """The variables that the optimizer moves."""
+        return self.base.trainable_variables
+
+    def optimizer_step(
+        self, forward: virtual_network.ForwardPass, loss: tf.Tensor
+    ) -> None:
+        """Takes the optimizer's step on `loss` and the regularisation.
+
+        Args:
+            forward: The pass on whose tape the loss is.
+            loss: The mean loss of this replica's examples.
+        """
         with forward.tape:
             total = loss + forward.regularization
             # `apply_gradients` sums over replicas; the mean is wanted.
             share = total / distribution.num_replicas()
             scaled = self.optimizer.scale_loss(share)
-        variables = self.base.trainable_variables
+        variables = self.optimized_variables
         gradients = forward.tape.gradient(scaled, variables)
         self.optimizer.apply_gradients(zip(gradients, variables))
+
+    def training_metrics(
+        self, loss: tf.Tensor, logits: tf.Tensor, noisy_labels: tf.Tensor
+    ) -> dict[str, Any]:
+        """Returns the metrics after a step, those of the noisy labels."""
         self.loss_tracker.update_state(loss)
-        return self.compute_metrics(None, _ids(noisy_labels), forward.logits)
+        return self.compute_metrics(None, _ids(noisy_labels), logits)
 
     def _build_metrics(self) -> None:
         # Under a strategy Keras would build the metrics by calling the model

@@ -1,10 +1,12 @@
 """Every setting of a run: its default, and what it may be."""
 
 import dataclasses
+from typing import Any
 
 import keras
 import ml_collections
 import numpy as np
+from ml_collections.config_dict import placeholder
 
 from mlc_tf import instance_noise
 from mlc_tf import methods
@@ -88,6 +90,25 @@ def default_config() -> ml_collections.ConfigDict:
                 "virtual_learning_rate": 1e-3,
                 "transition_learning_rate": 0.11,
             },
+            "noise_layer": {"noise_learning_rate": 1.0},
+            "noise_layer_logits": {"noise_learning_rate": 0.1},
+            # The share of wrong labels; the injected ratio where not given.
+            "co_teaching": {"forget_rate": placeholder(float)},
+            # A file of 0 and 1; the true structure where not given.
+            "masking": {"structure": placeholder(str)},
+            "masking_hard": {
+                "structure": placeholder(str),
+                "noise_learning_rate": 1.0,
+            },
+            "pencil": {
+                "alpha": 0.1,
+                "beta": 0.4,
+                # By the length of the run where not given.
+                "label_learning_rate": placeholder(float),
+            },
+            "gce": {"q": 0.7},
+            "meta_weight_net": {"meta_learning_rate": 1e-3},
+            "fasten": {"noisy_weight": 0.5, "threshold": 0.8},
         }
     )
     config.optimizer = ml_collections.ConfigDict(
@@ -116,6 +137,12 @@ def default_config() -> ml_collections.ConfigDict:
         }
     )
     return config
+
+
+def method_options(config: ml_collections.ConfigDict) -> dict[str, Any]:
+    """Returns the options of the config's method, without those not given."""
+    section = config.method.get(config.method.name, {})
+    return {name: value for name, value in section.items() if value is not None}
 
 
 def check(config: ml_collections.ConfigDict) -> None:

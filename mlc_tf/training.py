@@ -1,11 +1,13 @@
 """One run, from a config to a result: the room that sees all the others."""
 
 import statistics
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import keras
 import ml_collections
+import numpy as np
 
 from mlc_tf import callbacks
 from mlc_tf import data
@@ -16,6 +18,7 @@ from mlc_tf import problems
 from mlc_tf import run_directory
 from mlc_tf import settings
 from mlc_tf.augmentation import AUGMENTATIONS
+from mlc_tf.baselines.cross_entropy import CrossEntropy
 from mlc_tf.errors import InputError
 from mlc_tf.examples import Examples
 from mlc_tf.pair_model import PairModel
@@ -60,32 +63,48 @@ def run(
     keras.config.set_dtype_policy(config.train.dtype)
     keras.utils.set_random_seed(config.seed)
     problem = problems.load(config)
-    training_set = _training_set(config, problem)
-    steps = _steps_per_epoch(config, training_set)
     augment = _augment(config, problem)
     evaluation_size = _evaluation_batch_size(config, problem)
     base = build_base(config, problem)
-    build_model(config, base, problem)  # refuses bad options now
+    stages = _stages(config, problem)
+    _build(config, base, stages[-1], _told(config, problem, stages[-1]))
     run_directory.claim(workdir, config)
     if problem.noise_report is not None:
         run_directory.write_json(workdir / "noise.json", problem.noise_report)
     checkpoints = callbacks.EpochCheckpoint(workdir / "checkpoints")
     done, checkpoint = checkpoints.latest()
-    warmup, total = config.train.warmup_epochs, config.train.epochs
-    metrics: list[dict[str, Any]] = callbacks.read_metrics(
-        workdir / "metrics.jsonl"
-    )
-    for first, last in ((0, warmup), (warmup, total)):
-        if last < done or first == last:
+    metrics = callbacks.read_metrics(workdir / "metrics.jsonl")
+    # Copies: reading a variable may give its own buffer.
+    initial = [
+        np.array(keras.ops.convert_to_numpy(variable))
+        for variable in base.variables
+    ]
+    phase, told = None, {}
+    for stage in stages:
+        if stage.last < done:
             continue
-        model = build_model(config, base, problem, warmup=last <= warmup)
-        _compile(config, model, steps, warmup=last <= warmup)
-        if first < done:
-            model.optimizer.build(model.trainable_variables)
+        if stage.phase is not phase:
+            phase = stage.phase
+            if stage.begin:
+                # What the phase is told, it is told of this network.
+                before = checkpoints.folder / f"before-{stage.begin}.weights.h5"
+                if stage.begin == done:
+                    callbacks.save_weights(base, before)
+                base.load_weights(before)
+            told = _told(config, problem, stage, base)
+            if phase.fresh:
+                for variable, value in zip(base.variables, initial):
+                    variable.assign(value)
+        model = _build(config, base, stage, told)
+        _compile(config, model, stage)
+        if stage.first < done:
+            model.optimizer.build(model.optimized_variables)
             model.load_weights(checkpoint)
-        if last == done:  # the next phase starts from these weights
+        elif phase.prepare is not None:
+            phase.prepare(model)
+        if stage.last == done:  # the next stage starts from these weights
             continue
-        start = max(first, done)
+        start = max(stage.first, done)
         log = callbacks.MetricsLog(
             workdir / "metrics.jsonl",
             problem.true_transition,
@@ -94,19 +113,20 @@ def run(
         )
         model.fit(
             data.pair(
-                training_set,
+                stage.training_set,
                 problem.clean,
-                config.train.batch_size,
+                stage.batch_size,
                 min(config.clean.batch_size, len(problem.clean)),
                 seed=config.seed,
-                epochs=range(start, last),
-                steps_per_epoch=steps,
+                epochs=range(start, stage.last),
+                steps_per_epoch=stage.steps,
                 augment=augment,
+                with_index=model.uses_index,
             ),
             validation_data=problem.test.batches(evaluation_size),
             initial_epoch=start,
-            epochs=last,
-            steps_per_epoch=steps,
+            epochs=stage.last,
+            steps_per_epoch=stage.steps,
             verbose=verbose,
             callbacks=[
                 callbacks.StopOnNonFiniteLoss(
@@ -128,9 +148,9 @@ def run(
                 checkpoints,
             ],
         )
-        metrics = log.rows
+        metrics, done = log.rows, stage.last
     base.save(workdir / "model.keras")
-    result = _result(config, metrics, steps)
+    result = _result(config, metrics, stages)
     run_directory.write_json(workdir / "result.json", result)
     return result
 
@@ -159,45 +179,136 @@ def build_base(
     )
 
 
-def build_model(
+@dataclass(frozen=True)
+class _Stage:
+    """Epochs in a row, with one model, optimizer and rate.
+
+    Attributes:
+        phase: The part of the method.
+        begin: The epoch, from 0, with which that begins.
+        warmup: Whether these are its epochs of warm-up.
+        first: The first epoch, from 0.
+        last: The one after the last.
+        training_set: What the noisy half is drawn from.
+        batch_size: Examples in it.
+        steps: In an epoch.
+        final: Whether it belongs to the last phase.
+    """
+
+    phase: methods.Phase
+    begin: int
+    warmup: bool
+    first: int
+    last: int
+    training_set: Examples
+    batch_size: int
+    steps: int
+    final: bool
+
+
+def _stages(
+    config: ml_collections.ConfigDict, problem: Problem
+) -> list[_Stage]:
+    """Returns the stages of a run: warm-up and main part of each phase."""
+    train, stages, first = config.train, [], 0
+    phases = methods.get(config.method.name).phases
+    for phase in phases:
+        training_set = methods.training_set(phase, problem.noisy, problem.clean)
+        # The clean set alone is passed as often as an epoch has steps.
+        whole = problem.noisy if phase.data == "clean" else training_set
+        data_checks.check_batch_size(
+            "train.batch_size", train.batch_size, "noisy", len(whole)
+        )
+        begin = first
+        warmup_epochs = train.warmup_epochs if phase.fresh else 0
+        for warmup, epochs in (
+            (True, warmup_epochs),
+            (False, train.epochs - train.warmup_epochs),
+        ):
+            if not epochs:
+                continue
+            stages.append(
+                _Stage(
+                    phase=phase,
+                    begin=begin,
+                    warmup=warmup,
+                    first=first,
+                    last=first + epochs,
+                    training_set=training_set,
+                    batch_size=min(train.batch_size, len(training_set)),
+                    steps=train.steps_per_epoch
+                    or len(whole) // train.batch_size,
+                    final=phase is phases[-1],
+                )
+            )
+            first += epochs
+    return stages
+
+
+def _told(
+    config: ml_collections.ConfigDict,
+    problem: Problem,
+    stage: _Stage,
+    base: keras.Model | None = None,
+) -> dict[str, Any]:
+    """Returns what a phase is told of the run; without a base, of a flat one.
+
+    The latter is cheap: it serves to refuse bad options before any training.
+    """
+    if stage.phase.told is None:
+        return {}
+    size = len(problem.class_names)
+
+    def probabilities(inputs: Examples) -> np.ndarray:
+        if base is None:
+            return np.full((len(inputs), size), 1 / size)
+        return methods.probabilities(base, inputs)
+
+    has_ratio = problems.has_ratio(config.noise.kind)
+    return stage.phase.told(
+        methods.Setting(
+            probabilities=probabilities,
+            new_base=lambda: build_base(config, problem),
+            noisy=problem.noisy,
+            clean=problem.clean,
+            training_set=stage.training_set,
+            epochs=config.train.epochs - config.train.warmup_epochs,
+            steps_per_epoch=stage.steps,
+            seed=config.seed,
+            options=settings.method_options(config),
+            true_transition=problem.true_transition,
+            noise_rate=config.noise.ratio if has_ratio else None,
+        )
+    )
+
+
+def _build(
     config: ml_collections.ConfigDict,
     base: keras.Model,
-    problem: Problem,
-    *,
-    warmup: bool = False,
+    stage: _Stage,
+    told: dict[str, Any],
 ) -> PairModel:
-    """Returns the method of a run, or that of its warm-up, around `base`."""
-    if warmup:
-        return methods.get("cross_entropy").model(base)
-    name = config.method.name
-    method = methods.get(name)
-    options = dict(config.method.get(name, {}))
-    if method.needs_true_transition:
-        if problem.true_transition is None:
-            raise InputError(
-                f"`method` = {name!r} should be run with injected noise, whose "
-                "true T it is told. Received: `noise.kind` = 'none'."
-            )
-        options["transition"] = problem.true_transition
-    return method.model(base, **options)
+    """Returns the model of a stage around `base`."""
+    if stage.warmup and not stage.begin:
+        return CrossEntropy(base)
+    options = settings.method_options(config) if stage.final else {}
+    return stage.phase.model(base, **{**options, **told})
 
 
 def _compile(
-    config: ml_collections.ConfigDict,
-    model: PairModel,
-    steps_per_epoch: int,
-    warmup: bool,
+    config: ml_collections.ConfigDict, model: PairModel, stage: _Stage
 ) -> None:
     optimizer, train = config.optimizer, config.train
-    epochs = (
-        train.warmup_epochs if warmup else train.epochs - train.warmup_epochs
+    method = methods.get(config.method.name)
+    rate = (
+        train.warmup_learning_rate if stage.warmup else optimizer.learning_rate
     )
-    rate = train.warmup_learning_rate if warmup else optimizer.learning_rate
-    if not warmup and methods.get(config.method.name).sums_loss:
+    if method.sums_loss and not stage.warmup:
         rate /= train.batch_size
-    if optimizer.schedule == "cosine" and not warmup:
+    if optimizer.schedule == "cosine" and not stage.warmup:
+        steps = (stage.last - stage.first) * stage.steps
         rate = keras.optimizers.schedules.CosineDecay(
-            rate, epochs * steps_per_epoch
+            rate, steps * method.optimizer_steps
         )
     options = (
         {"momentum": optimizer.momentum} if optimizer.name == "sgd" else {}
@@ -208,25 +319,6 @@ def _compile(
         jit_compile=train.jit_compile,
         steps_per_execution=train.steps_per_execution,
     )
-
-
-def _training_set(
-    config: ml_collections.ConfigDict, problem: Problem
-) -> Examples:
-    if methods.get(config.method.name).merges_clean:
-        return data.merge(problem.noisy, problem.clean)
-    return problem.noisy
-
-
-def _steps_per_epoch(
-    config: ml_collections.ConfigDict,
-    training_set: Examples,
-) -> int:
-    size = config.train.batch_size
-    data_checks.check_batch_size(
-        "train.batch_size", size, "noisy", len(training_set)
-    )
-    return config.train.steps_per_epoch or len(training_set) // size
 
 
 def _augment(
@@ -255,15 +347,19 @@ def _normalization(model: PairModel) -> str:
 def _result(
     config: ml_collections.ConfigDict,
     metrics: list[dict[str, Any]],
-    steps_per_epoch: int,
+    stages: list[_Stage],
 ) -> dict[str, Any]:
     last = metrics[-1]
+    final = [row for row in metrics if row["epoch"] > stages[-1].begin]
     # The later epoch among equals: the clean set is small and ties.
-    chosen = max(metrics, key=lambda row: (row["clean_accuracy"], row["epoch"]))
+    chosen = max(final, key=lambda row: (row["clean_accuracy"], row["epoch"]))
     timed = [
-        row["seconds_per_step"] for row in metrics if "seconds_per_step" in row
+        row["seconds_per_step"] for row in final if "seconds_per_step" in row
     ]
-    method = methods.get(config.method.name)
+    method, options = (
+        methods.get(config.method.name),
+        settings.method_options(config),
+    )
     return {
         "dataset": config.dataset.name,
         "method": config.method.name,
@@ -273,14 +369,17 @@ def _result(
         else None,
         "seed": config.seed,
         "network": config.network.name,
-        "options": dict(config.method.get(config.method.name, {})),
+        "options": options,
         "evaluated_on": "validation" if config.dataset.validation else "test",
-        "oracle": method.needs_true_transition,
+        "oracle": "" if method.instead in options else method.oracle,
+        "phases": len(method.phases),
         "epochs": last["epoch"],
-        "train_steps": last["epoch"] * steps_per_epoch,
+        "train_steps": sum(
+            (stage.last - stage.first) * stage.steps for stage in stages
+        ),
         "test_accuracy": last["test_accuracy"],
         "best_clean_accuracy_test_accuracy": chosen["test_accuracy"],
-        "best_test_accuracy": max(row["test_accuracy"] for row in metrics),
+        "best_test_accuracy": max(row["test_accuracy"] for row in final),
         "transition_l1": last["transition_l1"],
         "seconds": round(sum(row["seconds"] for row in metrics), 3),
         "seconds_per_step": statistics.median(timed) if timed else None,

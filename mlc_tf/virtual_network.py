@@ -33,6 +33,7 @@ class ForwardPass:
             with respect to `weights`.
         logits_at: Maps (other weights, a batch of inputs) to logits; touches
             no variable, and draws the dropout masks that this pass drew.
+        features: What the last Dense layer is given; None of `WholeNetwork`.
     """
 
     x: Any
@@ -42,6 +43,7 @@ class ForwardPass:
     weights: Tensors
     pull_back: Callable[[tf.Tensor], Tensors]
     logits_at: Callable[[Tensors, Any], tf.Tensor]
+    features: tf.Tensor | None = None
 
     def gradient_of(
         self, loss: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
@@ -156,7 +158,13 @@ class Head:
             weights=weights,
             pull_back=pull_back,
             logits_at=logits_at,
+            features=features,
         )
+
+    @property
+    def features_shape(self) -> tuple[int | None, ...]:
+        """The shape of the features, `(None, width)`."""
+        return tuple(self._dense.input.shape)
 
 
 def as_float(tensor: Any) -> tf.Tensor:

@@ -73,6 +73,29 @@ def test_every_noisy_example_once_per_epoch(sets):
     assert not np.array_equal(noisy.ravel(), np.arange(NOISY))
 
 
+def test_an_index_is_the_place_in_the_noisy_set(sets):
+    pairs = data.pair(*sets, batch_size=8, epochs=range(2), with_index=True)
+    plain = data.pair(*sets, batch_size=8, epochs=range(2))
+    seen = []
+    for element, other in zip(pairs, plain):
+        (x, labels, indices), clean = element
+        seen += indices.numpy().tolist()
+        # The noisy examples are 0 to 23; and the order is what it was.
+        np.testing.assert_array_equal(x[:, 0], indices)
+        np.testing.assert_array_equal(other[0][0], x)
+        np.testing.assert_array_equal(other[0][1], labels)
+        assert indices.dtype == tf.int64 and len(clean) == 2
+    assert sorted(seen) == sorted([*range(NOISY)] * 2)
+
+
+def test_an_index_starts_anew_with_each_pass(sets):
+    pairs = data.pair(
+        *sets, 10, epochs=range(1), steps_per_epoch=5, with_index=True
+    )
+    for (x, _, indices), _ in pairs:
+        np.testing.assert_array_equal(x[:, 0], indices)
+
+
 def test_no_partial_batch(sets):
     pairs = data.pair(*sets, batch_size=7)
     assert len(pairs) == 3

@@ -29,6 +29,7 @@ LEVELS = {
     "meta_loss_correction": 5,
     "baselines": 5,
     "methods": 6,
+    "paper_results": 6,
     "figures": 6,
     "run_directory": 6,
     "settings": 7,

@@ -544,8 +544,8 @@ def npy_of(array):
         ("T.csv", b"1,0\n.5,.4\n", r"`transition\[1\]` .* sums to 1 .* 0\.9"),
         ("T.csv", b"1,0\n2,-1\n", r"`transition\[1, 1\]` .* non-negative"),
         ("T.csv", b"1,0\nnan,1\n", r"`transition\[1, 0\]` .* finite"),
-        ("T.npz", npy_of(T), r"file:T.npy or file:T.csv\. .* 'file:.*T.npz'"),
-        ("T", npy_of(T), r"file:T.npy or file:T.csv\. Received: `noise.kind`"),
+        ("T.npz", npy_of(T), r"a .npy or .csv file of a .* '.*T.npz'\.$"),
+        ("T", npy_of(T), r"`noise.kind` should name a .npy or .csv file"),
     ],
 )
 def test_a_file_that_holds_no_transition(name, content, message, tmp_path):

@@ -74,7 +74,7 @@ def test_the_table_marks_oracles_and_the_paper():
     table = report.markdown_table(report.summarize(RESULTS, *WHERE))
     assert "| `mlc` | 96.00 ± 1.41 | 97.00 | 98.00 | 0.300 | 2 |" in table
     assert "| `true_forward` † | 98.00 |" in table
-    assert "† Is told the true T." in table
+    assert "no user knows: `true_forward` the true T." in table
     assert "| 97.36 |" in table
 
 

@@ -1,5 +1,6 @@
 import json
 
+import h5py
 import keras
 import numpy as np
 import pytest
@@ -13,8 +14,12 @@ from mlc_tf import problems
 from mlc_tf import run_directory
 from mlc_tf import settings
 from mlc_tf import training
+from mlc_tf.baselines.forward_correction import anchor_point_transition
+from mlc_tf.baselines.masking import Masking
 from mlc_tf.errors import DivergedError
 from mlc_tf.errors import InputError
+from mlc_tf.pair_model import PairModel
+from tests.numpy_reference import softmax
 
 
 def small(method="mlc", **overrides):
@@ -75,7 +80,8 @@ def test_the_result_tells_the_last_epoch(finished):
         "seed": 0,
         "network": "mlp",
         "evaluated_on": "test",
-        "oracle": False,
+        "oracle": "",
+        "phases": 1,
         "epochs": 2,
         "train_steps": 2 * ((1297 - 50) // 32),
         "test_accuracy": rows[1]["test_accuracy"],
@@ -231,16 +237,242 @@ def test_warm_up_is_plain_cross_entropy(tmp_path):
     assert [row["transition_l1"] is None for row in rows] == [True, False]
 
 
+@pytest.fixture
+def short(monkeypatch):
+    """Nothing is traced or drawn, and the pretraining of masking is short."""
+    compile_model = PairModel.compile
+
+    def compile_eagerly(self, *args, **kwargs):
+        compile_model(self, *args, run_eagerly=True, **kwargs)
+
+    monkeypatch.setattr(PairModel, "compile", compile_eagerly)
+    monkeypatch.setattr(Masking.pretrain, "__defaults__", (3,))
+    monkeypatch.setattr(
+        callbacks.TransitionImages, "on_epoch_end", lambda *_: None
+    )
+
+
+def tiny(method, **overrides):
+    """Phases of an epoch of warm-up and two others, of three steps each."""
+    return small(
+        method,
+        **{
+            "train.epochs": 3,
+            "train.warmup_epochs": 1,
+            "train.steps_per_epoch": 3,
+            **overrides,
+        },
+    )
+
+
+@pytest.fixture
+def fits(monkeypatch, short):
+    """Lists (model, weights before, weights after) of each call of `fit`."""
+    fit, calls = PairModel.fit, []
+
+    def fit_and_tell(self, *args, **kwargs):
+        before = [np.copy(weight) for weight in self.base.get_weights()]
+        result = fit(self, *args, **kwargs)
+        after = [np.copy(weight) for weight in self.base.get_weights()]
+        calls.append((self, before, after))
+        return result
+
+    monkeypatch.setattr(PairModel, "fit", fit_and_tell)
+    return calls
+
+
+def same(one, other):
+    return all(np.array_equal(*pair) for pair in zip(one, other))
+
+
 @pytest.mark.parametrize("method", methods.METHODS)
-def test_every_method_runs(method, tmp_path):
+def test_every_method_runs(method, tmp_path, monkeypatch):
+    monkeypatch.setattr(Masking.pretrain, "__defaults__", (300,))
     config = small(method, **{"train.epochs": 1})
     result = training.run(config, tmp_path, verbose=0)
+    phases = methods.METHODS[method].phases
     assert result["method"] == method
-    assert result["oracle"] == (method == "true_forward")
+    assert result["oracle"] == methods.METHODS[method].oracle
     # One epoch of a tenth-size network: better than chance by far.
     assert result["test_accuracy"] > 0.2
-    merged = 50 if method == "cross_entropy" else 0
-    assert result["train_steps"] == (1247 + merged) // 32
+    assert result["phases"] == result["epochs"] == len(phases)
+    # The clean set alone is passed as often as an epoch has steps.
+    assert result["train_steps"] == sum(
+        (1247 + 50 * (phase.data == "merged")) // 32 for phase in phases
+    )
+
+
+@pytest.mark.parametrize(
+    "method, warmup",
+    # With a warm-up those that draw further weights after it, or twice.
+    [*((method, 0) for method in methods.METHODS)]
+    + [(method, 1) for method in ("glc", "co_teaching", "fasten")],
+)
+def test_a_run_that_dies_after_each_epoch_ends_as_if_it_did_not(
+    method, warmup, tmp_path, monkeypatch, short
+):
+    overrides = {
+        "train.steps_per_epoch": 2,
+        "train.epochs": 2 + warmup,
+        "train.warmup_epochs": warmup,
+    }
+    config = tiny(method, **overrides)
+    whole = training.run(config, tmp_path / "whole", verbose=0)
+    save = callbacks.EpochCheckpoint.on_epoch_end
+
+    def save_and_die(self, epoch, logs=None):
+        save(self, epoch, logs)
+        raise Interrupted
+
+    with monkeypatch.context() as patch:
+        patch.setattr(callbacks.EpochCheckpoint, "on_epoch_end", save_and_die)
+        for _ in range(whole["epochs"]):
+            with pytest.raises(Interrupted):
+                training.run(config, tmp_path / "cut", verbose=0)
+    resumed = training.run(config, tmp_path / "cut", verbose=0)
+    for name in set(whole) - {"seconds", "seconds_per_step"}:
+        assert resumed[name] == whole[name], name
+    bases = [
+        keras.models.load_model(tmp_path / run / "model.keras").get_weights()
+        for run in ("whole", "cut")
+    ]
+    assert same(*bases)
+    states = [
+        callbacks.EpochCheckpoint(tmp_path / run / "checkpoints").latest()[1]
+        for run in ("whole", "cut")
+    ]
+    assert arrays_of(states[0]) == arrays_of(states[1])
+    rows = callbacks.read_metrics(tmp_path / "cut" / "metrics.jsonl")
+    assert [row["epoch"] for row in rows] == [*range(1, whole["epochs"] + 1)]
+
+
+def arrays_of(path):
+    """Returns the content of every dataset of an HDF5 file, as bytes."""
+    arrays = {}
+    with h5py.File(path) as file:
+
+        def note(name, item):
+            if isinstance(item, h5py.Dataset):
+                arrays[name] = np.asarray(item).tobytes()
+
+        file.visititems(note)
+    assert arrays
+    return arrays
+
+
+@pytest.mark.parametrize("method", ["forward", "glc", "masking_hard"])
+def test_a_fresh_phase_begins_from_the_initial_weights(method, tmp_path, fits):
+    config = tiny(method, **{"train.warmup_epochs": 0})
+    training.run(config, tmp_path, verbose=0)
+    (_, initial, first), (_, second, _) = fits
+    assert same(initial, second) and not same(initial, first)
+
+
+@pytest.mark.parametrize("method", ["fine_tune", "masking"])
+def test_a_phase_that_is_not_fresh_goes_on(method, tmp_path, fits):
+    training.run(tiny(method), tmp_path, verbose=0)
+    (_, _, warm), (_, main, first), (_, second, _) = fits
+    assert same(warm, main) and same(first, second)
+
+
+def test_each_fresh_phase_has_a_warm_up_of_its_own(tmp_path, fits):
+    result = training.run(tiny("forward"), tmp_path, verbose=0)
+    names = [type(model).__name__ for model, *_ in fits]
+    assert names == ["CrossEntropy"] * 2 + ["ForwardCorrection"] * 2
+    rates = [float(model.optimizer.learning_rate) for model, *_ in fits]
+    np.testing.assert_allclose(rates, [0.01, 0.1] * 2)
+    assert result["epochs"] == 6 and result["train_steps"] == 6 * 3
+
+
+def test_forward_has_the_transition_that_its_first_phase_shows(tmp_path, fits):
+    config = tiny("forward", **{"train.warmup_epochs": 0})
+    training.run(config, tmp_path, verbose=0)
+    problem = problems.load(config)
+    base = training.build_base(config, problem)
+    base.set_weights(fits[0][2])
+    logits = base.predict(
+        np.concatenate([problem.noisy.x, problem.clean.x]), verbose=0
+    )
+    expected = anchor_point_transition(softmax(logits.astype(float)))
+    learned = fits[1][0].transition_matrix
+    np.testing.assert_allclose(learned, expected, rtol=1e-4)
+
+
+def test_gold_marks_just_the_clean_examples(tmp_path, fits):
+    config = tiny("glc")
+    training.run(config, tmp_path, verbose=0)
+    problem = problems.load(config)
+    clean = {row.tobytes() for row in problem.clean.x}
+    merged = np.concatenate([problem.noisy.x, problem.clean.x])
+    expected = [row.tobytes() in clean for row in merged]
+    np.testing.assert_array_equal(fits[-1][0].gold, expected)
+
+
+@pytest.mark.parametrize("method, phase", [("clean_only", 0), ("fine_tune", 1)])
+def test_a_phase_of_clean_examples_sees_no_other(
+    method, phase, tmp_path, monkeypatch, short
+):
+    pair, seen = data.pair, []
+
+    def pair_and_tell(*args, **kwargs):
+        seen.append(pair(*args, **kwargs))
+        return seen[-1]
+
+    monkeypatch.setattr(data, "pair", pair_and_tell)
+    config = tiny(method, **{"train.warmup_epochs": 0})
+    training.run(config, tmp_path, verbose=0)
+    clean = problems.load(config).clean
+    known = {(x.tobytes(), y) for x, y in zip(clean.x, clean.labels.tolist())}
+    drawn = [
+        (x.tobytes(), int(label))
+        for (xs, labels), _ in seen[phase].as_numpy_iterator()
+        for x, label in zip(xs, labels)
+    ]
+    assert len(drawn) == 3 * 3 * 32 and set(drawn) == known
+
+
+@pytest.mark.parametrize(
+    "method, option, value, message",
+    [
+        ("masking_hard", "noise_learning_rate", -1.0, "`noise_learning_rate`"),
+        ("masking_hard", "structure", "M.txt", "`structure` should name a"),
+        ("masking", "structure", "none.npy", "which cannot be read"),
+        ("co_teaching", "forget_rate", 1.5, r"`forget_rate` should be in \["),
+        ("pencil", "alpha", -1.0, "`alpha` should be a finite float >= 0"),
+        ("gce", "q", 2.0, r"`q` should be in \(0, 1\]"),
+        ("fasten", "threshold", 2.0, r"`threshold` should be in \(0, 1\]"),
+    ],
+)
+def test_bad_options_are_refused_before_any_training(
+    method, option, value, message, tmp_path, fits
+):
+    config = small(method, **{f"method.{method}.{option}": value})
+    with pytest.raises(InputError, match=message):
+        training.run(config, tmp_path / "run")
+    assert not fits and not (tmp_path / "run").exists()
+
+
+def test_what_the_user_tells_is_no_oracle(tmp_path, short):
+    structure = tmp_path / "structure.npy"
+    np.save(structure, np.ones((10, 10)))
+    for method, option in (
+        ("co_teaching", {"forget_rate": 0.3}),
+        ("masking_hard", {"structure": str(structure)}),
+    ):
+        config = tiny(method, **{"train.epochs": 2})
+        config.method[method].update(option)
+        result = training.run(config, tmp_path / method, verbose=0)
+        assert result["oracle"] == ""
+        assert result["options"].items() >= option.items()
+
+
+def test_noise_of_an_unknown_rate_needs_a_forget_rate(tmp_path, short):
+    overrides = own_arrays(tmp_path / "own.npz")
+    config = small("co_teaching", **overrides)
+    with pytest.raises(InputError, match="forget_rate` should be given where"):
+        training.run(config, tmp_path / "run")
+    config.method.co_teaching.forget_rate = 0.25
+    assert training.run(config, tmp_path / "run", 0)["oracle"] == ""
 
 
 def test_a_diverging_run_stops_and_keeps_its_checkpoint(tmp_path, monkeypatch):
@@ -266,15 +498,6 @@ def test_a_diverging_run_stops_and_keeps_its_checkpoint(tmp_path, monkeypatch):
 def test_a_result_says_that_it_is_of_a_validation_set(tmp_path):
     config = small(**{"dataset.validation": 0.25, "train.epochs": 1})
     assert training.run(config, tmp_path, 0)["evaluated_on"] == "validation"
-
-
-def test_methods_that_do_not_use_the_clean_set_get_it_merged():
-    problem = problems.load(small())
-    merged = training._training_set(small("cross_entropy"), problem)
-    assert len(merged) == 1297
-    np.testing.assert_array_equal(merged.labels[1247:], problem.clean.labels)
-    np.testing.assert_array_equal(merged.x[1247:], problem.clean.x)
-    assert training._training_set(small("mlc"), problem) is problem.noisy
 
 
 def own_arrays(path, **changes):
@@ -327,7 +550,7 @@ def test_an_oracle_without_injected_noise_is_refused(tmp_path):
         ({"noise.kind": "uniform:0.4"}, "`noise.kind` should be one of unif"),
         ({"noise.kind": "human:"}, "Did you mean 'human:SET'"),
         ({"noise.kind": "file:"}, "Did you mean 'file:PATH'"),
-        ({"noise.kind": "file:T.txt"}, "file:T.npy or file:T.csv"),
+        ({"noise.kind": "file:T.txt"}, "name a .npy or .csv file"),
         ({"noise.mode": "exactly"}, "Did you mean 'exact'"),
         ({"train.steps_per_epoch": -1}, "0 for one pass. .* = -1"),
         ({"train.augment": "crop_and_flop"}, "Did you mean 'crop_and_flip'"),

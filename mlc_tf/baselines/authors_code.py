@@ -79,7 +79,7 @@ class AuthorsCode(PairModel):
     def train_step(
         self, data: tuple[tuple[Any, Any], tuple[Any, Any]]
     ) -> dict[str, Any]:
-        (x, noisy_labels), (x_clean, clean_labels) = data
+        (x, noisy_labels, *_), (x_clean, clean_labels) = data
         forward = self.virtual_network.forward(x)
 
         def noisy_loss(logits: tf.Tensor, transition: tf.Tensor) -> tf.Tensor:
@@ -102,6 +102,7 @@ class AuthorsCode(PairModel):
             self.virtual_learning_rate,
             distribution.global_mean,
         )
+        (gradient,) = distribution.global_mean([gradient])
         transition = transition_matrix.update(
             identity, gradient, self.transition_learning_rate, "columns"
         )

@@ -1,5 +1,6 @@
 """What every method of `METHODS` has to pass."""
 
+import inspect
 import re
 from functools import cache
 from pathlib import Path
@@ -17,22 +18,47 @@ from tests.conftest import FLOAT32
 
 CLASSES, WIDTH, BATCH, STEPS = 3, 5, 12, 3
 TRUE = np.array([[0.7, 0.3, 0.0], [0.0, 0.6, 0.4], [0.2, 0.0, 0.8]])
+LABELS = np.random.default_rng(1).integers(0, CLASSES, BATCH * STEPS)
+GOLD = np.arange(BATCH * STEPS) % 3 == 0
 # The row of each method in this suite: its arguments here.
 ARGUMENTS = {
     "mlc": {},
     "cross_entropy": {},
     "ce_control": {},
     "authors_code": {},
+    "noise_layer": {},
+    "noise_layer_logits": {},
+    "forward": {"transition": TRUE},
+    "glc": {"transition": TRUE, "gold": GOLD},
+    "confusion": {"transition": TRUE, "gold": GOLD},
+    "lre": {},
+    "co_teaching": {"forget_rate": 0.25, "steps_per_epoch": 1},
+    "masking": {"transition": TRUE, "structure": TRUE > 0},
+    "masking_hard": {"transition": TRUE, "structure": TRUE > 0},
+    "pencil": {"labels": LABELS, "stage_steps": (1, 2)},
+    "gce": {},
+    "meta_weight_net": {},
+    "fasten": {"labels": LABELS},
+    "clean_only": {},
+    "fine_tune": {},
     "true_forward": {"transition": TRUE},
 }
+GLC = ("glc", "confusion")  # merged, and told which are clean
+ROOT = Path(__file__).parents[2]
+# Those that keep something for each example.
+INDEXED = ("glc", "confusion", "pencil", "fasten")
+# Whose last phase is in class and arguments that of another: one will do.
+SAME = ("ce_control", "confusion", "clean_only", "fine_tune", "true_forward")
 each_method = pytest.mark.parametrize("name", methods.METHODS)
+each_model = pytest.mark.parametrize(
+    "name", sorted(set(methods.METHODS) - set(SAME))
+)
 
 
 def make_sets():
     rng = np.random.default_rng(0)
     x = rng.normal(size=(BATCH * STEPS, WIDTH)).astype(np.float32)
-    labels = rng.integers(0, CLASSES, len(x))
-    return (x, labels), (x[:BATCH] + 1, labels[:BATCH])
+    return (x, LABELS), (x[:BATCH] + 1, LABELS[:BATCH])
 
 
 def make_model(name):
@@ -44,7 +70,8 @@ def make_model(name):
             keras.layers.Dense(CLASSES),
         ]
     )
-    return methods.METHODS[name].model(base, **ARGUMENTS[name])
+    last = methods.METHODS[name].phases[-1]
+    return last.model(base, **ARGUMENTS[name])
 
 
 def fit(model, sets=None, **options):
@@ -53,7 +80,12 @@ def fit(model, sets=None, **options):
         metrics=["accuracy"],
         **options,
     )
-    pairs = data.pair(*(sets or make_sets()), BATCH, epochs=range(1))
+    pairs = data.pair(
+        *(sets or make_sets()),
+        BATCH,
+        epochs=range(1),
+        with_index=model.uses_index,
+    )
     return model.fit(pairs, verbose=0).history
 
 
@@ -68,7 +100,7 @@ def assert_same_weights(one, other, **tolerance):
         np.testing.assert_allclose(first, second, **(tolerance or FLOAT32))
 
 
-@each_method
+@each_model
 def test_steps_are_finite_and_move_every_weight(name):
     model, history = trained(name)
     assert np.isfinite(history["loss"]).all()
@@ -77,21 +109,21 @@ def test_steps_are_finite_and_move_every_weight(name):
         assert np.isfinite(new).all() and not np.allclose(old, new, rtol=1e-4)
 
 
-@each_method
+@each_model
 def test_the_same_seed_gives_the_same_result(name):
     again = make_model(name)
     assert fit(again) == trained(name)[1]
     assert_same_weights(again, trained(name)[0], rtol=0, atol=0)
 
 
-@each_method
+@each_model
 def test_eager_equals_graph(name):
     eager = make_model(name)
     fit(eager, run_eagerly=True)
     assert_same_weights(eager, trained(name)[0])
 
 
-@each_method
+@each_model
 def test_one_device_equals_two_replicas(name, two_replicas):
     with two_replicas.scope():
         model = make_model(name)
@@ -101,7 +133,7 @@ def test_one_device_equals_two_replicas(name, two_replicas):
         np.testing.assert_allclose(history[metric], values, **FLOAT32)
 
 
-@each_method
+@each_model
 def test_the_export_equals_the_model(name, tmp_path):
     model, _ = trained(name)
     x = make_sets()[0][0]
@@ -112,7 +144,25 @@ def test_the_export_equals_the_model(name, tmp_path):
     )
 
 
-@each_method
+@pytest.mark.parametrize("name", INDEXED)
+def test_pairs_without_an_index_are_refused(name):
+    model = make_model(name)
+    model.compile()
+    with pytest.raises(InputError, match="with_index=True.*Received: .x, lab"):
+        model.fit(data.pair(*make_sets(), BATCH), verbose=0)
+
+
+@pytest.mark.parametrize("name", sorted(set(ARGUMENTS) - {*INDEXED, *SAME}))
+def test_other_methods_train_on_pairs_with_an_index_too(name):
+    pairs = data.pair(*make_sets(), BATCH, epochs=range(1), with_index=True)
+    model = make_model(name)
+    assert not model.uses_index
+    model.compile(keras.optimizers.SGD(0.01, momentum=0.9), run_eagerly=True)
+    model.fit(pairs, verbose=0)
+    assert_same_weights(model, trained(name)[0])
+
+
+@each_model
 def test_bad_labels_are_refused(name):
     noisy, clean = make_sets()
     wrong = noisy[1].copy()
@@ -122,16 +172,49 @@ def test_bad_labels_are_refused(name):
         fit(make_model(name), ((noisy[0], wrong), clean), run_eagerly=True)
 
 
+def rows_of_the_readme():
+    """Maps each method to the other cells of its row."""
+    section = (ROOT / "README.md").read_text().split("\n## Methods")[1]
+    lines = re.findall(r"^\| (`.*) \|$", section.split("\n## ")[0], re.M)
+    cells = [line.split(" | ") for line in lines]
+    return {name.strip("`"): others for name, *others in cells}
+
+
 def test_dict_suite_and_readme_name_the_same_methods():
-    readme = Path(__file__).parents[2] / "README.md"
-    section = readme.read_text().split("## Methods")[1].split("\n## ")[0]
-    named = re.findall(r"^\| `(\w+)`", section, re.MULTILINE)
+    named = list(rows_of_the_readme())
     assert list(methods.METHODS) == list(ARGUMENTS) == named
 
 
-def test_every_configured_method_exists():
-    configured = set(settings.default_config().method) - {"name"}
-    assert configured <= set(methods.METHODS)
+def test_what_is_said_to_be_the_same_is():
+    def last(name):
+        return methods.METHODS[name].phases[-1].model, str(ARGUMENTS[name])
+
+    for name in SAME:
+        others = set(methods.METHODS) - set(SAME)
+        assert last(name) in {last(other) for other in others}
+
+
+@each_method
+def test_the_readme_tells_data_oracle_and_file(name):
+    method = methods.METHODS[name]
+    _, clean_set, oracle, file, _ = rows_of_the_readme()[name]
+    last = method.phases[-1]
+    assert (clean_set == "merged") == (
+        last.data == "merged" and name not in GLC
+    )
+    assert oracle == (method.oracle or "–")
+    home = getattr(last.model, "func", last.model).__module__
+    if name != "confusion":  # whose file is the estimate
+        assert file == f"`{home.replace('.', '/')}.py`"
+
+
+def test_every_configured_method_exists_and_takes_its_options():
+    configured = settings.default_config().method.to_dict()
+    del configured["name"]
+    assert set(configured) <= set(methods.METHODS)
+    for name, options in configured.items():
+        model = methods.METHODS[name].phases[-1].model
+        assert set(options) <= set(inspect.signature(model).parameters)
 
 
 def test_unknown_methods_name_the_nearest():

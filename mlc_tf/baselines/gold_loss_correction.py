@@ -1,0 +1,111 @@
+"""Gold Loss Correction: T is what a network says of the trusted examples."""
+
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from mlc_tf import losses
+from mlc_tf import transition as transition_room
+from mlc_tf.errors import bad_argument
+from mlc_tf.pair_model import PairModel
+from mlc_tf.virtual_network import WholeNetwork
+
+
+class GoldLossCorrection(PairModel):
+    """Trains on all examples, the trusted ("gold") ones uncorrected.
+
+    The loss of a batch of n is
+
+        1/n [ sum over gold of -log f[label]
+              + sum over the others of -log (f @ T)[label] ]
+
+    with T estimated beforehand from a network trained on the noisy set alone
+    (`mean_prediction_transition`; for the Confusion baseline
+    `confusion_matrix.confusion_transition`). The noisy half of each element is
+    `(x, label, index)`, as `mlc_tf.data.pair(..., with_index=True)` makes it
+    of the merged sets; the clean half is not used.
+
+    Args:
+        base: A built `keras.Model` from inputs to logits `(batch, classes)`.
+        transition: T, `(classes, classes)`, rows are clean classes and sum
+            to 1.
+        gold: `(examples,)` booleans, which examples of the merged set are
+            trusted.
+        name: Name of the model. Defaults to a unique one.
+
+    Raises:
+        InputError: if `transition` is no such matrix, or `gold` no such array.
+
+    References:
+        Hendrycks et al., 2018, section 3.
+    """
+
+    uses_index = True
+
+    def __init__(
+        self,
+        base: keras.Model,
+        *,
+        transition: Any,
+        gold: Any,
+        name: str | None = None,
+    ) -> None:
+        super().__init__(base, name=name)
+        self.transition_matrix = transition_room.validate(
+            transition, self.num_classes
+        )
+        flags = np.asarray(gold)
+        if flags.ndim != 1 or flags.dtype != bool:
+            raise bad_argument(
+                "gold",
+                "booleans of shape (examples,)",
+                f"{flags.dtype} of shape {flags.shape}",
+            )
+        self.gold = flags
+        self.virtual_network = WholeNetwork(base)
+
+    def train_step(self, data: Any) -> dict[str, Any]:
+        (x, labels, indices), _ = data
+        forward = self.virtual_network.forward(x)
+        transition = tf.constant(self.transition_matrix, forward.logits.dtype)
+        with forward.tape:
+            loss = tf.reduce_mean(
+                tf.where(
+                    tf.gather(tf.constant(self.gold), indices),
+                    losses.cross_entropy(forward.logits, labels),
+                    losses.corrected_cross_entropy(
+                        forward.logits, labels, transition
+                    ),
+                )
+            )
+        return self.actual_train(forward, loss, labels)
+
+
+def mean_prediction_transition(
+    probs: np.ndarray, labels: np.ndarray
+) -> np.ndarray:
+    """Returns T as the mean prediction for each class of the clean set.
+
+    Args:
+        probs: f, `(examples, classes)`, of the clean set.
+        labels: Its class ids, `(examples,)`.
+
+    Returns:
+        `(classes, classes)` float64, rows are clean classes and sum to 1; a
+        class without examples has a uniform row.
+
+    References:
+        Hendrycks et al., 2018, Eq. 1.
+    """
+    probs = np.asarray(probs, np.float64)
+    size = probs.shape[1]
+    rows = [
+        probs[labels == label].mean(axis=0)
+        if (labels == label).any()
+        else np.full(size, 1 / size)
+        for label in range(size)
+    ]
+    transition = np.stack(rows)
+    return transition / transition.sum(axis=1, keepdims=True)

@@ -1,0 +1,86 @@
+"""Learning to Reweight Examples: a weight for each example of the batch."""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from mlc_tf import distribution
+from mlc_tf import losses
+from mlc_tf import meta_gradient as meta
+from mlc_tf.pair_model import PairModel
+from mlc_tf.virtual_network import WholeNetwork
+
+
+class LearningToReweight(PairModel):
+    """Weighs noisy examples by how far they would lower the clean loss.
+
+    With e the weights of the examples in a virtual step, from e = 0,
+
+        L(theta, e) = sum_i e_i loss_i
+        w_i ~ max(-dL_clean(theta - alpha grad L) / de_i, 0)
+            = max(<grad loss_i, grad L_clean>, 0) up to alpha
+        loss = sum_i w_i loss_i,  sum_i w_i = 1, or all w_i = 0
+
+    The meta-gradient is that of Meta Loss Correction with e in the place of T.
+    The clean set never trains the network directly. The logs tell the share of
+    weights that are zero, and the norm of the meta-gradient, which vanishes
+    once the clean set is fitted.
+
+    Args:
+        base: A built `keras.Model` from inputs to logits `(batch, classes)`.
+        name: Name of the model. Defaults to a unique one.
+
+    References:
+        Ren et al., 2018, algorithm 1.
+    """
+
+    training_trackers = ("zero_weights", "meta_gradient_norm")
+
+    def __init__(self, base: keras.Model, *, name: str | None = None) -> None:
+        super().__init__(base, name=name)
+        self.virtual_network = WholeNetwork(base)
+        self.zero_weights = keras.metrics.Mean(name="zero_weights")
+        self.meta_gradient_norm = keras.metrics.Mean(name="meta_gradient_norm")
+
+    def train_step(self, data: Any) -> dict[str, Any]:
+        (x, noisy_labels, *_), clean = data
+        forward = self.virtual_network.forward(x)
+        weights = self._example_weights(forward, noisy_labels, *clean)
+        self.zero_weights.update_state(tf.cast(weights == 0, tf.float32))
+        with forward.tape:
+            # A sum over the global batch; `actual_train` takes the mean.
+            loss = distribution.num_replicas() * tf.reduce_sum(
+                weights * losses.cross_entropy(forward.logits, noisy_labels)
+            )
+        return self.actual_train(forward, loss, noisy_labels)
+
+    def _example_weights(
+        self, forward: Any, noisy_labels: Any, x_clean: Any, clean_labels: Any
+    ) -> tf.Tensor:
+        """Returns the weights of this replica's examples, `(batch,)`."""
+
+        def noisy_loss(logits: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+            return tf.reduce_sum(
+                weights * losses.cross_entropy(logits, noisy_labels)
+            )
+
+        def clean_loss(fast_weights: meta.Tensors) -> tf.Tensor:
+            logits = forward.logits_at(fast_weights, x_clean)
+            return tf.reduce_mean(losses.cross_entropy(logits, clean_labels))
+
+        gradient = meta.exact(
+            noisy_gradient=forward.gradient_of(noisy_loss),
+            clean_loss=clean_loss,
+            weights=forward.weights,
+            meta_parameter=tf.zeros_like(forward.logits[:, 0]),
+            learning_rate=1.0,  # it scales all weights alike
+            reduce=distribution.global_mean,
+        )
+        self.meta_gradient_norm.update_state(
+            tf.norm(distribution.all_rows(gradient))
+        )
+        positive = tf.maximum(-gradient, 0.0)
+        (mean,) = distribution.global_mean([tf.reduce_sum(positive)])
+        total = distribution.num_replicas() * mean
+        return tf.math.divide_no_nan(positive, total)

@@ -1,0 +1,224 @@
+"""Masking: a prior structure of T, enforced by an adversary."""
+
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from mlc_tf import distribution
+from mlc_tf import losses
+from mlc_tf import transition as transition_room
+from mlc_tf.errors import bad_argument
+from mlc_tf.pair_model import PairModel
+from mlc_tf.virtual_network import WholeNetwork
+
+_NOISE_WIDTH = 10
+_GENERATOR_UNITS = 50
+_DISCRIMINATOR_UNITS = 20
+_DISCRIMINATOR_STEPS = 5
+_CLIP = 0.01
+# Where the structure extractor switches, and how sharply.
+_THRESHOLD, _TEMPERATURE = 0.05, 0.005
+_PRETRAINING_RATE, _GAME_RATE = 1e-4, 1e-5
+_PRETRAINING_BATCH = 64
+
+
+class Masking(PairModel):
+    """Learns a generator of T that explains the labels and looks like M.
+
+    A generator maps noise to S, one T for each example; M_S = sigmoid((S -
+    0.05) / 0.005) is its structure, M the prior, D a discriminator of
+    structures whose weights are clipped to 0.01.
+
+        R      = mean of -log (f @ S)[noisy label]
+        D step:  -mean D(M) + mean D(M_S)          RMSProp 1e-5, five a batch
+        G step:  R - mean D(M_S)                   RMSProp 1e-5, one a batch
+        theta:   R                                 the optimizer, one a batch
+
+    The G step moves theta as well, as in the published code. Call `pretrain`
+    once before `fit`: it fits the generator to `transition`. The clean half of
+    each element is not used. (The published code builds the clipping but never
+    runs it.)
+
+    Args:
+        base: A built `keras.Model` from inputs to logits `(batch, classes)`.
+        transition: What the generator is fitted to first, `(classes,
+            classes)`, rows are clean classes and sum to 1.
+        structure: M, `(classes, classes)` of 0 and 1.
+        seed: Of the generator's noise. Defaults to 0.
+        name: Name of the model. Defaults to a unique one.
+
+    Raises:
+        InputError: for another T or structure.
+
+    References:
+        Han et al., 2018, arXiv:1805.08193, and its code.
+    """
+
+    def __init__(
+        self,
+        base: keras.Model,
+        *,
+        transition: Any,
+        structure: Any,
+        seed: int = 0,
+        name: str | None = None,
+    ) -> None:
+        super().__init__(base, name=name)
+        self.estimate = transition_room.validate(transition, self.num_classes)
+        matrix = np.asarray(structure, np.float32)
+        size = self.num_classes
+        if matrix.shape != (size, size) or not np.isin(matrix, (0, 1)).all():
+            raise bad_argument(
+                "structure",
+                f"a matrix of 0 and 1 of shape ({size}, {size})",
+                structure,
+            )
+        self.structure = matrix
+        self.seed = int(seed)
+        self.virtual_network = WholeNetwork(base)
+        # In float32 whatever the policy: the temperature asks for it.
+        self.generator = keras.Sequential(
+            [
+                keras.Input((_NOISE_WIDTH,)),
+                keras.layers.Dense(_GENERATOR_UNITS, "relu", dtype="float32"),
+                keras.layers.Dense(_GENERATOR_UNITS, "relu", dtype="float32"),
+                keras.layers.Dense(size * size, dtype="float32"),
+                keras.layers.Reshape((size, size), dtype="float32"),
+                keras.layers.Softmax(dtype="float32"),
+            ],
+            name="generator",
+        )
+        self.discriminator = keras.Sequential(
+            [
+                keras.Input((size, size)),
+                keras.layers.Flatten(dtype="float32"),
+                keras.layers.Dense(
+                    _DISCRIMINATOR_UNITS, "sigmoid", dtype="float32"
+                ),
+                keras.layers.Dense(1, dtype="float32"),
+            ],
+            name="discriminator",
+        )
+        self._clip()
+        self.generator_optimizer = keras.optimizers.RMSprop(_GAME_RATE)
+        self.generator_optimizer.build(
+            self.generator.trainable_variables + base.trainable_variables
+        )
+        self.discriminator_optimizer = keras.optimizers.RMSprop(_GAME_RATE)
+        self.discriminator_optimizer.build(
+            self.discriminator.trainable_variables
+        )
+
+    @property
+    def transition_matrix(self) -> np.ndarray:
+        """The mean of S over noise, `(classes, classes)`; rows sum to 1."""
+        samples = self.generator(self._noise(1000, 0, 0))
+        return np.asarray(tf.reduce_mean(samples, axis=0))
+
+    def pretrain(self, steps: int = 10_000) -> None:
+        """Fits the generator to the estimated T, by cross-entropy of rows.
+
+        Args:
+            steps: RMSProp steps at 1e-4. Defaults to the published 10,000.
+        """
+        optimizer = keras.optimizers.RMSprop(_PRETRAINING_RATE)
+        variables = self.generator.trainable_variables
+        optimizer.build(variables)
+        target = tf.constant(self.estimate, tf.float32)
+
+        @tf.function
+        def fit() -> None:
+            for step in tf.range(steps, dtype=tf.int64):
+                noise = self._noise(_PRETRAINING_BATCH, step, 1)
+                with tf.GradientTape() as tape:
+                    samples = self.generator(noise, training=True)
+                    loss = tf.reduce_mean(_cross_entropy(target, samples))
+                gradients = tape.gradient(loss, variables)
+                optimizer.apply_gradients(zip(gradients, variables))
+
+        fit()
+
+    def train_step(self, data: Any) -> dict[str, Any]:
+        (x, noisy_labels, *_), _ = data
+        step = tf.cast(self.optimizer.iterations, tf.int64)
+        size = tf.shape(x)[0]
+
+        def noise(turn: int) -> tf.Tensor:
+            whole = size * distribution.num_replicas()
+            return distribution.own_rows(self._noise(whole, step, turn))
+
+        self._generator_step(x, noisy_labels, noise(2))
+        for turn in range(_DISCRIMINATOR_STEPS):
+            self._discriminator_step(noise(3 + turn))
+        forward = self.virtual_network.forward(x)
+        samples = self.generator(noise(3 + _DISCRIMINATOR_STEPS))
+        with forward.tape:
+            loss = tf.reduce_mean(
+                reconstruction_loss(forward.logits, noisy_labels, samples)
+            )
+        return self.actual_train(forward, loss, noisy_labels)
+
+    def _generator_step(self, x: Any, labels: Any, noise: tf.Tensor) -> None:
+        variables = (
+            self.generator.trainable_variables + self.base.trainable_variables
+        )
+        forward = self.virtual_network.forward(x)
+        with forward.tape:
+            samples = self.generator(noise, training=True)
+            realism = self.discriminator(extract_structure(samples))
+            loss = tf.reduce_mean(
+                reconstruction_loss(forward.logits, labels, samples)
+            )
+            loss -= tf.cast(tf.reduce_mean(realism), loss.dtype)
+            loss += forward.regularization
+            share = loss / distribution.num_replicas()
+        gradients = forward.tape.gradient(share, variables)
+        self.generator_optimizer.apply_gradients(zip(gradients, variables))
+
+    def _discriminator_step(self, noise: tf.Tensor) -> None:
+        variables = self.discriminator.trainable_variables
+        samples = self.generator(noise)
+        with tf.GradientTape() as tape:
+            false = self.discriminator(extract_structure(samples))
+            true = self.discriminator(tf.constant(self.structure)[tf.newaxis])
+            loss = tf.reduce_mean(false) - tf.reduce_mean(true)
+            share = loss / distribution.num_replicas()
+        gradients = tape.gradient(share, variables)
+        self.discriminator_optimizer.apply_gradients(zip(gradients, variables))
+        self._clip()
+
+    def _clip(self) -> None:
+        for variable in self.discriminator.trainable_variables:
+            variable.assign(
+                tf.clip_by_value(tf.convert_to_tensor(variable), -_CLIP, _CLIP)
+            )
+
+    def _noise(self, size: Any, step: Any, turn: int) -> tf.Tensor:
+        """Returns noise that is a function of seed, step and turn."""
+        key = tf.stack([tf.cast(self.seed, tf.int64), tf.cast(step, tf.int64)])
+        key = tf.random.experimental.stateless_fold_in(key, turn)
+        return tf.random.stateless_normal([size, _NOISE_WIDTH], key)
+
+
+def extract_structure(transition: tf.Tensor) -> tf.Tensor:
+    """Returns near 1 where T exceeds 0.05 and near 0 elsewhere."""
+    return tf.sigmoid((transition - _THRESHOLD) / _TEMPERATURE)
+
+
+def reconstruction_loss(
+    logits: tf.Tensor, labels: tf.Tensor, samples: tf.Tensor
+) -> tf.Tensor:
+    """Returns `-log (f @ S)[label]`, `(batch,)`, with an S for each example."""
+    probs = tf.nn.softmax(logits)
+    samples = tf.cast(samples, probs.dtype)
+    corrected = tf.einsum("bk,bkj->bj", probs, samples)
+    targets = losses.as_probabilities(labels, logits)
+    corrected = tf.clip_by_value(corrected, 1e-8, 1.0)
+    return -tf.reduce_sum(targets * tf.math.log(corrected), axis=-1)
+
+
+def _cross_entropy(target: tf.Tensor, samples: tf.Tensor) -> tf.Tensor:
+    logs = tf.math.log(tf.maximum(samples, 1e-8))
+    return -tf.reduce_sum(target * logs, axis=[-2, -1])

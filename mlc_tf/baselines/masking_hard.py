@@ -1,0 +1,115 @@
+"""Masking without its game: T is learned where a prior allows an entry."""
+
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from mlc_tf import distribution
+from mlc_tf import losses
+from mlc_tf import meta_gradient as meta
+from mlc_tf import transition as transition_room
+from mlc_tf.errors import bad_argument
+from mlc_tf.pair_model import PairModel
+from mlc_tf.virtual_network import WholeNetwork
+
+_LOG_ZERO = -1e9
+
+
+class MaskingHard(PairModel):
+    """Learns T with the network on the noisy labels, masked by a structure.
+
+        T = softmax over rows of (L + log M),   M of zeros and ones
+        theta and L by the mean of -log (f @ T)[noisy label]
+
+    L starts from the log of an estimate and moves by plain descent. Ours, in
+    the place of the adversarial game of `masking.Masking`: what M forbids is
+    exactly 0. The clean half of each element is not used.
+
+    Args:
+        base: A built `keras.Model` from inputs to logits `(batch, classes)`.
+        transition: Where L starts, `(classes, classes)`, rows are clean
+            classes and sum to 1.
+        structure: M, `(classes, classes)` of 0 and 1, with a diagonal of ones.
+        noise_learning_rate: The rate for L. Defaults to 1.
+        name: Name of the model. Defaults to a unique one.
+
+    Raises:
+        InputError: for another T, structure or rate.
+
+    References:
+        After Han et al., 2018, arXiv:1805.08193.
+    """
+
+    def __init__(
+        self,
+        base: keras.Model,
+        *,
+        transition: Any,
+        structure: Any,
+        noise_learning_rate: float = 1.0,
+        name: str | None = None,
+    ) -> None:
+        super().__init__(base, name=name)
+        start = transition_room.validate(transition, self.num_classes)
+        self.structure = check_structure(structure, self.num_classes)
+        self.noise_learning_rate = meta.check_rate(
+            "noise_learning_rate", noise_learning_rate
+        )
+        self.virtual_network = WholeNetwork(base)
+        self.kernel = self.add_weight(
+            name="transition_logits",
+            shape=start.shape,
+            initializer=keras.initializers.Constant(
+                np.log(np.maximum(start, 1e-4))
+            ),
+            trainable=False,
+            autocast=False,
+            aggregation="only_first_replica",
+        )
+
+    @property
+    def transition_matrix(self) -> np.ndarray:
+        """T, `(classes, classes)`, rows are clean classes and sum to 1."""
+        return np.asarray(self._channel(tf.convert_to_tensor(self.kernel)))
+
+    def train_step(self, data: Any) -> dict[str, Any]:
+        (x, noisy_labels, *_), _ = data
+        forward = self.virtual_network.forward(x)
+        kernel = tf.cast(self.kernel, forward.logits.dtype)
+        with forward.tape:
+            forward.tape.watch(kernel)
+            loss = tf.reduce_mean(
+                losses.corrected_cross_entropy(
+                    forward.logits, noisy_labels, self._channel(kernel)
+                )
+            )
+        (gradient,) = distribution.global_mean(
+            [forward.tape.gradient(loss, kernel)]
+        )
+        self.kernel.assign(kernel - self.noise_learning_rate * gradient)
+        return self.actual_train(forward, loss, noisy_labels)
+
+    def _channel(self, kernel: tf.Tensor) -> tf.Tensor:
+        allowed = tf.constant(self.structure == 1)
+        lowest = tf.constant(_LOG_ZERO, kernel.dtype)
+        return tf.nn.softmax(tf.where(allowed, kernel, lowest))
+
+
+def check_structure(structure: Any, num_classes: int) -> np.ndarray:
+    """Returns a prior structure as an array, after checking it.
+
+    Raises:
+        InputError: if it is no matrix of 0 and 1 with a diagonal of ones.
+    """
+    matrix = np.asarray(structure)
+    expected = (
+        f"a matrix of 0 and 1 of shape ({num_classes}, {num_classes}) with a "
+        "diagonal of ones"
+    )
+    if matrix.shape != (num_classes, num_classes):
+        raise bad_argument("structure", expected, matrix.shape)
+    if not np.isin(matrix, (0, 1)).all() or not np.diag(matrix).all():
+        raise bad_argument("structure", expected, matrix)
+    return matrix.astype(np.float32)

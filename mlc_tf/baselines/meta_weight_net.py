@@ -1,0 +1,126 @@
+"""Meta-Weight-Net: a small network that weighs examples by their loss."""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from mlc_tf import distribution
+from mlc_tf import losses
+from mlc_tf import meta_gradient as meta
+from mlc_tf.pair_model import PairModel
+from mlc_tf.virtual_network import WholeNetwork
+
+_HIDDEN_UNITS = 100
+_WEIGHT_DECAY = 1e-4
+
+
+class MetaWeightNet(PairModel):
+    """Weighs each example by V(its loss), V learned on the clean set.
+
+    V has one hidden layer of 100 ReLU and a sigmoid; phi are its weights.
+
+        theta'(phi) = theta - eta grad 1/n sum_i V(loss_i; phi) loss_i
+        phi by Adam on the clean loss at theta'(phi)
+        theta by the optimizer on 1/n sum_i V(loss_i; new phi) loss_i
+
+    eta is the optimizer's rate. The input of V carries no gradient. The
+    meta-gradient is that of Meta Loss Correction with phi in the place of T.
+
+    Args:
+        base: A built `keras.Model` from inputs to logits `(batch, classes)`.
+        meta_learning_rate: The rate of Adam for phi. Defaults to 1e-3.
+        name: Name of the model. Defaults to a unique one.
+
+    Raises:
+        InputError: if the rate is no finite float >= 0.
+
+    References:
+        Shu et al., 2019, arXiv:1902.07379, Eq. 3-7.
+    """
+
+    training_trackers = ("mean_weight",)
+
+    def __init__(
+        self,
+        base: keras.Model,
+        *,
+        meta_learning_rate: float = 1e-3,
+        name: str | None = None,
+    ) -> None:
+        super().__init__(base, name=name)
+        rate = meta.check_rate("meta_learning_rate", meta_learning_rate)
+        self.virtual_network = WholeNetwork(base)
+        self.weight_net = [
+            self.add_weight(
+                name=name,
+                shape=shape,
+                initializer=initializer,
+                trainable=False,  # by the optimizer of the base
+                autocast=False,
+            )
+            for name, shape, initializer in (
+                ("hidden_kernel", (1, _HIDDEN_UNITS), "he_normal"),
+                ("hidden_bias", (_HIDDEN_UNITS,), "zeros"),
+                ("kernel", (_HIDDEN_UNITS, 1), "glorot_uniform"),
+                ("bias", (1,), "zeros"),
+            )
+        ]
+        self.meta_optimizer = keras.optimizers.Adam(rate)
+        self.meta_optimizer.build(self.weight_net)
+        self.mean_weight = keras.metrics.Mean(name="mean_weight")
+
+    def train_step(self, data: Any) -> dict[str, Any]:
+        (x, noisy_labels, *_), clean = data
+        forward = self.virtual_network.forward(x)
+        self._meta_train(forward, noisy_labels, *clean)
+        with forward.tape:
+            example_losses = losses.cross_entropy(forward.logits, noisy_labels)
+            weights = _weigh(example_losses, _values(self.weight_net))
+            loss = tf.reduce_mean(tf.stop_gradient(weights) * example_losses)
+        self.mean_weight.update_state(weights)
+        return self.actual_train(forward, loss, noisy_labels)
+
+    def _meta_train(
+        self, forward: Any, noisy_labels: Any, x_clean: Any, clean_labels: Any
+    ) -> None:
+        def noisy_loss(logits: tf.Tensor, phi: meta.Tensors) -> tf.Tensor:
+            example_losses = losses.cross_entropy(logits, noisy_labels)
+            return tf.reduce_mean(_weigh(example_losses, phi) * example_losses)
+
+        def clean_loss(fast_weights: meta.Tensors) -> tf.Tensor:
+            logits = forward.logits_at(fast_weights, x_clean)
+            return tf.reduce_mean(losses.cross_entropy(logits, clean_labels))
+
+        phi = _values(self.weight_net)
+        gradients = meta.exact(
+            noisy_gradient=forward.gradient_of(noisy_loss),
+            clean_loss=clean_loss,
+            weights=forward.weights,
+            meta_parameter=phi,
+            learning_rate=tf.cast(
+                self.optimizer.learning_rate, forward.logits.dtype
+            ),
+            reduce=distribution.global_mean,
+        )
+        # The optimizer sums over replicas; the mean is wanted.
+        share = 1 / distribution.num_replicas()
+        decayed = [
+            share * (gradient + _WEIGHT_DECAY * value)
+            for gradient, value in zip(gradients, phi)
+        ]
+        self.meta_optimizer.apply_gradients(zip(decayed, self.weight_net))
+
+
+def _weigh(example_losses: tf.Tensor, phi: meta.Tensors) -> tf.Tensor:
+    """Returns V of each loss, `(batch,)`."""
+    hidden_kernel, hidden_bias, kernel, bias = (
+        tf.cast(value, example_losses.dtype) for value in phi
+    )
+    inputs = tf.stop_gradient(example_losses)[:, tf.newaxis]
+    hidden = tf.nn.relu(inputs @ hidden_kernel + hidden_bias)
+    return tf.sigmoid(hidden @ kernel + bias)[:, 0]
+
+
+def _values(variables: list[keras.Variable]) -> list[tf.Tensor]:
+    return [tf.identity(tf.convert_to_tensor(value)) for value in variables]
