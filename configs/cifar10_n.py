@@ -11,40 +11,16 @@ crops and mirrors them as the GLC code does.
     python launch/train.py --config=configs/cifar10_n.py:smoke
 """
 
+import runpy
+from pathlib import Path
+
 import ml_collections
-
-from mlc_tf import settings
-from mlc_tf.errors import unknown_name
-
-_STEPS_PER_EPOCH = 49_500 // 64
 
 
 def get_config(variant: str = "") -> ml_collections.ConfigDict:
     """Returns the config; the variant "smoke" shrinks every size."""
-    config = settings.default_config()
+    card = runpy.run_path(str(Path(__file__).with_name("cifar10.py")))
+    config = card["get_config"](variant)
     config.dataset.name = "cifar10_n"
     config.noise.kind = "human:worst"
-    config.clean.per_class = 50  # as CIFAR-10
-    config.network.name = "wide_resnet"  # paper: WRN-40-2
-    config.network.weight_decay = 5e-4  # paper
-    config.optimizer.momentum = 0.9  # paper
-    # The released 1e-4 is for the sum over 64 examples.
-    config.optimizer.learning_rate = 6.4e-3
-    config.train.batch_size = 64  # paper
-    config.train.warmup_epochs = 30_000 // _STEPS_PER_EPOCH
-    config.train.warmup_learning_rate = 0.1  # authors' code
-    config.train.epochs = 80_000 // _STEPS_PER_EPOCH
-    # As configs/mnist.py, the limit for 50,000 steps; not tuned on CIFAR.
-    config.method.mlc.meta_gradient = "head"
-    config.method.mlc.virtual_learning_rate = 0.1
-    config.method.mlc.transition_learning_rate = 3.0
-    config.method.mlc.max_transition_step = 0.0005
-    if variant == "smoke":
-        config.network.wide_resnet.depth = 10
-        config.network.wide_resnet.width = 1
-        config.train.steps_per_epoch = 40
-        config.train.warmup_epochs = 1
-        config.train.epochs = 2
-    elif variant:
-        raise unknown_name("variant", variant, ["smoke"])
     return config
