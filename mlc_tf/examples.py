@@ -149,14 +149,6 @@ class Arrays(_Indexed):
     def fingerprints(self) -> list[bytes]:
         return [row.tobytes() for row in self.x]
 
-    def raw_batches(self, *args: Any) -> tf.data.Dataset:
-        self._as_tensors()
-        return super().raw_batches(*args)
-
-    def batches(self, size: int) -> tf.data.Dataset:
-        self._as_tensors()
-        return super().batches(size)
-
     def _gather(self, indices: tf.Tensor) -> tf.Tensor:
         return tf.gather(self._as_tensors()[0], indices)
 
@@ -403,8 +395,7 @@ def join(first: Examples, second: Examples) -> Examples:
     if isinstance(first, Stream) or isinstance(second, Stream):
         # The two flow together in proportion, so a buffer can mix them; not
         # by `sample_from_datasets`, where the global seed has a say.
-        sizes = len(first), len(second)
-        choice = np.random.default_rng(0).permutation(np.repeat([0, 1], sizes))
+        choice = are_second(first, second).astype(np.int64)
         inputs = _common_dtype(first.input_spec, second.input_spec)
         labels = _common_dtype(ours, theirs)
         merged = tf.data.Dataset.choose_from_datasets(
@@ -417,7 +408,7 @@ def join(first: Examples, second: Examples) -> Examples:
             tf.data.Dataset.from_tensor_slices(choice),
         )
         return Stream(
-            merged.apply(tf.data.experimental.assert_cardinality(sum(sizes)))
+            merged.apply(tf.data.experimental.assert_cardinality(len(choice)))
         )
     labels = np.concatenate([first.labels, second.labels])
     if isinstance(first, ImageFiles) and isinstance(second, ImageFiles):
@@ -425,6 +416,14 @@ def join(first: Examples, second: Examples) -> Examples:
     return Arrays(
         np.concatenate([in_memory(first).x, in_memory(second).x]), labels
     )
+
+
+def are_second(first: Examples, second: Examples) -> np.ndarray:
+    """Returns which examples of `join(first, second)` are of the second."""
+    flags = np.repeat([False, True], [len(first), len(second)])
+    if isinstance(first, Stream) or isinstance(second, Stream):
+        flags = np.random.default_rng(0).permutation(flags)
+    return flags
 
 
 def in_memory(examples: Examples) -> Arrays:

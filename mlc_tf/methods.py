@@ -13,6 +13,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import scipy.special
 
 from mlc_tf import examples
 from mlc_tf import noise
@@ -125,9 +126,8 @@ class Method:
 
 def probabilities(base: keras.Model, inputs: Examples) -> np.ndarray:
     """Returns the softmax of a network for all examples, `(examples, C)`."""
-    logits = base.predict(inputs.batches(256), verbose=0).astype(np.float64)
-    exponents = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return exponents / exponents.sum(axis=1, keepdims=True)
+    logits = base.predict(inputs.batches(256), verbose=0)
+    return scipy.special.softmax(logits.astype(np.float64), axis=1)
 
 
 def _true_transition(setting: Setting) -> dict[str, Any]:
@@ -150,15 +150,9 @@ def _gold(
 ) -> Callable[[Setting], dict[str, Any]]:
     def told(setting: Setting) -> dict[str, Any]:
         probs = setting.probabilities(setting.clean)
-        # In the order of the training set, whatever form it has.
-        noisy, clean = (
-            part.relabel(np.full(len(part), flag, np.int64))
-            for part, flag in ((setting.noisy, 0), (setting.clean, 1))
-        )
-        gold = examples.join(noisy, clean).labels == 1
         return {
             "transition": estimate(probs, setting.clean.labels),
-            "gold": gold,
+            "gold": examples.are_second(setting.noisy, setting.clean),
         }
 
     return told
@@ -189,7 +183,12 @@ def _masking(setting: Setting) -> dict[str, Any]:
             "structure", setting.options["structure"]
         )
         return told
-    support = _true_transition(setting)["transition"] > 0
+    if setting.true_transition is None:
+        raise InputError(
+            "`structure` should be given to this method where no noise is "
+            "injected, whose structure it could be told. Received: none."
+        )
+    support = setting.true_transition > 0
     return {**told, "structure": np.maximum(support, np.eye(len(support)))}
 
 
