@@ -25,7 +25,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     # Chosen on held-out training images; see BUILD_NOTES.md.
     config.method.mlc.meta_gradient = "head"
     config.method.mlc.max_transition_step = 0.05
-    # Few steps: the rate times their number is about as in configs/mnist.py.
+    # Few steps, so long ones; see BUILD_NOTES.md.
     config.method.noise_layer.noise_learning_rate = 10.0
     config.method.masking_hard.noise_learning_rate = 10.0
     if variant == "smoke":

@@ -63,6 +63,8 @@ def run(
     keras.config.set_dtype_policy(config.train.dtype)
     keras.utils.set_random_seed(config.seed)
     problem = problems.load(config)
+    for note in problem.notes:
+        print(note, flush=True)
     augment = _augment(config, problem)
     evaluation_size = _evaluation_batch_size(config, problem)
     base = build_base(config, problem)
@@ -136,15 +138,7 @@ def run(
                 callbacks.CleanAccuracy(problem.clean.batches(evaluation_size)),
                 callbacks.StepTimer(),
                 log,
-                callbacks.TransitionHistory(
-                    workdir / "transition.npz", problem.true_transition, start
-                ),
-                keras.callbacks.TensorBoard(
-                    workdir / "tensorboard", write_graph=False
-                ),
-                callbacks.TransitionImages(
-                    workdir / "tensorboard" / "train", problem.true_transition
-                ),
+                *_records(workdir, problem, start),
                 checkpoints,
             ],
         )
@@ -153,6 +147,22 @@ def run(
     result = _result(config, metrics, stages)
     run_directory.write_json(workdir / "result.json", result)
     return result
+
+
+def _records(
+    workdir: Path, problem: Problem, start: int
+) -> list[keras.callbacks.Callback]:
+    """Returns what draws and keeps T and the curves of a run."""
+    tensorboard = workdir / "tensorboard"
+    return [
+        callbacks.TransitionHistory(
+            workdir / "transition.npz", problem.true_transition, start
+        ),
+        keras.callbacks.TensorBoard(tensorboard, write_graph=False),
+        callbacks.TransitionImages(
+            tensorboard / "train", problem.true_transition
+        ),
+    ]
 
 
 def build_base(

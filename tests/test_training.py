@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import h5py
@@ -693,3 +694,13 @@ def test_only_images_are_augmented(tmp_path):
     overrides["train.augment"] = "crop_and_flip"
     with pytest.raises(InputError, match=r"no images\. .* of shape \(4,\)"):
         training.run(small(**overrides), tmp_path / "run")
+
+
+def test_a_run_tells_what_is_to_be_known_of_its_data(
+    tmp_path, monkeypatch, capsys
+):
+    problem = problems.load(small())
+    noted = dataclasses.replace(problem, notes=("3 images were left out.",))
+    monkeypatch.setattr(problems, "load", lambda config: noted)
+    training.run(small(**{"train.epochs": 1}), tmp_path, verbose=0)
+    assert "3 images were left out.\n" in capsys.readouterr().out
