@@ -1,20 +1,22 @@
-"""Runs several methods and seeds of one config, and prints their table.
+"""Runs several methods and seeds of one config, and prints their tables.
 
     python launch/compare.py --config=configs/digits.py
-    python launch/compare.py --config=configs/mnist.py \\
-        --methods=mlc,cross_entropy --seeds=0
+    python launch/compare.py --config=configs/mnist.py --seeds=0 \\
+        --methods=mlc,cross_entropy --noise=flip_to_one,uniform
 
 Each run is a `launch/train.py` of its own, in a process of its own. What is
 done is not run again. Results are copied to `results/`, from which the tables
 in README.md are made (`launch/report.py`).
 """
 
+import itertools
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import command_line
+import ml_collections
 from absl import flags
 from ml_collections import config_flags
 
@@ -22,6 +24,7 @@ from mlc_tf import methods
 from mlc_tf import problems
 from mlc_tf import report
 from mlc_tf import run_directory
+from mlc_tf import settings
 from mlc_tf.errors import InputError
 
 _CONFIG = config_flags.DEFINE_config_file(
@@ -29,6 +32,9 @@ _CONFIG = config_flags.DEFINE_config_file(
 )
 _METHODS = flags.DEFINE_list(
     "methods", "all", "Names of methods, or all of them."
+)
+_NOISE = flags.DEFINE_list(
+    "noise", None, "Kinds of noise. Defaults to that of the config."
 )
 _SEEDS = flags.DEFINE_list("seeds", "0,1,2", "Seeds.")
 _RUNS = flags.DEFINE_string("runs", "runs", "Where the runs' directories go.")
@@ -44,30 +50,23 @@ def main(argv: list[str]) -> None:
     for name in names:
         methods.get(name)
     seeds = [_seed(text) for text in _SEEDS.value]
-    for seed in seeds:
-        for name in names:
+    kinds = _NOISE.value or [config.noise.kind]
+    for kind, seed, name in itertools.product(kinds, seeds, names):
+        config.noise.kind, config.seed, config.method.name = kind, seed, name
+        settings.check(config)
+    for kind in kinds:
+        for seed, name in itertools.product(seeds, names):
+            config.noise.kind = kind
             config.seed, config.method.name = seed, name
-            run_name = run_directory.name_of(config)
-            run_directory.check(Path(_RUNS.value) / run_name, config)
-            _run(run_name, seed, name)
-    results = [
-        result
-        for result in report.load_results(_RESULTS.value)
-        if result["method"] in names and result["seed"] in seeds
-    ]
-    rows = report.summarize(
-        results,
-        config.dataset.name,
-        config.noise.kind,
-        config.noise.ratio if problems.has_ratio(config.noise.kind) else None,
-        "validation" if config.dataset.validation else "test",
-    )
-    print(report.markdown_table(rows))
+            _run(config)
+        print(report.markdown_table(_rows(config, names, seeds)), flush=True)
 
 
-def _run(run_name: str, seed: int, method: str) -> None:
+def _run(config: ml_collections.ConfigDict) -> None:
+    run_name = run_directory.name_of(config)
     workdir = Path(_RUNS.value) / run_name
     copy = Path(_RESULTS.value) / f"{run_name}.json"
+    run_directory.check(workdir, config)
     if run_directory.finished_result(workdir) is None:
         print(f"running {run_name}", flush=True)
         # The overrides of this command line are those of each run.
@@ -83,8 +82,9 @@ def _run(run_name: str, seed: int, method: str) -> None:
                 sys.executable,
                 Path(__file__).with_name("train.py"),
                 *(overrides or [f"--config={_CONFIG.default}"]),
-                f"--config.seed={seed}",
-                f"--config.method.name={method}",
+                f"--config.noise.kind={config.noise.kind}",
+                f"--config.seed={config.seed}",
+                f"--config.method.name={config.method.name}",
                 f"--workdir={workdir}",
             ],
             stdout=subprocess.DEVNULL,
@@ -93,6 +93,24 @@ def _run(run_name: str, seed: int, method: str) -> None:
             raise InputError(f"The run {run_name} failed, as it said above.")
     copy.parent.mkdir(parents=True, exist_ok=True)
     shutil.copy(workdir / "result.json", copy)
+
+
+def _rows(
+    config: ml_collections.ConfigDict, names: list[str], seeds: list[int]
+) -> list[report.Row]:
+    results = [
+        result
+        for result in report.load_results(_RESULTS.value)
+        if result["method"] in names and result["seed"] in seeds
+    ]
+    noise = config.noise
+    return report.summarize(
+        results,
+        config.dataset.name,
+        noise.kind,
+        noise.ratio if problems.has_ratio(noise.kind) else None,
+        "validation" if config.dataset.validation else "test",
+    )
 
 
 def _seed(text: str) -> int:

@@ -95,6 +95,9 @@ class Phase:
         prepare: Called with the model before it is trained. Defaults to none.
         fresh: Whether it begins from the initial weights, and not from those
             of the phase before. Defaults to True.
+        warm_up: Maps the base and what `told` returns to the model of the
+            epochs of plain cross-entropy that may open the first phase.
+            Defaults to that of the base alone.
     """
 
     model: Callable[..., PairModel]
@@ -102,6 +105,9 @@ class Phase:
     told: Callable[[Setting], dict[str, Any]] | None = None
     prepare: Callable[[Any], None] | None = None
     fresh: bool = True
+    warm_up: Callable[[keras.Model, dict[str, Any]], PairModel] = (
+        lambda base, told: CrossEntropy(base)
+    )
 
 
 @dataclass(frozen=True)
@@ -173,6 +179,11 @@ def _co_teaching(setting: Setting) -> dict[str, Any]:
             "of a known ratio is injected. Received: none."
         )
     return {**told, "forget_rate": setting.noise_rate}
+
+
+def _forgetting_nothing(base: keras.Model, told: dict[str, Any]) -> PairModel:
+    """Returns plain cross-entropy for both networks of co-teaching."""
+    return CoTeaching(base, **{**told, "forget_rate": 0.0})
 
 
 def _masking(setting: Setting) -> dict[str, Any]:
@@ -260,7 +271,14 @@ METHODS: Mapping[str, Method] = {
     ),
     "lre": Method((Phase(LearningToReweight),)),
     "co_teaching": Method(
-        (Phase(CoTeaching, data="merged", told=_co_teaching),),
+        (
+            Phase(
+                CoTeaching,
+                data="merged",
+                told=_co_teaching,
+                warm_up=_forgetting_nothing,
+            ),
+        ),
         oracle="the noise rate",
         instead="forget_rate",
     ),

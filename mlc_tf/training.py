@@ -18,7 +18,6 @@ from mlc_tf import problems
 from mlc_tf import run_directory
 from mlc_tf import settings
 from mlc_tf.augmentation import AUGMENTATIONS
-from mlc_tf.baselines.cross_entropy import CrossEntropy
 from mlc_tf.errors import InputError
 from mlc_tf.examples import Examples
 from mlc_tf.pair_model import PairModel
@@ -81,12 +80,12 @@ def run(
         np.array(keras.ops.convert_to_numpy(variable))
         for variable in base.variables
     ]
-    phase, told = None, {}
+    phase, told, model = None, {}, None
     for stage in stages:
         if stage.last < done:
             continue
         if stage.phase is not phase:
-            phase = stage.phase
+            phase, model = stage.phase, None
             if stage.begin:
                 # What the phase is told, it is told of this network.
                 before = checkpoints.folder / f"before-{stage.begin}.weights.h5"
@@ -97,7 +96,9 @@ def run(
             if phase.fresh:
                 for variable, value in zip(base.variables, initial):
                     variable.assign(value)
-        model = _build(config, base, stage, told)
+        # A later phase goes on after its warm-up with what it has learned.
+        if model is None or not stage.begin:
+            model = _build(config, base, stage, told)
         _compile(config, model, stage)
         if stage.first < done:
             model.optimizer.build(model.optimized_variables)
@@ -300,7 +301,7 @@ def _build(
 ) -> PairModel:
     """Returns the model of a stage around `base`."""
     if stage.warmup and not stage.begin:
-        return CrossEntropy(base)
+        return stage.phase.warm_up(base, told)
     options = settings.method_options(config) if stage.final else {}
     return stage.phase.model(base, **{**options, **told})
 

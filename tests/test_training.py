@@ -240,17 +240,22 @@ def test_warm_up_is_plain_cross_entropy(tmp_path):
 
 @pytest.fixture
 def short(monkeypatch):
-    """Nothing is traced or drawn, and the pretraining of masking is short."""
-    compile_model = PairModel.compile
+    """Nothing is traced or drawn, and the pretraining of masking is short.
 
-    def compile_eagerly(self, *args, **kwargs):
-        compile_model(self, *args, run_eagerly=True, **kwargs)
+    Lists the learning rate of each call of `compile`.
+    """
+    compile_model, rates = PairModel.compile, []
+
+    def compile_eagerly(self, optimizer, **kwargs):
+        rates.append(float(optimizer.learning_rate))
+        compile_model(self, optimizer, run_eagerly=True, **kwargs)
 
     monkeypatch.setattr(PairModel, "compile", compile_eagerly)
     monkeypatch.setattr(Masking.pretrain, "__defaults__", (3,))
     monkeypatch.setattr(
         callbacks.TransitionImages, "on_epoch_end", lambda *_: None
     )
+    return rates
 
 
 def tiny(method, **overrides):
@@ -286,6 +291,23 @@ def same(one, other):
     return all(np.array_equal(*pair) for pair in zip(one, other))
 
 
+def test_co_teaching_warms_up_both_networks_on_all_examples(tmp_path, fits):
+    config = tiny("co_teaching")
+    training.run(config, tmp_path, verbose=0)
+    (warm_up, before, after), (model, *_) = fits
+    assert warm_up.forget_rate == 0 and model.forget_rate == 0.4
+    assert warm_up.peer is model.peer
+    assert warm_up.optimizer.iterations == 3 and not same(before, after)
+    moved = {id(variable) for variable in warm_up.optimized_variables}
+    assert moved >= {id(v) for v in model.peer.trainable_variables}
+
+
+def test_a_later_phase_keeps_what_its_warm_up_learned(tmp_path, fits):
+    training.run(tiny("masking_hard"), tmp_path, verbose=0)
+    models = [model for model, *_ in fits]
+    assert models[0] is not models[1] and models[2] is models[3]
+
+
 @pytest.mark.parametrize("method", methods.METHODS)
 def test_every_method_runs(method, tmp_path, monkeypatch):
     monkeypatch.setattr(Masking.pretrain, "__defaults__", (300,))
@@ -307,7 +329,10 @@ def test_every_method_runs(method, tmp_path, monkeypatch):
     "method, warmup",
     # With a warm-up those that draw further weights after it, or twice.
     [*((method, 0) for method in methods.METHODS)]
-    + [(method, 1) for method in ("glc", "co_teaching", "fasten")],
+    + [
+        (method, 1)
+        for method in ("glc", "co_teaching", "fasten", "masking_hard")
+    ],
 )
 def test_a_run_that_dies_after_each_epoch_ends_as_if_it_did_not(
     method, warmup, tmp_path, monkeypatch, short
@@ -376,12 +401,11 @@ def test_a_phase_that_is_not_fresh_goes_on(method, tmp_path, fits):
     assert same(warm, main) and same(first, second)
 
 
-def test_each_fresh_phase_has_a_warm_up_of_its_own(tmp_path, fits):
+def test_each_fresh_phase_has_a_warm_up_of_its_own(tmp_path, fits, short):
     result = training.run(tiny("forward"), tmp_path, verbose=0)
     names = [type(model).__name__ for model, *_ in fits]
     assert names == ["CrossEntropy"] * 2 + ["ForwardCorrection"] * 2
-    rates = [float(model.optimizer.learning_rate) for model, *_ in fits]
-    np.testing.assert_allclose(rates, [0.01, 0.1] * 2)
+    np.testing.assert_allclose(short, [0.01, 0.1] * 2)
     assert result["epochs"] == 6 and result["train_steps"] == 6 * 3
 
 

@@ -89,15 +89,18 @@ def test_compare_runs_what_is_missing_and_prints_the_table(tmp_path):
         "--config.train.epochs=1",
         "--methods=cross_entropy",
         "--seeds=3",
+        "--noise=pair,flip_to_one",
     )
     first, again = launch(tmp_path, compare, compare)
     assert first[0] == again[0] == 0, first[2]
-    assert "| `cross_entropy` |" in first[1]
+    assert first[1].count("| `cross_entropy` |") == 2
+    assert "running digits/pair-0.4/cross_entropy-seed3" in first[1]
     name = "digits/flip_to_one-0.4/cross_entropy-seed3"
     assert f"running {name}" in first[1]
     result = json.loads((tmp_path / f"results/{name}.json").read_text())
     assert (result["epochs"], result["seed"]) == (1, 3)
-    assert "running" not in again[1] and "`cross_entropy`" in again[1]
+    assert "running" not in again[1]
+    assert again[1].strip() in first[1].replace(f"running {name}\n", "")
 
 
 def test_describe_tells_the_data_and_draws_it(tmp_path):
@@ -147,6 +150,7 @@ MISTAKES = [
     ("plot.py", "--workdir=nowhere", "`workdir` should be the directory"),
     ("compare.py", config(), "--seeds=x", "`seeds` should be integers"),
     ("compare.py", config(), "--methods=mlcc", "Did you mean 'mlc'"),
+    ("compare.py", config(), "--noise=pair,pear", "Did you mean 'pair'"),
     ("describe.py", config(), "--config.noise.kind=pear", "mean 'pair'"),
     ("describe.py", config(), "--output=/proc/no", "`output` should be a f"),
     ("benchmark.py", config(), "--what=inputs", "Did you mean 'input'"),
