@@ -1,10 +1,21 @@
-"""Measures this machine, and writes the ratios as JSON.
+"""Measures this machine, and writes ratios as JSON, a file each.
 
+    python launch/benchmark.py --what=step --networks=lenet,wide_resnet_40_2
+    python launch/benchmark.py --what=methods --config=configs/mnist.py
     python launch/benchmark.py --what=input --config=configs/cifar10.py \\
         --config.train.augment=crop_and_flip
 
-`--what=input`: what the input pipeline supplies against what the model takes,
-and what pairing and noise add to a step. Nothing else should run meanwhile.
+`--what` is one of
+
+    step         Meta Loss Correction in its forms, against cross-entropy
+    compilation  the same with XLA and in bfloat16
+    classes      the same with 10, 100 and 1,000 classes
+    memory       the most memory that steps hold, each in its own process
+    methods      all methods, on the config's dataset and network
+    input        what the input pipeline supplies, and what pairing and noise
+                 add to a step
+
+Nothing else should run meanwhile.
 """
 
 import json
@@ -14,38 +25,48 @@ import command_line
 from absl import flags
 from ml_collections import config_flags
 
-from mlc_tf import benchmark
+from mlc_tf import benchmarks
 from mlc_tf import run_directory
 from mlc_tf import settings
+from mlc_tf.benchmarks.subjects import SUBJECTS
 from mlc_tf.errors import bad_argument
 from mlc_tf.errors import unknown_name
 
 _CONFIG = config_flags.DEFINE_config_file(
     "config", "configs/cifar10.py", "The experiment: configs/DATASET.py."
 )
-_WHAT = flags.DEFINE_string("what", "input", "What to measure: input.")
+_WHAT = flags.DEFINE_string("what", "step", "What to measure.")
+_NETWORKS = flags.DEFINE_list(
+    "networks", "lenet,wide_resnet_40_2", f"Of {', '.join(SUBJECTS)}."
+)
 _ROUNDS = flags.DEFINE_integer("rounds", 50, "Times that all is measured.")
 _OUTPUT = flags.DEFINE_string(
-    "output",
-    None,
-    "The file. Defaults to results/benchmark/WHAT-DATASET-NETWORK.json.",
+    "output", "results/benchmark", "The folder that the files go to."
 )
 
 
 def main(argv: list[str]) -> None:
     del argv
     config, what = _CONFIG.value, _WHAT.value
-    if what not in benchmark.BENCHMARKS:
-        raise unknown_name("what", what, benchmark.BENCHMARKS)
+    if what not in benchmarks.BENCHMARKS:
+        raise unknown_name("what", what, benchmarks.BENCHMARKS)
+    for name in _NETWORKS.value:
+        if name not in SUBJECTS:
+            raise unknown_name("networks", name, SUBJECTS)
     if _ROUNDS.value < 1:
         raise bad_argument("rounds", "an integer >= 1", _ROUNDS.value)
     settings.check(config)
-    measured = benchmark.BENCHMARKS[what](config, _ROUNDS.value)
-    name = f"{what}-{config.dataset.name}-{config.network.name}.json"
-    output = Path(_OUTPUT.value or Path("results/benchmark") / name)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    run_directory.write_json(output, measured)
-    print(json.dumps(measured, indent=2))
+    request = benchmarks.Request(config, tuple(_NETWORKS.value), _ROUNDS.value)
+    for name, measured in benchmarks.BENCHMARKS[what](request):
+        output = Path(_OUTPUT.value) / f"{name}.json"
+        output.parent.mkdir(parents=True, exist_ok=True)
+        content = {
+            "what": what,
+            **measured,
+            "versions": run_directory.versions(),
+        }
+        run_directory.write_json(output, content)
+        print(json.dumps(content, indent=2), flush=True)
 
 
 if __name__ == "__main__":

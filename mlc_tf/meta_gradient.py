@@ -9,8 +9,8 @@ alpha the rate of the virtual step and v the gradient of the clean loss at
 
 `exact` differentiates g with an outer tape; the reverse pass runs only through
 what depends on T. `finite_difference` replaces d/dT of g by the difference of
-the noisy loss's T-gradient at `w + epsilon v` and `w - epsilon v`, and needs
-no second derivative.
+the noisy loss's T-gradient at `w + epsilon v` and at w, and needs no second
+derivative.
 """
 
 import math
@@ -27,8 +27,10 @@ Tensors = Sequence[tf.Tensor]
 # Averages tensors over the replicas of a strategy; the identity on one device.
 Reduce = Callable[[Tensors], Tensors]
 
-# The length of the step epsilon * v, as in DARTS (Liu et al., 2019).
-FINITE_DIFFERENCE_STEP = 1e-2
+# The length of the step epsilon * v: about the root of the precision in which
+# the network computes, where rounding and curvature err alike.
+_DIFFERENCE_STEPS = {"float64": 1e-8, "float32": 1e-3}
+_COARSE_STEP = 1e-1
 
 
 def check_rate(name: str, value: Any) -> float:
@@ -108,30 +110,37 @@ def finite_difference(
     meta_parameter: tf.Tensor,
     learning_rate: float,
     reduce: Reduce = _on_one_device,
+    compute_dtype: str = "float32",
 ) -> tf.Tensor:
-    """Returns G by a central difference along v, without second derivatives.
+    """Returns G by a difference along v, without second derivatives.
+
+    One-sided: at w the noisy batch's logits are there already, so that it costs
+    one more forward pass. Its error is of the order of the step.
 
     Arguments and result as in `exact`; besides, `noisy_loss` maps weights and
-    the meta-parameter to the noisy loss, a scalar.
+    the meta-parameter to the noisy loss, a scalar, and is called with `weights`
+    itself and with others; `compute_dtype` is what the network computes in,
+    "float32" by default.
 
     References:
-        Liu et al., DARTS, 2019, Eq. 7-8.
+        Liu et al., DARTS, 2019, Eq. 7-8 (the central difference).
     """
     gradients = noisy_gradient(meta_parameter)  # Eq. 3
     direction = _clean_direction(
         gradients, clean_loss, weights, learning_rate, reduce
     )
     norm = tf.linalg.global_norm(direction)
-    epsilon = FINITE_DIFFERENCE_STEP / tf.maximum(norm, 1e-12)
+    length = _DIFFERENCE_STEPS.get(compute_dtype, _COARSE_STEP)
+    epsilon = length / tf.maximum(norm, 1e-12)
+    moved = [w + epsilon * v for w, v in zip(weights, direction)]
 
-    def slope(step: tf.Tensor) -> tf.Tensor:
-        moved = [w + step * v for w, v in zip(weights, direction)]
+    def slope(weights: Tensors) -> tf.Tensor:
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(meta_parameter)
-            loss = noisy_loss(moved, meta_parameter)
+            loss = noisy_loss(weights, meta_parameter)
         return tape.gradient(loss, meta_parameter)
 
-    mixed = (slope(epsilon) - slope(-epsilon)) / (2 * epsilon)
+    mixed = (slope(moved) - slope(weights)) / epsilon
     return -learning_rate * mixed  # Eq. 8
 
 

@@ -14,6 +14,7 @@ Meta-Learning", CVPR 2020, section 3.2.
 """
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -32,8 +33,15 @@ from mlc_tf.virtual_network import ForwardPass
 from mlc_tf.virtual_network import Head
 from mlc_tf.virtual_network import WholeNetwork
 from mlc_tf.virtual_network import as_float
+from mlc_tf.virtual_network import coarsest_dtype
 
 META_GRADIENTS = ("exact", "head", "finite_difference")
+
+# Arguments that decide what a step costs; README.md has what each is worth.
+PRESETS: Mapping[str, Mapping[str, Any]] = {
+    "exact": {"meta_gradient": "exact"},
+    "fast": {"meta_gradient": "head", "meta_interval": 2},
+}
 
 
 class MetaLossCorrection(PairModel):
@@ -65,7 +73,7 @@ class MetaLossCorrection(PairModel):
             cost of plain training; `"head"`, the same restricted to the
             weights of the last Dense layer, 1.3 times; or
             `"finite_difference"`, the exact one approximated without second
-            derivatives. Defaults to "exact".
+            derivatives, 3 times, in less memory. Defaults to "exact".
         meta_interval: T is updated every so many steps; the steps between cost
             what plain training costs. Defaults to 1.
         max_transition_step: A longer step of T, in the Frobenius norm and
@@ -237,8 +245,9 @@ class MetaLossCorrection(PairModel):
             return meta.exact(**arguments)  # Eq. 8
         return meta.finite_difference(
             noisy_loss=lambda weights, transition: noisy_loss(
-                forward.logits_at(weights, forward.x), transition
+                forward.noisy_logits(weights), transition
             ),
+            compute_dtype=coarsest_dtype(self.base),
             **arguments,
         )
 

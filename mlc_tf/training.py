@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import ml_collections
 import numpy as np
+import tensorflow as tf
 
 from mlc_tf import callbacks
 from mlc_tf import data
@@ -64,7 +65,7 @@ def run(
     problem = problems.load(config)
     for note in problem.notes:
         print(note, flush=True)
-    augment = _augment(config, problem)
+    _augment(config, problem)  # refused before anything is written
     evaluation_size = _evaluation_batch_size(config, problem)
     base = build_base(config, problem)
     stages = _stages(config, problem)
@@ -115,17 +116,7 @@ def run(
             initial_epoch=start,
         )
         model.fit(
-            data.pair(
-                stage.training_set,
-                problem.clean,
-                stage.batch_size,
-                min(config.clean.batch_size, len(problem.clean)),
-                seed=config.seed,
-                epochs=range(start, stage.last),
-                steps_per_epoch=stage.steps,
-                augment=augment,
-                with_index=model.uses_index,
-            ),
+            _pairs(config, problem, stage, model, start),
             validation_data=problem.test.batches(evaluation_size),
             initial_epoch=start,
             epochs=stage.last,
@@ -164,6 +155,24 @@ def _records(
             tensorboard / "train", problem.true_transition
         ),
     ]
+
+
+def untrained(
+    config: ml_collections.ConfigDict, problem: Problem
+) -> list[tuple[PairModel, tf.data.Dataset]]:
+    """Returns the model of each phase of a method, and what it is fed with.
+
+    A phase is told the estimates of a network that knows nothing. So a bad
+    option of any phase is refused; and its step takes the time that it takes.
+    """
+    parts = []
+    for stage in _stages(config, problem):
+        if not stage.warmup:
+            base = build_base(config, problem)
+            model = _build(config, base, stage, _told(config, problem, stage))
+            _compile(config, model, stage)
+            parts.append((model, _pairs(config, problem, stage, model)))
+    return parts
 
 
 def build_base(
@@ -304,6 +313,27 @@ def _build(
         return stage.phase.warm_up(base, told)
     options = settings.method_options(config) if stage.final else {}
     return stage.phase.model(base, **{**options, **told})
+
+
+def _pairs(
+    config: ml_collections.ConfigDict,
+    problem: Problem,
+    stage: _Stage,
+    model: PairModel,
+    start: int = 0,
+) -> tf.data.Dataset:
+    """Returns what a stage is fed with from epoch `start`."""
+    return data.pair(
+        stage.training_set,
+        problem.clean,
+        stage.batch_size,
+        min(config.clean.batch_size, len(problem.clean)),
+        seed=config.seed,
+        epochs=range(start, stage.last),
+        steps_per_epoch=stage.steps,
+        augment=_augment(config, problem),
+        with_index=model.uses_index,
+    )
 
 
 def _compile(

@@ -45,6 +45,16 @@ class ForwardPass:
     logits_at: Callable[[Tensors, Any], tf.Tensor]
     features: tf.Tensor | None = None
 
+    def noisy_logits(self, weights: Tensors) -> tf.Tensor:
+        """Returns the logits of this batch at some weights; its own are there.
+
+        Args:
+            weights: `self.weights`, or others of the same shapes.
+        """
+        if weights is self.weights:
+            return self.logits
+        return self.logits_at(weights, self.x)
+
     def gradient_of(
         self, loss: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
     ) -> Callable[[tf.Tensor], Tensors]:
@@ -171,6 +181,12 @@ def as_float(tensor: Any) -> tf.Tensor:
     """Returns a tensor as float32, or as it is if wider."""
     tensor = tf.convert_to_tensor(tensor)
     return tf.cast(tensor, tf.float32) if tensor.dtype.size < 4 else tensor
+
+
+def coarsest_dtype(base: keras.Model) -> str:
+    """Returns the dtype of least precision that a layer computes in."""
+    dtypes = {layer.compute_dtype for layer in base.layers}
+    return min(dtypes, key=lambda name: tf.as_dtype(name).size)
 
 
 def _values(variables: list[keras.Variable]) -> Tensors:

@@ -38,7 +38,7 @@ LEVELS = {
     "training": 8,
     "report": 8,
     "description": 8,
-    "benchmark": 9,
+    "benchmarks": 9,
 }
 PRIVATE = re.compile(
     r"keras\.src|__internal__|tensorflow\.python|\._loss_tracker"

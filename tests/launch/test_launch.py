@@ -17,7 +17,7 @@ LAUNCH = ROOT / "launch"
 _FORK_FOR_EACH = """
 import json, os, runpy, sys
 import ml_collections.config_flags
-import mlc_tf.benchmark
+import mlc_tf.benchmarks
 import mlc_tf.description
 import mlc_tf.report
 import mlc_tf.training

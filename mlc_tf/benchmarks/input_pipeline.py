@@ -1,32 +1,26 @@
-"""How fast this machine does what: ratios, each within one run.
-
-What is compared takes turns, step by step, so that a machine that slows down
-does so for all; of the ratios the median is told.
-"""
+"""What the input pipeline supplies, and what it adds to training."""
 
 import time
 from collections.abc import Callable
+from collections.abc import Iterator
 from typing import Any
 
 import keras
 import ml_collections
-import numpy as np
 import tensorflow as tf
 
 from mlc_tf import data
 from mlc_tf import examples
 from mlc_tf import noise
 from mlc_tf import problems
-from mlc_tf import run_directory
 from mlc_tf import training
 from mlc_tf.augmentation import AUGMENTATIONS
 from mlc_tf.baselines.cross_entropy import CrossEntropy
+from mlc_tf.benchmarks import measuring
 from mlc_tf.examples import Examples
-from mlc_tf.pair_model import PairModel
 
 # Of the pipeline alone: so many that what it had prefetched is soon forgotten.
 _BATCHES = 200
-_WARM_UP = 3
 
 
 def input_pipeline(
@@ -73,38 +67,36 @@ def input_pipeline(
         "pair": paired(problem.noisy),
         "stream_with_noise": paired(corrupted),
     }
-    step = _training_step(model)
-    iterators = {
-        name: iter(pipeline.repeat()) for name, pipeline in pipelines.items()
-    }
+    step = measuring.training_step(model)
     supply = _images_per_second(pipelines["pair"], size)
-    seconds: dict[str, list[float]] = {name: [] for name in pipelines}
-    for turn in range(_WARM_UP + rounds):
-        times = {}
-        for name, iterator in iterators.items():
-            begin = time.perf_counter()
-            step(next(iterator))
-            times[name] = time.perf_counter() - begin
-        if turn >= _WARM_UP:
-            for name, value in times.items():
-                seconds[name].append(value)
-    plain = np.array(seconds["plain"])
+    seconds = measuring.in_turns(
+        {
+            name: _fed_step(step, iter(pipeline.repeat()))
+            for name, pipeline in pipelines.items()
+        },
+        rounds,
+    )
+    plain = seconds["plain"]
     return {
-        "what": "input",
         "dataset": config.dataset.name,
         "network": config.network.name,
         "batch_size": size,
         "augment": config.train.augment,
         "rounds": rounds,
         "pipeline_images_per_second": supply,
-        "step_images_per_second": _summary(size / np.array(seconds["pair"])),
-        "supply_to_demand": _summary(supply * np.array(seconds["pair"]) / size),
-        "pair_to_plain": _summary(seconds["pair"] / plain),
-        "stream_with_noise_to_plain": _summary(
+        "step_images_per_second": measuring.summary(size / seconds["pair"]),
+        "supply_to_demand": measuring.summary(supply * seconds["pair"] / size),
+        "pair_to_plain": measuring.summary(seconds["pair"] / plain),
+        "stream_with_noise_to_plain": measuring.summary(
             seconds["stream_with_noise"] / plain
         ),
-        "versions": run_directory.versions(),
     }
+
+
+def _fed_step(
+    step: Callable[[Any], Any], iterator: Iterator[Any]
+) -> Callable[[], Any]:
+    return lambda: step(next(iterator))
 
 
 def _plain(
@@ -138,21 +130,3 @@ def _images_per_second(pipeline: tf.data.Dataset, size: int) -> float:
     for _ in range(_BATCHES):
         next(iterator)
     return size * _BATCHES / (time.perf_counter() - begin)
-
-
-def _training_step(model: PairModel) -> Callable[[Any], Any]:
-    model.optimizer.build(model.base.trainable_variables)
-
-    @tf.function(reduce_retracing=True)
-    def step(element: Any) -> tf.Tensor:
-        return model.train_step(element)["loss"]
-
-    return lambda element: step(element).numpy()
-
-
-def _summary(ratios: Any) -> dict[str, float]:
-    low, middle, high = np.percentile(ratios, [25, 50, 75])
-    return {"median": middle, "quartile_1": low, "quartile_3": high}
-
-
-BENCHMARKS: dict[str, Callable[..., dict[str, Any]]] = {"input": input_pipeline}

@@ -1,0 +1,70 @@
+"""What a step of Meta Loss Correction takes, beside plain training."""
+
+import functools
+from collections.abc import Callable
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+
+from mlc_tf.baselines.cross_entropy import CrossEntropy
+from mlc_tf.benchmarks import measuring
+from mlc_tf.benchmarks.subjects import Subject
+from mlc_tf.meta_loss_correction import PRESETS
+from mlc_tf.meta_loss_correction import MetaLossCorrection
+from mlc_tf.pair_model import PairModel
+
+# A multiple of the presets' `meta_interval`.
+_INTERVAL = 2
+VARIANTS: Mapping[str, Callable[[keras.Model], PairModel]] = {
+    "cross_entropy": CrossEntropy,
+    "exact": functools.partial(MetaLossCorrection, **PRESETS["exact"]),
+    "head": functools.partial(MetaLossCorrection, meta_gradient="head"),
+    "finite_difference": functools.partial(
+        MetaLossCorrection, meta_gradient="finite_difference"
+    ),
+    "fast": functools.partial(MetaLossCorrection, **PRESETS["fast"]),
+}
+
+
+def measure(subject: Subject, rounds: int) -> dict[str, Any]:
+    """Measures steps in turns; returns ratios to that of cross-entropy.
+
+    Args:
+        subject: The network, and its batches: noisy and clean of one size.
+        rounds: How often; in each, every variant takes two steps, so that what
+            is done at every other one shows its mean.
+    """
+    element = subject.pair(subject.num_classes)
+    steps = {
+        name: compiled_step(variant(subject.build(subject.num_classes)))
+        for name, variant in VARIANTS.items()
+    }
+    seconds = measuring.in_turns(
+        {
+            name: functools.partial(_take, step, element)
+            for name, step in steps.items()
+        },
+        rounds,
+    )
+    plain = seconds["cross_entropy"]
+    return {
+        "batch_size": subject.batch_size,
+        "rounds": rounds,
+        "cross_entropy_seconds": measuring.summary(plain / _INTERVAL),
+        "ratio_to_cross_entropy": {
+            name: measuring.summary(values / plain)
+            for name, values in seconds.items()
+        },
+    }
+
+
+def compiled_step(model: PairModel, jit: bool = False) -> Callable[[Any], Any]:
+    """Returns the training step of a model, with SGD and momentum."""
+    model.compile(keras.optimizers.SGD(1e-4, momentum=0.9))
+    return measuring.training_step(model, jit)
+
+
+def _take(step: Callable[[Any], Any], element: Any) -> None:
+    for _ in range(_INTERVAL):
+        step(element)
