@@ -55,15 +55,46 @@ def corrected_cross_entropy(
     References:
         Patrini et al., 2017: "forward" correction.
     """
-    log_probs = tf.nn.log_softmax(logits)
     if labels.shape.rank == 1:
         ids = tf.cast(labels, tf.int64)
         columns = tf.gather(tf.transpose(transition), ids)  # T[:, label]
-        return _minus_log_mixture(log_probs, columns)
-    every_label = _minus_log_mixture(
-        log_probs[:, tf.newaxis, :], tf.transpose(transition)
+        return mixture_cross_entropy(logits, columns)
+    every_label = mixture_cross_entropy(
+        logits[:, tf.newaxis, :], tf.transpose(transition)
     )
     return tf.reduce_sum(tf.cast(labels, logits.dtype) * every_label, axis=-1)
+
+
+def mixture_cross_entropy(logits: tf.Tensor, columns: tf.Tensor) -> tf.Tensor:
+    """Returns `-log sum_k f[k] columns[k]`, f the softmax of the logits.
+
+    This is `corrected_cross_entropy`, given what of T it needs.
+
+    Args:
+        logits: `(..., classes)`.
+        columns: `T[:, label]` of each example, broadcast to the same shape.
+
+    Returns:
+        `(...)`, in nats, with the dtype of the logits.
+    """
+    log_probs = tf.nn.log_softmax(logits)
+    mixture = tf.reduce_sum(tf.exp(log_probs) * columns, axis=-1)
+    floor = tf.constant(PROBABILITY_FLOOR, mixture.dtype)
+    # Under the floor: exact in the logits by log-sum-exp, constant in T. An
+    # impossible label (a column of zeros) pulls the logits nowhere: all its
+    # entries count as equal.
+    constant = tf.stop_gradient(columns)
+    possible = tf.reduce_any(constant > 0, axis=-1, keepdims=True)
+    log_zero = tf.where(possible, _LOG_ZERO, _LOG_TINY)
+    log_columns = tf.where(
+        constant > 0,
+        tf.math.log(tf.where(constant > 0, constant, tf.ones_like(constant))),
+        tf.cast(log_zero, constant.dtype),
+    )
+    below = tf.reduce_logsumexp(log_probs + log_columns, axis=-1)
+    above = tf.math.log(tf.maximum(mixture, floor))
+    # Not `>= floor`: a NaN in T has to show in the loss.
+    return -tf.where(mixture < floor, below, above)
 
 
 def logits_corrected_cross_entropy(
@@ -91,24 +122,3 @@ def as_probabilities(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
         ids = tf.cast(labels, tf.int64)
         return tf.one_hot(ids, logits.shape[-1], dtype=logits.dtype)
     return tf.cast(labels, logits.dtype)
-
-
-def _minus_log_mixture(log_probs: tf.Tensor, columns: tf.Tensor) -> tf.Tensor:
-    """Returns `-log sum_k exp(log_probs[k]) columns[k]` over the last axis."""
-    mixture = tf.reduce_sum(tf.exp(log_probs) * columns, axis=-1)
-    floor = tf.constant(PROBABILITY_FLOOR, mixture.dtype)
-    # Under the floor: exact in the logits by log-sum-exp, constant in T. An
-    # impossible label (a column of zeros) pulls the logits nowhere: all its
-    # entries count as equal.
-    constant = tf.stop_gradient(columns)
-    possible = tf.reduce_any(constant > 0, axis=-1, keepdims=True)
-    log_zero = tf.where(possible, _LOG_ZERO, _LOG_TINY)
-    log_columns = tf.where(
-        constant > 0,
-        tf.math.log(tf.where(constant > 0, constant, tf.ones_like(constant))),
-        tf.cast(log_zero, constant.dtype),
-    )
-    below = tf.reduce_logsumexp(log_probs + log_columns, axis=-1)
-    above = tf.math.log(tf.maximum(mixture, floor))
-    # Not `>= floor`: a NaN in T has to show in the loss.
-    return -tf.where(mixture < floor, below, above)

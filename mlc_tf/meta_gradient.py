@@ -105,13 +105,13 @@ def exact(
 def finite_difference(
     noisy_gradient: Callable[[tf.Tensor], Tensors],
     clean_loss: Callable[[Tensors], tf.Tensor],
-    noisy_loss: Callable[[Tensors, tf.Tensor], tf.Tensor],
+    noisy_loss: Callable[[Tensors, Any], tf.Tensor],
     weights: Tensors,
-    meta_parameter: tf.Tensor,
+    meta_parameter: Any,
     learning_rate: float,
     reduce: Reduce = _on_one_device,
     compute_dtype: str = "float32",
-) -> tf.Tensor:
+) -> Any:
     """Returns G by a difference along v, without second derivatives.
 
     One-sided: at w the noisy batch's logits are there already, so that it costs
@@ -134,14 +134,17 @@ def finite_difference(
     epsilon = length / tf.maximum(norm, 1e-12)
     moved = [w + epsilon * v for w, v in zip(weights, direction)]
 
-    def slope(weights: Tensors) -> tf.Tensor:
+    def slope(weights: Tensors) -> Any:
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(meta_parameter)
             loss = noisy_loss(weights, meta_parameter)
         return tape.gradient(loss, meta_parameter)
 
-    mixed = (slope(moved) - slope(weights)) / epsilon
-    return -learning_rate * mixed  # Eq. 8
+    return tf.nest.map_structure(
+        lambda there, here: -learning_rate * (there - here) / epsilon,
+        slope(moved),
+        slope(weights),
+    )  # Eq. 8
 
 
 def _clean_direction(

@@ -3,7 +3,7 @@
 | paper | here |
 |---|---|
 | theta, the weights | `self.base.trainable_variables` |
-| T | `self.transition`, T[i, j] = p(noisy = j / clean = i) |
+| T | `self.transition_variables`, T[i, j] = p(noisy = j / clean = i) |
 | alpha (Eq. 4) | `virtual_learning_rate` |
 | beta (Eq. 7) | `transition_learning_rate` |
 | gamma (Eq. 11) | the optimizer given to `compile` |
@@ -29,6 +29,8 @@ from mlc_tf.errors import InputError
 from mlc_tf.errors import bad_argument
 from mlc_tf.errors import unknown_name
 from mlc_tf.pair_model import PairModel
+from mlc_tf.transition_forms import DenseTransition
+from mlc_tf.transition_forms import LowRankTransition
 from mlc_tf.virtual_network import ForwardPass
 from mlc_tf.virtual_network import Head
 from mlc_tf.virtual_network import WholeNetwork
@@ -82,6 +84,9 @@ class MetaLossCorrection(PairModel):
             1 / p(label), and one example could decide a column of T. About
             20 / (all steps) works, and much less leaves T at its start;
             `math.inf` is the paper's form. Defaults to 0.01.
+        rank: For thousands of classes: T as the identity and a product of this
+            rank (`transition_forms.LowRankTransition`), with rows that sum to
+            1, from the identity. Defaults to None, all entries of T.
         name: Name of the model. Defaults to a unique one.
 
     Raises:
@@ -101,6 +106,7 @@ class MetaLossCorrection(PairModel):
         meta_gradient: str = "exact",
         meta_interval: int = 1,
         max_transition_step: float = 0.01,
+        rank: int | None = None,
         name: str | None = None,
     ) -> None:
         super().__init__(base, name=name)
@@ -137,17 +143,20 @@ class MetaLossCorrection(PairModel):
         self.virtual_network = (
             Head(base) if meta_gradient == "head" else WholeNetwork(base)
         )
+        self.transition_form = self._form(transition, rank)
         dtype = as_float(base.trainable_variables[0].value).dtype.name
-        start = self._starting_transition(transition)
-        self.transition = self.add_weight(
-            name="transition",
-            shape=start.shape,
-            dtype=dtype,
-            initializer=keras.initializers.Constant(start),
-            trainable=False,
-            autocast=False,
-            aggregation="only_first_replica",
-        )
+        self.transition_variables = [
+            self.add_weight(
+                name=part,
+                shape=value.shape,
+                dtype=dtype,
+                initializer=keras.initializers.Constant(value),
+                trainable=False,
+                autocast=False,
+                aggregation="only_first_replica",
+            )
+            for part, value in self.transition_form.start().items()
+        ]
         self.step = self.add_weight(
             name="step",
             shape=(),
@@ -166,12 +175,12 @@ class MetaLossCorrection(PairModel):
         Rows sum to 1 with `normalization="rows"`; with `"columns"`, columns do
         (`mlc_tf.transition.regauge` gives the matrix with rows that do).
         """
-        return np.asarray(self.transition.value)
+        return self.transition_form.matrix(
+            [np.asarray(part.value) for part in self.transition_variables]
+        )
 
     def example_loss(self, logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
-        return losses.corrected_cross_entropy(
-            logits, labels, tf.convert_to_tensor(self.transition)
-        )
+        return self.transition_form.loss(logits, labels, self._transition())
 
     def train_step(
         self, data: tuple[tuple[Any, Any], tuple[Any, Any]]
@@ -191,20 +200,19 @@ class MetaLossCorrection(PairModel):
     ) -> None:
         """Moves T, if this is a step on which it moves."""
 
-        def moved() -> tuple[tf.Tensor, tf.Tensor]:
-            (gradient,) = distribution.global_mean(
-                [self._meta_gradient(forward, noisy_labels, *clean)]
+        def moved() -> tuple[meta.Tensors, tf.Tensor]:
+            gradients = distribution.global_mean(
+                self._meta_gradient(forward, noisy_labels, *clean)
             )
-            new_transition = transition_matrix.update(
+            new_transition = self.transition_form.update(
                 transition,
-                gradient,
+                gradients,
                 self.transition_learning_rate,
-                self.normalization,
                 self.max_transition_step,
             )  # Eq. 7, 9, 10
-            return new_transition, tf.norm(gradient)
+            return new_transition, tf.linalg.global_norm(gradients)
 
-        transition = tf.convert_to_tensor(self.transition)
+        transition = self._transition()
         if self.meta_interval == 1:
             due = True
             new_transition, norm = moved()
@@ -213,31 +221,34 @@ class MetaLossCorrection(PairModel):
             new_transition, norm = tf.cond(
                 due,
                 moved,
-                lambda: (transition, tf.zeros_like(transition[0, 0])),
+                lambda: (transition, tf.zeros_like(transition[0][0, 0])),
             )
-        self.transition.assign(new_transition)
+        for variable, value in zip(self.transition_variables, new_transition):
+            variable.assign(value)
         self.step.assign_add(1)
         self.meta_gradient_norm.update_state(norm, tf.cast(due, tf.float32))
 
     def _meta_gradient(
         self, forward: ForwardPass, noisy_labels: Any, x_clean: Any, labels: Any
-    ) -> tf.Tensor:
+    ) -> meta.Tensors:
         """Returns this replica's gradient of the meta loss, as to T."""
 
-        def noisy_loss(logits: tf.Tensor, transition: tf.Tensor) -> tf.Tensor:
+        def noisy_loss(
+            logits: tf.Tensor, transition: meta.Tensors
+        ) -> tf.Tensor:
             return tf.reduce_mean(
-                losses.corrected_cross_entropy(logits, noisy_labels, transition)
+                self.transition_form.loss(logits, noisy_labels, transition)
             )  # Eq. 3
 
         def clean_loss(fast_weights: meta.Tensors) -> tf.Tensor:
             logits = forward.logits_at(fast_weights, x_clean)
             return tf.reduce_mean(losses.cross_entropy(logits, labels))  # Eq. 6
 
-        arguments = dict(
+        arguments: dict[str, Any] = dict(
             noisy_gradient=forward.gradient_of(noisy_loss),
             clean_loss=clean_loss,
             weights=forward.weights,
-            meta_parameter=tf.convert_to_tensor(self.transition),
+            meta_parameter=self._transition(),
             learning_rate=self.virtual_learning_rate,
             reduce=distribution.global_mean,
         )
@@ -251,12 +262,27 @@ class MetaLossCorrection(PairModel):
             **arguments,
         )
 
-    def _starting_transition(self, transition: Any) -> np.ndarray:
-        if isinstance(transition, str):
-            if transition != "identity":
-                raise unknown_name("transition", transition, ["identity"])
-            return transition_matrix.identity(self.num_classes)
-        matrix = transition_matrix.validate(transition, self.num_classes)
-        return np.asarray(
-            transition_matrix.normalize(matrix, self.normalization)
-        )
+    def _transition(self) -> meta.Tensors:
+        return [
+            tf.convert_to_tensor(part) for part in self.transition_variables
+        ]
+
+    def _form(
+        self, transition: Any, rank: int | None
+    ) -> DenseTransition | LowRankTransition:
+        identity = isinstance(transition, str)
+        if identity and transition != "identity":
+            raise unknown_name("transition", transition, ["identity"])
+        if rank is None:
+            return DenseTransition(
+                transition_matrix.identity(self.num_classes)
+                if identity
+                else transition_matrix.validate(transition, self.num_classes),
+                self.normalization,
+            )
+        if not identity or self.normalization != "rows":
+            raise InputError(
+                "`transition` should be 'identity', and `normalization` 'rows',"
+                f" where `rank` is given. Received: `rank` = {rank}."
+            )
+        return LowRankTransition(self.num_classes, rank)

@@ -85,6 +85,8 @@ def default_config() -> ml_collections.ConfigDict:
                 "meta_gradient": "exact",
                 "meta_interval": 1,
                 "max_transition_step": 0.01,
+                # Of T beside the identity; all of T where not given.
+                "rank": placeholder(int),
             },
             "authors_code": {
                 "virtual_learning_rate": 1e-3,

@@ -24,6 +24,7 @@ LEVELS = {
     "distribution": 2,
     "datasets": 4,
     "meta_gradient": 3,
+    "transition_forms": 3,
     "virtual_network": 3,
     "pair_model": 4,
     "meta_loss_correction": 5,

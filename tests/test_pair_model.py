@@ -297,7 +297,8 @@ def test_mixed_precision_trains(policy, meta_gradient, sets):
     keras.config.set_dtype_policy(policy)
     model = MetaLossCorrection(make_base(), meta_gradient=meta_gradient)
     history = fit(model, sets, epochs=6)
-    assert model.transition.dtype == "float32"
+    (transition,) = model.transition_variables
+    assert transition.dtype == "float32"
     assert model.base.trainable_variables[0].dtype == "float32"
     assert history.history["accuracy"][-1] > 0.9
     np.testing.assert_allclose(
