@@ -8,8 +8,9 @@
 `--what` is one of
 
     step         Meta Loss Correction in its forms, against cross-entropy
-    compilation  the same with XLA and in bfloat16
-    classes      the same with 10, 100 and 1,000 classes
+    stages       where the time of an exact step goes
+    compilation  the former with XLA and in bfloat16
+    classes      the former with 10, 100 and 1,000 classes
     memory       the most memory that steps hold, each in its own process
     methods      all methods, on the config's dataset and network
     input        what the input pipeline supplies, and what pairing and noise

@@ -36,6 +36,7 @@ from mlc_tf.virtual_network import Head
 from mlc_tf.virtual_network import WholeNetwork
 from mlc_tf.virtual_network import as_float
 from mlc_tf.virtual_network import coarsest_dtype
+from mlc_tf.virtual_network import pools_by_maximum
 
 META_GRADIENTS = ("exact", "head", "finite_difference")
 
@@ -167,6 +168,29 @@ class MetaLossCorrection(PairModel):
             aggregation="only_first_replica",
         )
         self.meta_gradient_norm = keras.metrics.Mean(name="meta_gradient_norm")
+
+    def compile(
+        self, *args: Any, jit_compile: bool = False, **kwargs: Any
+    ) -> None:
+        """Configures training, as `PairModel.compile`.
+
+        Raises:
+            InputError: besides, for XLA with "exact" and a base that pools by
+                the maximum, on a CPU: XLA has no second derivative for that.
+        """
+        if (
+            jit_compile
+            and self.meta_gradient == "exact"
+            and pools_by_maximum(self.base)
+            and not tf.config.list_physical_devices("GPU")
+        ):
+            raise InputError(
+                "`jit_compile` should be False on a CPU for `meta_gradient` = "
+                "'exact' and a base with max pooling, whose second derivative "
+                "XLA lacks there; 'head' and 'finite_difference' work. "
+                "Received: `jit_compile` = True."
+            )
+        super().compile(*args, jit_compile=jit_compile, **kwargs)
 
     @property
     def transition_matrix(self) -> np.ndarray:

@@ -17,6 +17,11 @@ import tensorflow as tf
 from mlc_tf.errors import InputError
 
 Tensors = Sequence[tf.Tensor]
+_MAX_POOLING = (
+    keras.layers.MaxPooling1D,
+    keras.layers.MaxPooling2D,
+    keras.layers.MaxPooling3D,
+)
 
 
 @dataclass(frozen=True)
@@ -187,6 +192,16 @@ def coarsest_dtype(base: keras.Model) -> str:
     """Returns the dtype of least precision that a layer computes in."""
     dtypes = {layer.compute_dtype for layer in base.layers}
     return min(dtypes, key=lambda name: tf.as_dtype(name).size)
+
+
+def pools_by_maximum(base: keras.Model) -> bool:
+    """Returns whether a layer of the network is one of max pooling."""
+    return any(
+        pools_by_maximum(layer)
+        if isinstance(layer, keras.Model)
+        else isinstance(layer, _MAX_POOLING)
+        for layer in base.layers
+    )
 
 
 def _values(variables: list[keras.Variable]) -> Tensors:

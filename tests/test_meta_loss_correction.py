@@ -11,6 +11,7 @@ from mlc_tf.baselines.cross_entropy import CrossEntropy
 from mlc_tf.baselines.forward_correction import ForwardCorrection
 from mlc_tf.errors import InputError
 from mlc_tf.meta_loss_correction import MetaLossCorrection
+from mlc_tf.virtual_network import coarsest_dtype
 from tests import numpy_reference
 from tests.conftest import FLOAT32
 from tests.conftest import FLOAT64
@@ -378,6 +379,85 @@ def convolutions(model):
 )
 def test_a_step_computes_nothing_twice(make, expected):
     assert convolutions(make(networks.lenet((28, 28, 1), 10))) == expected
+
+
+def text_network():
+    words = keras.Input((6,), dtype="int32")
+    x = keras.layers.Embedding(20, 8)(words)
+    x += keras.layers.MultiHeadAttention(2, 4)(x, x)
+    x = keras.layers.LayerNormalization()(x)
+    x = keras.layers.GlobalAveragePooling1D()(x)
+    return keras.Model(words, keras.layers.Dense(10)(x))
+
+
+def small_wide_resnet():
+    return networks.wide_resnet((8, 8, 3), 10, depth=10, width=1)
+
+
+def small_lenet():
+    return networks.lenet((12, 12, 1), 10)
+
+
+@pytest.mark.parametrize(
+    "make, form",
+    [
+        (small_lenet, "head"),
+        (small_lenet, "finite_difference"),
+        (small_wide_resnet, "exact"),
+        (small_wide_resnet, "head"),
+        (text_network, "exact"),
+        (text_network, "head"),
+    ],
+)
+def test_xla_takes_the_same_step(make, form, rng):
+    shape = make().input_shape[1:]
+    high = 20 if make is text_network else 1
+    x = (high * rng.random((12, *shape))).astype(np.float32)
+    noisy, clean = tf.constant(rng.integers(0, 10, (2, 12)))
+    element = (tf.constant(x), noisy), (tf.constant(x), clean)
+    matrices = []
+    for jit_compile in (False, True):
+        keras.utils.set_random_seed(0)
+        # As long a step as is allowed: its direction is what is compared.
+        model = MetaLossCorrection(
+            make(),
+            meta_gradient=form,
+            transition_learning_rate=1e4,
+            max_transition_step=0.1,
+        )
+        model.compile("sgd", jit_compile=jit_compile)
+        model.optimizer.build(model.base.trainable_variables)
+        # Not by `fit`: what Keras compiles here is told, not hidden.
+        step = tf.function(model.train_step, jit_compile=jit_compile)
+        step(element)
+        matrices.append(model.transition_matrix)
+    assert np.abs(matrices[0] - np.eye(10)).max() > 5e-3
+    np.testing.assert_allclose(*matrices, atol=5e-4)
+
+
+def test_xla_lacks_the_second_derivative_of_max_pooling():
+    nested = keras.Sequential([keras.Input((12, 12, 1)), small_lenet()])
+    for base in (small_lenet(), nested):
+        model = MetaLossCorrection(base)
+        with pytest.raises(InputError, match="`jit_compile` should be False"):
+            model.compile("sgd", jit_compile=True)
+        model.compile("sgd")
+    MetaLossCorrection(small_wide_resnet()).compile("sgd", jit_compile=True)
+
+
+def test_the_coarsest_precision_decides_the_length_of_a_difference():
+    def dense(last):
+        return keras.Sequential(
+            [
+                keras.Input((4,)),
+                keras.layers.Dense(3, dtype="mixed_bfloat16"),
+                keras.layers.Dense(3, dtype=last),
+            ]
+        )
+
+    assert coarsest_dtype(dense("float32")) == "bfloat16"
+    assert coarsest_dtype(dense_base("float64")) == "float64"
+    assert coarsest_dtype(dense_base()) == "float32"
 
 
 def test_finite_difference_is_one(rng):

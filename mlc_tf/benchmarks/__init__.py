@@ -17,8 +17,8 @@ from mlc_tf.benchmarks import compilation
 from mlc_tf.benchmarks import input_pipeline
 from mlc_tf.benchmarks import memory
 from mlc_tf.benchmarks import methods
+from mlc_tf.benchmarks import stages
 from mlc_tf.benchmarks import step
-from mlc_tf.benchmarks.subjects import SUBJECTS
 
 
 @dataclass(frozen=True)
@@ -51,27 +51,18 @@ def _experiment(measure: Callable[..., dict[str, Any]], what: str) -> Any:
 def _networks(measure: Callable[..., dict[str, Any]], what: str) -> Any:
     def benchmark(request: Request) -> Measured:
         for name in request.networks:
-            yield (
-                f"{what}-{name}",
-                {
-                    "network": name,
-                    **measure(SUBJECTS[name], request.rounds),
-                },
-            )
+            measured = measure(name, request.rounds)
+            yield f"{what}-{name}", {"network": name, **measured}
 
     return benchmark
-
-
-def _memory(request: Request) -> Measured:
-    for name in request.networks:
-        yield f"memory-{name}", {"network": name, **memory.measure(name)}
 
 
 BENCHMARKS: Mapping[str, Callable[[Request], Measured]] = {
     "input": _experiment(input_pipeline.input_pipeline, "input"),
     "methods": _experiment(methods.measure, "methods"),
     "step": _networks(step.measure, "step"),
+    "stages": _networks(stages.measure, "stages"),
     "compilation": _networks(compilation.measure, "compilation"),
     "classes": _networks(classes.measure, "classes"),
-    "memory": _memory,
+    "memory": _networks(memory.measure, "memory"),
 }

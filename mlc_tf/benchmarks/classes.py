@@ -4,21 +4,25 @@ import functools
 from typing import Any
 
 from mlc_tf.benchmarks import measuring
+from mlc_tf.benchmarks import memory
 from mlc_tf.benchmarks import step
-from mlc_tf.benchmarks.subjects import Subject
+from mlc_tf.benchmarks.subjects import SUBJECTS
 
 _CLASSES = (10, 100, 1000)
-_VARIANTS = ("cross_entropy", "exact", "head")
+_VARIANTS = ("cross_entropy", "exact", "head", "low_rank")
+# So many that T alone takes 400 MB.
+_MANY = 10_000
+_STEPS = 4
 
 
-def measure(subject: Subject, rounds: int) -> dict[str, Any]:
+def measure(network: str, rounds: int) -> dict[str, Any]:
     """Measures steps in turns, for each number of classes.
 
     Returns:
-        The ratios to cross-entropy with as many classes; and these again, as a
-        ratio to those with the fewest.
+        The ratios to cross-entropy with as many classes; these again, as a
+        ratio to those with the fewest; and the memory with very many.
     """
-    actions = {}
+    subject, actions = SUBJECTS[network], {}
     for num_classes in _CLASSES:
         element = subject.pair(num_classes)
         for name in _VARIANTS:
@@ -50,5 +54,9 @@ def measure(subject: Subject, rounds: int) -> dict[str, Any]:
                 for name in _VARIANTS
             }
             for num_classes in _CLASSES
+        },
+        f"mebibytes_with_{_MANY}_classes": {
+            name: memory.peak(network, name, _MANY, _STEPS)
+            for name in _VARIANTS
         },
     }

@@ -1,15 +1,18 @@
 """What XLA and bfloat16 do for a step."""
 
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import keras
 
 from mlc_tf.benchmarks import measuring
 from mlc_tf.benchmarks import step
-from mlc_tf.benchmarks.subjects import Subject
+from mlc_tf.benchmarks.subjects import SUBJECTS
+from mlc_tf.errors import InputError
 
-_VARIANTS = ("cross_entropy", "exact", "head")
+_PLAIN = "cross_entropy"
+_VARIANTS = (_PLAIN, "exact", "head")
 _FORMS = {
     "float32": ("float32", False),
     "float32, XLA": ("float32", True),
@@ -18,13 +21,14 @@ _FORMS = {
 }
 
 
-def measure(subject: Subject, rounds: int) -> dict[str, Any]:
+def measure(network: str, rounds: int) -> dict[str, Any]:
     """Measures steps in turns; returns ratios to float32 without XLA.
 
     And, within each form, ratios to its own cross-entropy.
     """
+    subject = SUBJECTS[network]
     element = subject.pair(subject.num_classes)
-    actions = {}
+    actions, refused = {}, {}
     for form, (policy, jit) in _FORMS.items():
         for name in _VARIANTS:
             before = keras.config.dtype_policy()
@@ -34,29 +38,30 @@ def measure(subject: Subject, rounds: int) -> dict[str, Any]:
                 model = step.VARIANTS[name](base)
             finally:
                 keras.config.set_dtype_policy(before)
-            actions[form, name] = functools.partial(
-                step.compiled_step(model, jit), element
-            )
+            try:
+                take = step.compiled_step(model, jit)
+            except InputError as error:
+                refused[f"{form}: {name}"] = str(error)
+            else:
+                actions[form, name] = functools.partial(take, element)
     seconds = measuring.in_turns(actions, rounds)
+
+    def ratios(to: Callable[[str, str], tuple[str, str]]) -> dict[str, Any]:
+        return {
+            form: {
+                name: measuring.summary(
+                    seconds[form, name] / seconds[to(form, name)]
+                )
+                for name in _VARIANTS
+                if (form, name) in seconds
+            }
+            for form in _FORMS
+        }
+
     return {
         "batch_size": subject.batch_size,
         "rounds": rounds,
-        "ratio_to_float32": {
-            form: {
-                name: measuring.summary(
-                    seconds[form, name] / seconds["float32", name]
-                )
-                for name in _VARIANTS
-            }
-            for form in _FORMS
-        },
-        "ratio_to_cross_entropy": {
-            form: {
-                name: measuring.summary(
-                    seconds[form, name] / seconds[form, "cross_entropy"]
-                )
-                for name in _VARIANTS
-            }
-            for form in _FORMS
-        },
+        "ratio_to_float32": ratios(lambda _, name: ("float32", name)),
+        "ratio_to_cross_entropy": ratios(lambda form, _: (form, _PLAIN)),
+        "refused": refused,
     }

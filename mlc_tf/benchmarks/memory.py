@@ -9,25 +9,25 @@ from typing import Any
 from mlc_tf.benchmarks import step
 from mlc_tf.benchmarks.subjects import SUBJECTS
 
-_VARIANTS = ("cross_entropy", "exact", "head", "fast")
-_STEPS = 4
+_VARIANTS = ("cross_entropy", "exact", "head", "finite_difference", "fast")
 
 
-def measure(network: str) -> dict[str, Any]:
+def measure(network: str, rounds: int) -> dict[str, Any]:
     """Returns peaks in MiB, of the whole process and of what steps added.
 
     Args:
         network: A name of `SUBJECTS`.
+        rounds: How many steps are taken.
     """
-    measured = {}
-    for variant in _VARIANTS:
-        with concurrent.futures.ProcessPoolExecutor(
-            1, multiprocessing.get_context("spawn")
-        ) as pool:
-            measured[variant] = pool.submit(_child, network, variant).result()
+    subject = SUBJECTS[network]
+    measured = {
+        variant: peak(network, variant, subject.num_classes, rounds)
+        for variant in _VARIANTS
+    }
     plain = measured["cross_entropy"]
     return {
-        "batch_size": SUBJECTS[network].batch_size,
+        "batch_size": subject.batch_size,
+        "rounds": rounds,
         "mebibytes": measured,
         "ratio_to_cross_entropy": {
             variant: {key: values[key] / plain[key] for key in values}
@@ -36,16 +36,41 @@ def measure(network: str) -> dict[str, Any]:
     }
 
 
-def _child(network: str, variant: str) -> dict[str, float]:
+def peak(
+    network: str, variant: str, num_classes: int, steps: int
+) -> dict[str, float]:
+    """Returns the peak in MiB of a process that takes some training steps.
+
+    Args:
+        network: A name of `SUBJECTS`.
+        variant: A name of `step.VARIANTS`.
+        num_classes: That the network tells apart.
+        steps: How many.
+
+    Returns:
+        "process", all of it, TensorFlow included; "steps", by how much the
+        process grew after the network was built.
+    """
+    with concurrent.futures.ProcessPoolExecutor(
+        1, multiprocessing.get_context("spawn")
+    ) as pool:
+        return pool.submit(
+            _child, network, variant, num_classes, steps
+        ).result()
+
+
+def _child(
+    network: str, variant: str, num_classes: int, steps: int
+) -> dict[str, float]:
     subject = SUBJECTS[network]
-    model = step.VARIANTS[variant](subject.build(subject.num_classes))
+    model = step.VARIANTS[variant](subject.build(num_classes))
     take = step.compiled_step(model)
-    element = subject.pair(subject.num_classes)
+    element = subject.pair(num_classes)
     before = _mebibytes("VmRSS")
-    for _ in range(_STEPS):
+    for _ in range(steps):
         take(element)
-    peak = _mebibytes("VmHWM")
-    return {"process": peak, "steps": peak - before}
+    process = _mebibytes("VmHWM")
+    return {"process": process, "steps": process - before}
 
 
 def _mebibytes(what: str) -> float:

@@ -9,7 +9,7 @@ import keras
 
 from mlc_tf.baselines.cross_entropy import CrossEntropy
 from mlc_tf.benchmarks import measuring
-from mlc_tf.benchmarks.subjects import Subject
+from mlc_tf.benchmarks.subjects import SUBJECTS
 from mlc_tf.meta_loss_correction import PRESETS
 from mlc_tf.meta_loss_correction import MetaLossCorrection
 from mlc_tf.pair_model import PairModel
@@ -24,17 +24,22 @@ VARIANTS: Mapping[str, Callable[[keras.Model], PairModel]] = {
         MetaLossCorrection, meta_gradient="finite_difference"
     ),
     "fast": functools.partial(MetaLossCorrection, **PRESETS["fast"]),
+    "low_rank": functools.partial(
+        MetaLossCorrection, meta_gradient="head", rank=8
+    ),
 }
 
 
-def measure(subject: Subject, rounds: int) -> dict[str, Any]:
+def measure(network: str, rounds: int) -> dict[str, Any]:
     """Measures steps in turns; returns ratios to that of cross-entropy.
 
     Args:
-        subject: The network, and its batches: noisy and clean of one size.
+        network: A name of `SUBJECTS`, with batches noisy and clean of one
+            size.
         rounds: How often; in each, every variant takes two steps, so that what
             is done at every other one shows its mean.
     """
+    subject = SUBJECTS[network]
     element = subject.pair(subject.num_classes)
     steps = {
         name: compiled_step(variant(subject.build(subject.num_classes)))
@@ -61,7 +66,7 @@ def measure(subject: Subject, rounds: int) -> dict[str, Any]:
 
 def compiled_step(model: PairModel, jit: bool = False) -> Callable[[Any], Any]:
     """Returns the training step of a model, with SGD and momentum."""
-    model.compile(keras.optimizers.SGD(1e-4, momentum=0.9))
+    model.compile(keras.optimizers.SGD(1e-4, momentum=0.9), jit_compile=jit)
     return measuring.training_step(model, jit)
 
 
