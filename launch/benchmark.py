@@ -27,6 +27,7 @@ from absl import flags
 from ml_collections import config_flags
 
 from mlc_tf import benchmarks
+from mlc_tf import figures
 from mlc_tf import run_directory
 from mlc_tf import settings
 from mlc_tf.benchmarks.subjects import SUBJECTS
@@ -68,6 +69,21 @@ def main(argv: list[str]) -> None:
         }
         run_directory.write_json(output, content)
         print(json.dumps(content, indent=2), flush=True)
+    if what == "step":
+        _draw(Path(_OUTPUT.value))
+
+
+def _draw(folder: Path) -> None:
+    """Draws the steps of all networks that were measured, in one picture."""
+    contents = [
+        json.loads(path.read_text())
+        for path in sorted(folder.glob("step-*.json"))
+    ]
+    ratios = {
+        content["network"]: content["ratio_to_cross_entropy"]
+        for content in contents
+    }
+    figures.ratios_figure(ratios).savefig(folder / "step.png", dpi=150)
 
 
 if __name__ == "__main__":

@@ -138,3 +138,32 @@ def _heat_map(
                 color="white" if value > 0.5 else "black",
             )
     return image
+
+
+def ratios_figure(ratios: Mapping[str, Mapping[str, Any]]) -> Figure:
+    """Returns bars of what steps take, beside cross-entropy.
+
+    Args:
+        ratios: For each network, for each variant, a mapping with `median`,
+            `quartile_1` and `quartile_3`.
+    """
+    figure = Figure(figsize=(9, 0.9 + 1.1 * len(ratios)), layout="constrained")
+    ax = figure.subplots()
+    variants = list(next(iter(ratios.values())))
+    height = 0.8 / len(variants)
+    for number, variant in enumerate(variants):
+        cells = [row[variant] for row in ratios.values()]
+        medians = np.array([cell["median"] for cell in cells])
+        spread = [
+            medians - [cell["quartile_1"] for cell in cells],
+            [cell["quartile_3"] for cell in cells] - medians,
+        ]
+        places = np.arange(len(ratios)) + (number - len(variants) / 2) * height
+        bars = ax.barh(places, medians, height, xerr=spread, label=variant)
+        ax.bar_label(bars, fmt="%.2f", padding=3, fontsize=7)
+    ax.set_yticks(range(len(ratios)), list(ratios))
+    ax.invert_yaxis()
+    ax.set_xlabel("time of a step, as a multiple of cross-entropy's")
+    ax.axvline(1, color="black", linewidth=0.8)
+    ax.legend(fontsize=7)
+    return figure

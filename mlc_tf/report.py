@@ -24,6 +24,17 @@ _MARKED = re.compile(
     r".*?(?=<!-- end of table -->)",
     re.DOTALL,
 )
+_BENCHMARK = re.compile(
+    r"(<!-- benchmark: (?P<pattern>\S+) (?P<key>\S+) -->\n)"
+    r".*?(?=<!-- end of table -->)",
+    re.DOTALL,
+)
+_COSTS = re.compile(
+    r"<!-- costs: (?P<path>\S+) -->\n.*?(?=<!-- end of table -->)", re.DOTALL
+)
+_METHOD_ROW = re.compile(
+    r"^(?P<row>\| `(?P<name>\w+)` \|.*\|) [^|]* \|$", re.MULTILINE
+)
 _FILE = re.compile(
     r"(<!-- file: (?P<path>\S+) -->\n).*?(?=<!-- end of file -->)", re.DOTALL
 )
@@ -178,13 +189,53 @@ def choices_table(
     return "\n".join([*lines, ""])
 
 
+def benchmark_table(folder: str | Path, pattern: str, key: str) -> str:
+    """Returns what benchmarks measured, as a Markdown table.
+
+    Args:
+        folder: That of the results.
+        pattern: The files in it, as for `Path.glob`.
+        key: What to tell of each file. Maps columns to ratios, so that each
+            file is a row; or rows to such mappings.
+
+    Raises:
+        InputError: if there is no such file.
+    """
+    rows: dict[str, dict[str, Any]] = {}
+    for path in sorted(Path(folder).glob(pattern)):
+        content = json.loads(path.read_text())
+        measured = content[key]
+        if all("median" in value for value in measured.values()):
+            measured = {content["network"]: measured}
+        rows |= measured
+    if not rows:
+        raise bad_argument("results", f"a folder with {pattern}", folder)
+    columns = list(next(iter(rows.values())))
+    lines = [["", *columns], ["---"] * (len(columns) + 1)]
+    for name, row in rows.items():
+        cells = [_ratio_cell(row.get(column)) for column in columns]
+        lines.append([name, *cells])
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+
+
+def _ratio_cell(value: Any) -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, dict):
+        spread = f"{value['quartile_1']:.2f}–{value['quartile_3']:.2f}"
+        return f"{value['median']:.2f} ({spread})"
+    return f"{value:.2f}" if isinstance(value, float) else str(value)
+
+
 def fill_tables(document: str, folder: str | Path) -> str:
     """Returns a document with the table between each pair of marks renewed.
 
     A table of methods stands between `<!-- table: DATASET NOISE RATIO -->` and
     `<!-- end of table -->`, one of settings between `<!-- choices: ... -->`
-    and the same. A result file as it is stands between `<!-- file: PATH -->`,
-    in the folder of results, and `<!-- end of file -->`.
+    and the same, one of ratios between `<!-- benchmark: FILES KEY -->` and the
+    same. After `<!-- costs: PATH -->` the last column of a table of methods is
+    that of a benchmark of methods. A result file as it is stands between
+    `<!-- file: PATH -->`, in the folder of results, and `<!-- end of file -->`.
 
     Args:
         document: The text.
@@ -211,7 +262,28 @@ def fill_tables(document: str, folder: str | Path) -> str:
             raise bad_argument("results", f"a folder with {path.name}", folder)
         return f"{match[1]}\n```json\n{path.read_text()}```\n\n"
 
-    return _FILE.sub(quote, _MARKED.sub(fill, document))
+    def measure(match: re.Match[str]) -> str:
+        table = benchmark_table(folder, match["pattern"], match["key"])
+        return f"{match[1]}\n{table}\n"
+
+    def price(match: re.Match[str]) -> str:
+        path = Path(folder) / match["path"]
+        if not path.is_file():
+            raise bad_argument("results", f"a folder with {path.name}", folder)
+        costs = json.loads(path.read_text())["cost"]
+        return _METHOD_ROW.sub(
+            lambda row: f"{row['row']} {costs[row['name']]['median']:.1f} |",
+            match[0],
+        )
+
+    for pattern, renew in (
+        (_MARKED, fill),
+        (_BENCHMARK, measure),
+        (_COSTS, price),
+        (_FILE, quote),
+    ):
+        document = pattern.sub(renew, document)
+    return document
 
 
 def _row(method: str, results: Sequence[dict[str, Any]]) -> Row:

@@ -113,6 +113,56 @@ def test_a_result_file_is_quoted_as_it_is(tmp_path):
         report.fill_tables(marks.replace("/a", "/b"), tmp_path)
 
 
+def ratio(median):
+    return {
+        "median": median,
+        "quartile_1": median - 0.5,
+        "quartile_3": median + 0.25,
+    }
+
+
+def test_ratios_of_several_files_are_a_row_each(tmp_path):
+    for network, exact in (("lenet", 3.0), ("wide", 2.5)):
+        content = {"network": network, "ratios": {"exact": ratio(exact)}}
+        (tmp_path / f"step-{network}.json").write_text(json.dumps(content))
+    marks = "<!-- benchmark: step-*.json ratios -->\n{}<!-- end of table -->"
+    expected = (
+        "\n|  | exact |\n| --- | --- |\n"
+        "| lenet | 3.00 (2.50–3.25) |\n| wide | 2.50 (2.00–2.75) |\n\n"
+    )
+    filled = report.fill_tables(marks.format("old\n"), tmp_path)
+    assert filled == marks.format(expected)
+    with pytest.raises(InputError, match=r"a folder with no-\*.json"):
+        report.benchmark_table(tmp_path, "no-*.json", "ratios")
+
+
+def test_a_file_may_hold_its_rows(tmp_path):
+    rows = {
+        "10": {"expected": 1, "measured": ratio(1.0)},
+        "100": {"expected": 0.5},
+    }
+    (tmp_path / "a.json").write_text(json.dumps({"network": "n", "key": rows}))
+    table = report.benchmark_table(tmp_path, "a.json", "key")
+    assert table.splitlines()[2:] == [
+        "| 10 | 1 | 1.00 (0.50–1.25) |",
+        "| 100 | 0.50 | – |",
+    ]
+
+
+def test_costs_are_the_last_column_of_a_table_of_methods(tmp_path):
+    costs = {"cost": {"mlc": ratio(1.26), "glc": ratio(2.0)}}
+    (tmp_path / "a.json").write_text(json.dumps(costs))
+    text = (
+        "| `mlc` | before | 9 |\n<!-- costs: a.json -->\n| method | what | |\n"
+        "| `mlc` | with `code` | {} |\n| `glc` | what | {} |\n"
+        "<!-- end of table -->\n| `glc` | after | 9 |\n"
+    )
+    filled = report.fill_tables(text.format("old", ""), tmp_path)
+    assert filled == text.format("1.3", "2.0")
+    with pytest.raises(InputError, match="a folder with b.json"):
+        report.fill_tables(text.replace("a.json", "b.json"), tmp_path)
+
+
 @pytest.mark.parametrize("name", ["README.md", "BUILD_NOTES.md"])
 def test_the_documents_tell_the_result_files(name):
     text = (ROOT / name).read_text()

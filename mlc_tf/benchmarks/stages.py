@@ -65,8 +65,10 @@ def measure(network: str, rounds: int) -> dict[str, Any]:
         "batch_size": subject.batch_size,
         "rounds": rounds,
         "stages": {
-            stage: {"expected": expected}
-            | measuring.summary(taken[stage] / unit)
+            stage: {
+                "expected": expected,
+                "measured": measuring.summary(taken[stage] / unit),
+            }
             for stage, expected in EXPECTED.items()
         },
     }

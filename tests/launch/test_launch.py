@@ -122,9 +122,16 @@ def test_describe_tells_the_data_and_draws_it(tmp_path):
     assert (folder / "samples.png").read_bytes().startswith(b"\x89PNG")
 
 
+def is_summary(ratio):
+    low, high = ratio["quartile_1"], ratio["quartile_3"]
+    return 0 < low <= ratio["median"] <= high
+
+
 def test_benchmark_writes_ratios(tmp_path):
-    (measured,) = launch(
-        tmp_path, ("benchmark.py", config(), "--what=input", "--rounds=2")
+    measured, steps = launch(
+        tmp_path,
+        ("benchmark.py", config(), "--what=input", "--rounds=2"),
+        ("benchmark.py", "--networks=lenet", "--rounds=1", "--output=out"),
     )
     assert measured[0] == 0, measured[2]
     path = tmp_path / "results/benchmark/input-digits-mlp.json"
@@ -132,9 +139,16 @@ def test_benchmark_writes_ratios(tmp_path):
     assert json.loads(measured[1]) == written
     assert written["rounds"] == 2 and written["versions"]["tensorflow"]
     for name in ("supply_to_demand", "pair_to_plain"):
-        ratio = written[name]
-        assert 0 < ratio["quartile_1"] <= ratio["median"]
-        assert ratio["median"] <= ratio["quartile_3"]
+        assert is_summary(written[name])
+    assert steps[0] == 0, steps[2]
+    written = json.loads((tmp_path / "out/step-lenet.json").read_text())
+    assert (written["network"], written["batch_size"]) == ("lenet", 64)
+    ratios = written["ratio_to_cross_entropy"]
+    assert ratios["cross_entropy"]["median"] == 1
+    assert {"exact", "head", "fast"} < set(ratios)
+    assert all(map(is_summary, ratios.values()))
+    picture = (tmp_path / "out/step.png").read_bytes()
+    assert picture.startswith(b"\x89PNG")
 
 
 MISTAKES = [
@@ -154,6 +168,7 @@ MISTAKES = [
     ("describe.py", config(), "--config.noise.kind=pear", "mean 'pair'"),
     ("describe.py", config(), "--output=/proc/no", "`output` should be a f"),
     ("benchmark.py", config(), "--what=inputs", "Did you mean 'input'"),
+    ("benchmark.py", config(), "--networks=lenet,lent", "mean 'lenet'"),
     ("benchmark.py", config(), "--rounds=0", "`rounds` should be an integer"),
     ("report.py", "--document=none.md", "`document` should be a file"),
 ]
