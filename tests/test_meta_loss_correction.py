@@ -344,7 +344,7 @@ def convolutions(model):
     """Counts what of a step's graph its results need."""
     model.compile("sgd")
     model.optimizer.build(model.trainable_variables)
-    half = tf.zeros([4, 28, 28, 1]), tf.zeros([4], tf.int64)
+    half = tf.zeros([4, *model.base.input_shape[1:]]), tf.zeros([4], tf.int64)
     step = tf.function(model.train_step).get_concrete_function((half, half))
     needed, ahead = set(), [*step.graph.control_outputs]
     ahead += [output.op for output in step.graph.outputs]
@@ -358,27 +358,56 @@ def convolutions(model):
 
 
 @pytest.mark.parametrize(
-    "make, expected",
+    "make_base",
     [
-        # Two convolutions: a forward pass is 2; a backward pass is 3, as the
-        # images need no gradient.
-        (CrossEntropy, 2 + 3),
-        # Forward, Virtual-Train, clean forward and backward, the reverse pass
-        # through what T touches, Actual-Train.
-        (MetaLossCorrection, 2 + 3 + 2 + 3 + 3 + 3),
-        # Forward, clean forward, Actual-Train.
-        (lambda b: MetaLossCorrection(b, meta_gradient="head"), 2 + 2 + 3),
-        # Forward, Virtual-Train, clean forward and backward, a forward pass at
-        # moved weights, Actual-Train.
+        lambda: networks.lenet((28, 28, 1), 10),
+        lambda: networks.wide_resnet((8, 8, 3), 10, depth=10, width=1),
+    ],
+    ids=["LeNet", "WRN-10-1"],
+)
+@pytest.mark.parametrize(
+    "make, forward_passes, backward_passes",
+    [
+        (CrossEntropy, 1, 1),
+        # Noisy and clean; Virtual-Train, the clean gradient, the reverse pass
+        # through what T touches, and Actual-Train.
+        (MetaLossCorrection, 2, 4),
+        # Noisy and clean; Actual-Train.
+        (lambda b: MetaLossCorrection(b, meta_gradient="head"), 2, 1),
+        # Noisy, clean, and noisy at moved weights; Virtual-Train, the clean
+        # gradient, Actual-Train.
         (
             lambda b: MetaLossCorrection(b, meta_gradient="finite_difference"),
-            2 + 3 + 2 + 3 + 2 + 3,
+            3,
+            3,
         ),
     ],
     ids=["cross-entropy", "exact", "head", "finite difference"],
 )
-def test_a_step_computes_nothing_twice(make, expected):
-    assert convolutions(make(networks.lenet((28, 28, 1), 10))) == expected
+def test_a_step_computes_nothing_twice(
+    make, forward_passes, backward_passes, make_base
+):
+    base = make_base()
+    layers = sum(isinstance(x, keras.layers.Conv2D) for x in base.layers)
+    # Of a backward pass two a layer, but the images need no gradient.
+    expected = forward_passes * layers + backward_passes * (2 * layers - 1)
+    assert convolutions(make(base)) == expected
+
+
+def test_epochs_trace_the_step_once(rng):
+    traces = []
+
+    class Traced(MetaLossCorrection):
+        def train_step(self, data):
+            traces.append(data)
+            return super().train_step(data)
+
+    for meta_interval in (1, 2):
+        base = dense_base()
+        model = compiled(Traced(base, meta_interval=meta_interval))
+        elements = [random_pair(rng, base, "float32") for _ in range(3)]
+        model.fit(dataset(*elements), epochs=3, verbose=0)
+        assert len(traces) == meta_interval
 
 
 def text_network():
