@@ -10,13 +10,16 @@ from mlc_tf import meta_gradient
 from mlc_tf import networks
 from mlc_tf import noise
 from mlc_tf import transition
+from mlc_tf import transition_forms
 from mlc_tf.errors import InputError
+from mlc_tf.meta_loss_correction import PRESETS
 from mlc_tf.meta_loss_correction import MetaLossCorrection
 from mlc_tf.pair_model import PairModel
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "PRESETS",
     "InputError",
     "MetaLossCorrection",
     "PairModel",
@@ -30,4 +33,5 @@ __all__ = [
     "networks",
     "noise",
     "transition",
+    "transition_forms",
 ]
