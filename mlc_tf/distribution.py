@@ -1,13 +1,73 @@
 """The only room that knows of strategies and replicas."""
 
+import functools
+from collections.abc import Callable
 from collections.abc import Sequence
 
 import tensorflow as tf
+
+from mlc_tf.errors import InputError
+from mlc_tf.errors import unknown_name
+
+STRATEGIES = ("none", "mirrored")
+
+
+@functools.cache  # a second one in a process crashed in its collectives
+def strategy(name: str, replicas: int = 0) -> tf.distribute.Strategy:
+    """Returns what keeps several devices of this machine in step.
+
+    Args:
+        name: Of `STRATEGIES`; "none" is one device.
+        replicas: How many GPUs or, on a machine without, parts of the CPU,
+            which is then split: for trying out. Defaults to 0, all GPUs.
+
+    Raises:
+        InputError: for another name, or more replicas than there are GPUs.
+    """
+    if name not in STRATEGIES:
+        raise unknown_name("strategy", name, STRATEGIES)
+    if name == "none":
+        return tf.distribute.get_strategy()
+    gpus = tf.config.list_physical_devices("GPU")
+    if len(gpus) < replicas and gpus:
+        raise InputError(
+            f"`replicas` should be at most {len(gpus)}, the GPUs here. "
+            f"Received: `replicas` = {replicas}."
+        )
+    if not gpus:
+        _split_cpu(max(replicas, 1))
+    kind, count = ("GPU", replicas or len(gpus)) if gpus else ("CPU", replicas)
+    return tf.distribute.MirroredStrategy(
+        [f"{kind}:{number}" for number in range(max(count, 1))]
+    )
+
+
+def _split_cpu(parts: int) -> None:
+    (cpu,) = tf.config.list_physical_devices("CPU")
+    have = tf.config.get_logical_device_configuration(cpu) or [None]
+    if len(have) >= parts:
+        return
+    try:
+        tf.config.set_logical_device_configuration(
+            cpu, [tf.config.LogicalDeviceConfiguration()] * parts
+        )
+    except RuntimeError:
+        raise InputError(
+            f"`replicas` should be at most {len(have)} once TensorFlow has "
+            f"started. Received: `replicas` = {parts}."
+        ) from None
 
 
 def num_replicas() -> int:
     """Returns how many replicas the strategy in scope keeps in step."""
     return tf.distribute.get_strategy().num_replicas_in_sync
+
+
+def on_every_replica(
+    function: Callable[..., None], *arguments: tf.Tensor
+) -> None:
+    """Calls a function on each replica of the strategy in scope."""
+    tf.distribute.get_strategy().run(function, arguments)
 
 
 def global_mean(tensors: Sequence[tf.Tensor]) -> Sequence[tf.Tensor]:

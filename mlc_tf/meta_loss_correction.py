@@ -43,7 +43,7 @@ META_GRADIENTS = ("exact", "head", "finite_difference")
 # Arguments that decide what a step costs; README.md has what each is worth.
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "exact": {"meta_gradient": "exact"},
-    "fast": {"meta_gradient": "head", "meta_interval": 2},
+    "fast": {"meta_gradient": "head"},
 }
 
 

@@ -8,6 +8,7 @@ import ml_collections
 import numpy as np
 from ml_collections.config_dict import placeholder
 
+from mlc_tf import distribution
 from mlc_tf import instance_noise
 from mlc_tf import methods
 from mlc_tf import networks
@@ -135,6 +136,10 @@ def default_config() -> ml_collections.ConfigDict:
             "warmup_learning_rate": 0.01,
             "dtype": "float32",  # or mixed_bfloat16, mixed_float16
             "jit_compile": False,
+            # "mirrored" keeps several devices in step: all GPUs, or so many
+            # replicas; without GPUs the CPU is split, for trying out.
+            "strategy": "none",
+            "replicas": 0,
             "steps_per_execution": 1,
         }
     )
@@ -203,6 +208,16 @@ def check(config: ml_collections.ConfigDict) -> None:
             "train.warmup_epochs",
             f"in [0, {train.epochs}), less than the epochs in all",
             train.warmup_epochs,
+        )
+    if train.strategy not in distribution.STRATEGIES:
+        raise unknown_name(
+            "train.strategy", train.strategy, distribution.STRATEGIES
+        )
+    if train.replicas < 0 or (train.replicas and train.strategy == "none"):
+        raise bad_argument(
+            "train.replicas",
+            "an integer >= 0, and 0 for `train.strategy` = 'none'",
+            train.replicas,
         )
     if train.dtype not in DTYPES:
         raise unknown_name("train.dtype", train.dtype, DTYPES)

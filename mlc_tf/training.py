@@ -13,6 +13,7 @@ import tensorflow as tf
 from mlc_tf import callbacks
 from mlc_tf import data
 from mlc_tf import data_checks
+from mlc_tf import distribution
 from mlc_tf import methods
 from mlc_tf import networks
 from mlc_tf import problems
@@ -60,6 +61,16 @@ def run(
     if finished is not None:
         return finished
     settings.check(config)
+    strategy = distribution.strategy(
+        config.train.strategy, config.train.replicas
+    )
+    with strategy.scope():
+        return _train(config, workdir, verbose)
+
+
+def _train(
+    config: ml_collections.ConfigDict, workdir: Path, verbose: int
+) -> dict[str, Any]:
     keras.config.set_dtype_policy(config.train.dtype)
     keras.utils.set_random_seed(config.seed)
     problem = problems.load(config)

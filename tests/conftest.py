@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from mlc_tf import distribution
+
 # Two logical devices, for the tests of distribution.
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0],
@@ -33,8 +35,7 @@ def _fresh_keras():
 
 @pytest.fixture(scope="session")
 def two_replicas() -> tf.distribute.Strategy:
-    # One per process: a second strategy object crashed in its collectives.
-    return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    return distribution.strategy("mirrored", 2)
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ from mlc_tf.baselines.masking import Masking
 from mlc_tf.errors import DivergedError
 from mlc_tf.errors import InputError
 from mlc_tf.pair_model import PairModel
+from tests.conftest import FLOAT32
 from tests.numpy_reference import softmax
 
 
@@ -269,6 +270,29 @@ def tiny(method, **overrides):
             **overrides,
         },
     )
+
+
+# One of a phase, one of two with an index, and one that trains beforehand.
+@pytest.mark.parametrize("method", ["mlc", "glc", "masking"])
+def test_replicas_in_step_end_as_one_device(
+    method, tmp_path, monkeypatch, two_replicas
+):
+    monkeypatch.setattr(Masking.pretrain, "__defaults__", (30,))
+    config = tiny(method, **{"train.warmup_epochs": 0, "train.epochs": 1})
+    one = training.run(config, tmp_path / "one", verbose=0)
+    config.train.strategy, config.train.replicas = "mirrored", 2
+    two = training.run(config, tmp_path / "two", verbose=0)
+    for name in set(one) - {"seconds", "seconds_per_step"}:
+        if isinstance(one[name], float):
+            np.testing.assert_allclose(two[name], one[name], rtol=1e-4)
+        else:
+            assert two[name] == one[name]
+    bases = [
+        keras.models.load_model(tmp_path / run / "model.keras").get_weights()
+        for run in ("one", "two")
+    ]
+    for pair in zip(*bases):
+        np.testing.assert_allclose(*pair, **FLOAT32)
 
 
 @pytest.fixture
@@ -591,6 +615,12 @@ def test_an_oracle_without_injected_noise_is_refused(tmp_path):
         ({"optimizer.schedule": "cos"}, "Did you mean 'cosine'"),
         ({"optimizer.learning_rate": 0.0}, "`optimizer.learning_rate` should"),
         ({"train.warmup_learning_rate": -1.0}, "`train.warmup_learning_rate`"),
+        ({"train.strategy": "mirrord"}, "Did you mean 'mirrored'"),
+        ({"train.replicas": 2}, "and 0 for `train.strategy` = 'none'"),
+        (
+            {"train.strategy": "mirrored", "train.replicas": -1},
+            "`train.replicas` should be an integer >= 0",
+        ),
         ({"train.epochs": 0}, "`train.epochs` should be an integer >= 1"),
         ({"train.warmup_epochs": 2}, r"`train.warmup_epochs` should be in \["),
         ({"train.dtype": "mixed_float"}, "Did you mean 'mixed_float16'"),

@@ -128,15 +128,20 @@ class Masking(PairModel):
         optimizer.build(variables)
         target = tf.constant(self.estimate, tf.float32)
 
+        def descend(step: tf.Tensor) -> None:
+            noise = self._noise(_PRETRAINING_BATCH, step, 1)
+            with tf.GradientTape() as tape:
+                samples = self.generator(noise, training=True)
+                loss = tf.reduce_mean(_cross_entropy(target, samples))
+                # All replicas see the same; `apply_gradients` sums.
+                share = loss / distribution.num_replicas()
+            gradients = tape.gradient(share, variables)
+            optimizer.apply_gradients(zip(gradients, variables))
+
         @tf.function
         def fit() -> None:
             for step in tf.range(steps, dtype=tf.int64):
-                noise = self._noise(_PRETRAINING_BATCH, step, 1)
-                with tf.GradientTape() as tape:
-                    samples = self.generator(noise, training=True)
-                    loss = tf.reduce_mean(_cross_entropy(target, samples))
-                gradients = tape.gradient(loss, variables)
-                optimizer.apply_gradients(zip(gradients, variables))
+                distribution.on_every_replica(descend, step)
 
         fit()
 

@@ -12,7 +12,7 @@ from mlc_tf.benchmarks.subjects import SUBJECTS
 from mlc_tf.errors import InputError
 
 _PLAIN = "cross_entropy"
-_VARIANTS = (_PLAIN, "exact", "head")
+_VARIANTS = (_PLAIN, "exact", "fast")
 _FORMS = {
     "float32": ("float32", False),
     "float32, XLA": ("float32", True),

@@ -9,7 +9,7 @@ from typing import Any
 from mlc_tf.benchmarks import step
 from mlc_tf.benchmarks.subjects import SUBJECTS
 
-_VARIANTS = ("cross_entropy", "exact", "head", "finite_difference", "fast")
+_VARIANTS = ("cross_entropy", "exact", "finite_difference", "fast")
 
 
 def measure(network: str, rounds: int) -> dict[str, Any]:
