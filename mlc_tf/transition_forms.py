@@ -89,7 +89,8 @@ class LowRankTransition:
     normalization = "rows"
 
     def __init__(self, num_classes: int, rank: Any, seed: int = 0) -> None:
-        if not isinstance(rank, int) or not 1 <= rank <= num_classes:
+        integer = isinstance(rank, int) and not isinstance(rank, bool)
+        if not integer or not 1 <= rank <= num_classes:
             raise bad_argument(
                 "rank", f"an integer in [1, {num_classes}]", rank
             )

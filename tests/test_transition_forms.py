@@ -230,7 +230,7 @@ def test_many_classes_make_no_cube_and_a_low_rank_no_square():
     assert max(sizes_of_tensors(low_rank, size)) == size * classes
 
 
-@pytest.mark.parametrize("rank", [0, CLASSES + 1, 1.5])
+@pytest.mark.parametrize("rank", [0, CLASSES + 1, 1.5, True])
 def test_other_ranks_are_refused(rank):
     message = re.escape("`rank` should be an integer in [1, 5]")
     with pytest.raises(InputError, match=message):
