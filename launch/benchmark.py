@@ -9,8 +9,8 @@
 
     step         Meta Loss Correction in its forms, against cross-entropy
     stages       where the time of an exact step goes
-    compilation  the former with XLA and in bfloat16
-    classes      the former with 10, 100 and 1,000 classes
+    compilation  steps with XLA and in bfloat16
+    classes      steps with 10, 100 and 1,000 classes
     memory       the most memory that steps hold, each in its own process
     methods      all methods, on the config's dataset and network
     input        what the input pipeline supplies, and what pairing and noise
@@ -55,13 +55,27 @@ def main(argv: list[str]) -> None:
     for name in _NETWORKS.value:
         if name not in SUBJECTS:
             raise unknown_name("networks", name, SUBJECTS)
+    if not _NETWORKS.value:
+        raise bad_argument("networks", f"of {', '.join(SUBJECTS)}", "none")
+    for name in ("dtype", "jit_compile", "strategy"):
+        if config.train[name] != settings.default_config().train[name]:
+            raise bad_argument(
+                f"train.{name}",
+                "left as it is: --what=compilation compares precisions and XLA",
+                config.train[name],
+            )
     if _ROUNDS.value < 1:
         raise bad_argument("rounds", "an integer >= 1", _ROUNDS.value)
     settings.check(config)
     request = benchmarks.Request(config, tuple(_NETWORKS.value), _ROUNDS.value)
+    try:
+        Path(_OUTPUT.value).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise bad_argument(
+            "output", "a folder that can be made", f"{error.filename}"
+        ) from None
     for name, measured in benchmarks.BENCHMARKS[what](request):
         output = Path(_OUTPUT.value) / f"{name}.json"
-        output.parent.mkdir(parents=True, exist_ok=True)
         content = {
             "what": what,
             **measured,

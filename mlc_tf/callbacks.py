@@ -252,49 +252,6 @@ class TransitionImages(keras.callbacks.Callback):
         self._writer.close()
 
 
-class EpochCheckpoint(keras.callbacks.Callback):
-    """Saves the state of training after each epoch, and keeps the last two.
-
-    The state is that of `save_weights`: weights, T and the optimizer. A file
-    gets its name only when it is whole.
-
-    Args:
-        folder: The folder, made if missing.
-    """
-
-    KEEP = 2
-    _NAME = "epoch-{:05d}.weights.h5"
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__()
-        self.folder = Path(folder)
-
-    def latest(self) -> tuple[int, Path | None]:
-        """Returns (epochs done, file) of the last checkpoint, or (0, None)."""
-        files = self._files()
-        if not files:
-            return 0, None
-        return int(files[-1].name.split("-")[1].split(".")[0]), files[-1]
-
-    def on_epoch_end(
-        self, epoch: int, logs: Mapping[str, Any] | None = None
-    ) -> None:
-        save_weights(self.model, self.folder / self._NAME.format(epoch + 1))
-        for file in self._files()[: -self.KEEP]:
-            file.unlink()
-
-    def _files(self) -> list[Path]:
-        return sorted(self.folder.glob("epoch-*.weights.h5"))
-
-
-def save_weights(model: keras.Model, path: Path) -> None:
-    """Saves weights to a file that gets its name only when it is whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".part-{path.name}")
-    model.save_weights(part, overwrite=True)
-    os.replace(part, path)
-
-
 def read_metrics(path: Path) -> list[dict[str, Any]]:
     """Returns the rows of a `metrics.jsonl`, none if there is no such file."""
     path = Path(path)

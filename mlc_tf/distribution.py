@@ -1,6 +1,5 @@
 """The only room that knows of strategies and replicas."""
 
-import functools
 from collections.abc import Callable
 from collections.abc import Sequence
 
@@ -12,34 +11,48 @@ from mlc_tf.errors import unknown_name
 STRATEGIES = ("none", "mirrored")
 
 
-@functools.cache  # a second one in a process crashed in its collectives
+# A second one in a process crashed in its collectives.
+_mirrored: tf.distribute.MirroredStrategy | None = None
+
+
 def strategy(name: str, replicas: int = 0) -> tf.distribute.Strategy:
     """Returns what keeps several devices of this machine in step.
 
     Args:
-        name: Of `STRATEGIES`; "none" is one device.
+        name: Of `STRATEGIES`; "none" is the strategy in scope, one device if
+            none is.
         replicas: How many GPUs or, on a machine without, parts of the CPU,
             which is then split: for trying out. Defaults to 0, all GPUs.
 
     Raises:
-        InputError: for another name, or more replicas than there are GPUs.
+        InputError: for another name, more replicas than there are GPUs, or
+            another number than this process had before.
     """
+    global _mirrored
     if name not in STRATEGIES:
         raise unknown_name("strategy", name, STRATEGIES)
     if name == "none":
         return tf.distribute.get_strategy()
     gpus = tf.config.list_physical_devices("GPU")
-    if len(gpus) < replicas and gpus:
+    if gpus and len(gpus) < replicas:
         raise InputError(
             f"`replicas` should be at most {len(gpus)}, the GPUs here. "
             f"Received: `replicas` = {replicas}."
         )
-    if not gpus:
-        _split_cpu(max(replicas, 1))
     kind, count = ("GPU", replicas or len(gpus)) if gpus else ("CPU", replicas)
-    return tf.distribute.MirroredStrategy(
-        [f"{kind}:{number}" for number in range(max(count, 1))]
-    )
+    count = max(count, 1)
+    if _mirrored is None:
+        if not gpus:
+            _split_cpu(count)
+        _mirrored = tf.distribute.MirroredStrategy(
+            [f"{kind}:{number}" for number in range(count)]
+        )
+    if _mirrored.num_replicas_in_sync != count:
+        raise InputError(
+            f"`replicas` should be {_mirrored.num_replicas_in_sync}, as before "
+            f"in this process. Received: `replicas` = {replicas}."
+        )
+    return _mirrored
 
 
 def _split_cpu(parts: int) -> None:

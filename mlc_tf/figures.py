@@ -149,7 +149,11 @@ def ratios_figure(ratios: Mapping[str, Mapping[str, Any]]) -> Figure:
     """
     figure = Figure(figsize=(9, 0.9 + 1.1 * len(ratios)), layout="constrained")
     ax = figure.subplots()
-    variants = list(next(iter(ratios.values())))
+    variants = [
+        variant
+        for variant in next(iter(ratios.values()))
+        if all(variant in row for row in ratios.values())
+    ]
     height = 0.8 / len(variants)
     for number, variant in enumerate(variants):
         cells = [row[variant] for row in ratios.values()]
@@ -158,7 +162,9 @@ def ratios_figure(ratios: Mapping[str, Mapping[str, Any]]) -> Figure:
             medians - [cell["quartile_1"] for cell in cells],
             [cell["quartile_3"] for cell in cells] - medians,
         ]
-        places = np.arange(len(ratios)) + (number - len(variants) / 2) * height
+        places = (
+            np.arange(len(ratios)) + (number - (len(variants) - 1) / 2) * height
+        )
         bars = ax.barh(places, medians, height, xerr=spread, label=variant)
         ax.bar_label(bars, fmt="%.2f", padding=3, fontsize=7)
     ax.set_yticks(range(len(ratios)), list(ratios))

@@ -36,7 +36,6 @@ from mlc_tf.virtual_network import Head
 from mlc_tf.virtual_network import WholeNetwork
 from mlc_tf.virtual_network import as_float
 from mlc_tf.virtual_network import coarsest_dtype
-from mlc_tf.virtual_network import pools_by_maximum
 
 META_GRADIENTS = ("exact", "head", "finite_difference")
 
@@ -123,6 +122,7 @@ class MetaLossCorrection(PairModel):
         if meta_gradient not in META_GRADIENTS:
             raise unknown_name("meta_gradient", meta_gradient, META_GRADIENTS)
         self.meta_gradient = meta_gradient
+        self.differentiates_twice = meta_gradient == "exact"
         if not isinstance(meta_interval, int) or meta_interval < 1:
             raise bad_argument(
                 "meta_interval", "an integer >= 1", meta_interval
@@ -144,7 +144,7 @@ class MetaLossCorrection(PairModel):
         self.virtual_network = (
             Head(base) if meta_gradient == "head" else WholeNetwork(base)
         )
-        self.transition_form = self._form(transition, rank)
+        self.transition_form, start = self._form(transition, rank)
         dtype = as_float(base.trainable_variables[0].value).dtype.name
         self.transition_variables = [
             self.add_weight(
@@ -156,7 +156,7 @@ class MetaLossCorrection(PairModel):
                 autocast=False,
                 aggregation="only_first_replica",
             )
-            for part, value in self.transition_form.start().items()
+            for part, value in start.items()
         ]
         self.step = self.add_weight(
             name="step",
@@ -168,29 +168,6 @@ class MetaLossCorrection(PairModel):
             aggregation="only_first_replica",
         )
         self.meta_gradient_norm = keras.metrics.Mean(name="meta_gradient_norm")
-
-    def compile(
-        self, *args: Any, jit_compile: bool = False, **kwargs: Any
-    ) -> None:
-        """Configures training, as `PairModel.compile`.
-
-        Raises:
-            InputError: besides, for XLA with "exact" and a base that pools by
-                the maximum, on a CPU: XLA has no second derivative for that.
-        """
-        if (
-            jit_compile
-            and self.meta_gradient == "exact"
-            and pools_by_maximum(self.base)
-            and not tf.config.list_physical_devices("GPU")
-        ):
-            raise InputError(
-                "`jit_compile` should be False on a CPU for `meta_gradient` = "
-                "'exact' and a base with max pooling, whose second derivative "
-                "XLA lacks there; 'head' and 'finite_difference' work. "
-                "Received: `jit_compile` = True."
-            )
-        super().compile(*args, jit_compile=jit_compile, **kwargs)
 
     @property
     def transition_matrix(self) -> np.ndarray:
@@ -293,20 +270,22 @@ class MetaLossCorrection(PairModel):
 
     def _form(
         self, transition: Any, rank: int | None
-    ) -> DenseTransition | LowRankTransition:
+    ) -> tuple[DenseTransition | LowRankTransition, Mapping[str, np.ndarray]]:
+        """Returns what T is made of, and what that starts from."""
         identity = isinstance(transition, str)
         if identity and transition != "identity":
             raise unknown_name("transition", transition, ["identity"])
         if rank is None:
-            return DenseTransition(
+            dense = DenseTransition(self.normalization)
+            return dense, dense.start(
                 transition_matrix.identity(self.num_classes)
                 if identity
-                else transition_matrix.validate(transition, self.num_classes),
-                self.normalization,
+                else transition_matrix.validate(transition, self.num_classes)
             )
         if not identity or self.normalization != "rows":
             raise InputError(
                 "`transition` should be 'identity', and `normalization` 'rows',"
                 f" where `rank` is given. Received: `rank` = {rank}."
             )
-        return LowRankTransition(self.num_classes, rank)
+        low_rank = LowRankTransition(self.num_classes, rank)
+        return low_rank, low_rank.start()

@@ -297,7 +297,10 @@ METHODS: Mapping[str, Method] = {
         instead="structure",
     ),
     "masking_hard": Method(
-        (_MERGED, Phase(MaskingHard, data="merged", told=_masking)),
+        (
+            _MERGED,
+            Phase(MaskingHard, data="merged", told=_masking, fresh=False),
+        ),
         oracle="the structure of T",
         instead="structure",
     ),

@@ -39,6 +39,8 @@ class PairModel(keras.Model):
     training_trackers: tuple[str, ...] = ()
     # Whether the noisy half of an element is (x, label, index).
     uses_index = False
+    # Whether a step needs second derivatives of all of the base.
+    differentiates_twice = False
 
     def __init__(self, base: keras.Model, *, name: str | None = None) -> None:
         num_classes = check_base(base)
@@ -71,8 +73,22 @@ class PairModel(keras.Model):
             **kwargs: The other arguments of `keras.Model.compile`.
 
         Raises:
-            InputError: if a `loss` is given; the method brings its own.
+            InputError: if a `loss` is given; the method brings its own. For
+                XLA on a CPU, if the method needs second derivatives and the
+                base pools by the maximum, for which XLA has none there.
         """
+        if (
+            jit_compile
+            and self.differentiates_twice
+            and virtual_network.pools_by_maximum(self.base)
+            and not tf.config.list_physical_devices("GPU")
+        ):
+            raise InputError(
+                "`jit_compile` should be False on a CPU for a base with max "
+                "pooling, whose second derivative XLA lacks there and this "
+                "method needs (of `MetaLossCorrection`, 'head' and "
+                "'finite_difference' do not). Received: `jit_compile` = True."
+            )
         if kwargs.pop("loss", None) is not None:
             raise InputError(
                 "`loss` should be left out of `compile`: "

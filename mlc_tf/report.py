@@ -204,13 +204,19 @@ def benchmark_table(folder: str | Path, pattern: str, key: str) -> str:
     rows: dict[str, dict[str, Any]] = {}
     for path in sorted(Path(folder).glob(pattern)):
         content = json.loads(path.read_text())
+        if key not in content:
+            raise bad_argument(f"`{key}` of {path.name}", "there", "none")
         measured = content[key]
         if all("median" in value for value in measured.values()):
             measured = {content["network"]: measured}
+        if rows.keys() & measured:
+            raise bad_argument(
+                f"rows of {pattern}", "named once", list(rows.keys() & measured)
+            )
         rows |= measured
     if not rows:
         raise bad_argument("results", f"a folder with {pattern}", folder)
-    columns = list(next(iter(rows.values())))
+    columns = list(dict.fromkeys(name for row in rows.values() for name in row))
     lines = [["", *columns], ["---"] * (len(columns) + 1)]
     for name, row in rows.items():
         cells = [_ratio_cell(row.get(column)) for column in columns]
@@ -271,10 +277,15 @@ def fill_tables(document: str, folder: str | Path) -> str:
         if not path.is_file():
             raise bad_argument("results", f"a folder with {path.name}", folder)
         costs = json.loads(path.read_text())["cost"]
-        return _METHOD_ROW.sub(
-            lambda row: f"{row['row']} {costs[row['name']]['median']:.1f} |",
-            match[0],
-        )
+
+        def priced(row: re.Match[str]) -> str:
+            if row["name"] not in costs:
+                raise bad_argument(
+                    f"the cost of {row['name']}", f"in {path.name}", "none"
+                )
+            return f"{row['row']} {costs[row['name']]['median']:.1f} |"
+
+        return _METHOD_ROW.sub(priced, match[0])
 
     for pattern, renew in (
         (_MARKED, fill),

@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from mlc_tf import callbacks
+from mlc_tf import checkpoints
 from mlc_tf import data
 from mlc_tf import data_checks
 from mlc_tf import distribution
@@ -80,12 +81,15 @@ def _train(
     evaluation_size = _evaluation_batch_size(config, problem)
     base = build_base(config, problem)
     stages = _stages(config, problem)
-    _build(config, base, stages[-1], _told(config, problem, stages[-1]))
+    for stage in stages:
+        if not stage.warmup:
+            told = _told(config, problem, stage)
+            _compile(config, _build(config, base, stage, told), stage)
     run_directory.claim(workdir, config)
     if problem.noise_report is not None:
         run_directory.write_json(workdir / "noise.json", problem.noise_report)
-    checkpoints = callbacks.EpochCheckpoint(workdir / "checkpoints")
-    done, checkpoint = checkpoints.latest()
+    saved = checkpoints.EpochCheckpoint(workdir / "checkpoints")
+    done, checkpoint = saved.latest()
     metrics = callbacks.read_metrics(workdir / "metrics.jsonl")
     # Copies: reading a variable may give its own buffer.
     initial = [
@@ -100,10 +104,10 @@ def _train(
             phase, model = stage.phase, None
             if stage.begin:
                 # What the phase is told, it is told of this network.
-                before = checkpoints.folder / f"before-{stage.begin}.weights.h5"
+                before = saved.folder / f"before-{stage.begin}.weights.h5"
                 if stage.begin == done:
-                    callbacks.save_weights(base, before)
-                base.load_weights(before)
+                    checkpoints.save(base, before)
+                checkpoints.load(base, before)
             told = _told(config, problem, stage, base)
             if phase.fresh:
                 for variable, value in zip(base.variables, initial):
@@ -135,14 +139,14 @@ def _train(
             verbose=verbose,
             callbacks=[
                 callbacks.StopOnNonFiniteLoss(
-                    f"Checkpoints of whole epochs are in {checkpoints.folder}; "
+                    f"Checkpoints of whole epochs are in {saved.folder}; "
                     "try a lower learning rate in a new workdir."
                 ),
                 callbacks.CleanAccuracy(problem.clean.batches(evaluation_size)),
                 callbacks.StepTimer(),
                 log,
                 *_records(workdir, problem, start),
-                checkpoints,
+                saved,
             ],
         )
         metrics, done = log.rows, stage.last
@@ -173,8 +177,8 @@ def untrained(
 ) -> list[tuple[PairModel, tf.data.Dataset]]:
     """Returns the model of each phase of a method, and what it is fed with.
 
-    A phase is told the estimates of a network that knows nothing. So a bad
-    option of any phase is refused; and its step takes the time that it takes.
+    A phase is told the estimates of a network that knows nothing: for what
+    depends on its steps, but not on what they learn.
     """
     parts = []
     for stage in _stages(config, problem):
@@ -250,6 +254,11 @@ def _stages(
         data_checks.check_batch_size(
             "train.batch_size", train.batch_size, "noisy", len(whole)
         )
+        for name, size in (
+            ("train.batch_size", min(train.batch_size, len(training_set))),
+            ("clean.batch_size", _clean_batch_size(config, problem)),
+        ):
+            data_checks.check_divides(name, size, distribution.num_replicas())
         begin = first
         warmup_epochs = train.warmup_epochs if phase.fresh else 0
         for warmup, epochs in (
@@ -338,13 +347,19 @@ def _pairs(
         stage.training_set,
         problem.clean,
         stage.batch_size,
-        min(config.clean.batch_size, len(problem.clean)),
+        _clean_batch_size(config, problem),
         seed=config.seed,
         epochs=range(start, stage.last),
         steps_per_epoch=stage.steps,
         augment=_augment(config, problem),
         with_index=model.uses_index,
     )
+
+
+def _clean_batch_size(
+    config: ml_collections.ConfigDict, problem: Problem
+) -> int:
+    return min(config.clean.batch_size, len(problem.clean))
 
 
 def _compile(

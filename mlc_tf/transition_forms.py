@@ -25,17 +25,15 @@ class DenseTransition:
     """T by its entries.
 
     Args:
-        start: The T to start from, rows sum to 1.
         normalization: "rows", or "columns" (the paper's Eq. 10).
     """
 
-    def __init__(self, start: np.ndarray, normalization: str) -> None:
+    def __init__(self, normalization: str) -> None:
         self.normalization = normalization
-        self._start = start
 
-    def start(self) -> Mapping[str, np.ndarray]:
-        """Returns what is learned, by name."""
-        start = transition_matrix.normalize(self._start, self.normalization)
+    def start(self, transition: np.ndarray) -> Mapping[str, np.ndarray]:
+        """Returns what is learned, by name, for a T whose rows sum to 1."""
+        start = transition_matrix.normalize(transition, self.normalization)
         return {"transition": np.asarray(start)}
 
     def loss(
@@ -74,8 +72,9 @@ class LowRankTransition:
 
     with U `(classes, rank)` and V `(rank, classes)` not negative. Each row of V
     sums to 1: it is a distribution over noisy labels, and U[i, k] the odds with
-    which class i is labelled by it. Memory and time of a step grow with
-    `batch * classes * rank`. U = 0 is T = I.
+    which class i is labelled by it. The time of a step grows with
+    `batch * classes * rank`, its memory with `classes * (batch + rank)`. U = 0
+    is T = I.
 
     Args:
         num_classes: Number of classes.
@@ -85,8 +84,6 @@ class LowRankTransition:
     Raises:
         InputError: for another rank.
     """
-
-    normalization = "rows"
 
     def __init__(self, num_classes: int, rank: Any, seed: int = 0) -> None:
         integer = isinstance(rank, int) and not isinstance(rank, bool)

@@ -190,8 +190,17 @@ def as_float(tensor: Any) -> tf.Tensor:
 
 def coarsest_dtype(base: keras.Model) -> str:
     """Returns the dtype of least precision that a layer computes in."""
-    dtypes = {layer.compute_dtype for layer in base.layers}
-    return min(dtypes, key=lambda name: tf.as_dtype(name).size)
+    dtypes = [
+        coarsest_dtype(layer)
+        if isinstance(layer, keras.Model)
+        else layer.compute_dtype
+        for layer in base.layers
+        if layer.weights  # others, like an input's, compute nothing
+    ]
+    return min(
+        dtypes or [base.compute_dtype],
+        key=lambda name: tf.as_dtype(name).size,
+    )
 
 
 def pools_by_maximum(base: keras.Model) -> bool:

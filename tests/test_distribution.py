@@ -25,10 +25,22 @@ def test_other_names_are_refused():
         distribution.strategy("miror")
 
 
-def test_a_cpu_is_not_split_once_tensorflow_has_started():
+def test_a_cpu_is_not_split_once_tensorflow_has_started(monkeypatch):
+    monkeypatch.setattr(distribution, "_mirrored", None)
     tf.zeros([])
     with pytest.raises(InputError, match="`replicas` should be at most 2 once"):
         distribution.strategy("mirrored", 3)
+
+
+def test_a_process_has_one_number_of_replicas(two_replicas):
+    with pytest.raises(InputError, match="`replicas` should be 2, as before"):
+        distribution.strategy("mirrored", 3)
+
+
+def test_none_is_what_is_in_scope(two_replicas):
+    with two_replicas.scope():
+        assert distribution.strategy("none") is two_replicas
+    assert distribution.strategy("none") is not two_replicas
 
 
 def test_a_fresh_process_splits_its_cpu():

@@ -35,6 +35,7 @@ LEVELS = {
     "run_directory": 6,
     "settings": 7,
     "callbacks": 7,
+    "checkpoints": 7,
     "problems": 7,
     "training": 8,
     "report": 8,

@@ -147,8 +147,8 @@ def test_a_row_that_would_be_emptied_keeps_its_value(parameters):
 def test_the_dense_form_is_transition_update(rng):
     start = transition.normalize(rng.random((CLASSES, CLASSES)))
     gradient = tf.constant(rng.normal(size=(CLASSES, CLASSES)))
-    form = DenseTransition(np.asarray(start), "columns")
-    (parameter,) = form.start().values()
+    form = DenseTransition("columns")
+    (parameter,) = form.start(np.asarray(start)).values()
     np.testing.assert_allclose(parameter.sum(axis=0), 1)
     (moved,) = form.update([parameter], [gradient], 0.1, 0.5)
     np.testing.assert_allclose(

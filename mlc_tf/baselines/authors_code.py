@@ -42,6 +42,8 @@ class AuthorsCode(PairModel):
         The authors' `main.py`, lines 155-204.
     """
 
+    differentiates_twice = True
+
     def __init__(
         self,
         base: keras.Model,

@@ -36,6 +36,7 @@ class LearningToReweight(PairModel):
     """
 
     training_trackers = ("zero_weights", "meta_gradient_norm")
+    differentiates_twice = True
 
     def __init__(self, base: keras.Model, *, name: str | None = None) -> None:
         super().__init__(base, name=name)

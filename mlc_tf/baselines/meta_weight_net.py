@@ -40,6 +40,7 @@ class MetaWeightNet(PairModel):
     """
 
     training_trackers = ("mean_weight",)
+    differentiates_twice = True
 
     def __init__(
         self,

@@ -1,7 +1,7 @@
 """Times of things that take turns, and their ratios.
 
-A machine that slows down does so for all of them alike: so only ratios within
-a round are told, their median and their spread.
+A machine that slows down does so for all of them alike: so what is compared
+are ratios within a round, by their median and their spread.
 """
 
 import time
@@ -18,7 +18,7 @@ from mlc_tf.pair_model import PairModel
 
 Name = TypeVar("Name", bound=Hashable)
 # Rounds that are not counted: functions are traced, caches filled.
-_WARM_UP = 3
+_WARM_UP = 1
 
 
 def in_turns(

@@ -48,8 +48,8 @@ def peak(
         steps: How many.
 
     Returns:
-        "process", all of it, TensorFlow included; "steps", by how much the
-        process grew after the network was built.
+        Of the steps, without what building the network took: "process", all
+        of it, TensorFlow included; "steps", by how much that grew.
     """
     with concurrent.futures.ProcessPoolExecutor(
         1, multiprocessing.get_context("spawn")
@@ -67,6 +67,7 @@ def _child(
     take = step.compiled_step(model)
     element = subject.pair(num_classes)
     before = _mebibytes("VmRSS")
+    Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
     for _ in range(steps):
         take(element)
     process = _mebibytes("VmHWM")

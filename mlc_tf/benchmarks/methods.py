@@ -19,9 +19,11 @@ def measure(config: ml_collections.ConfigDict, rounds: int) -> dict[str, Any]:
         rounds: Times that each step is taken.
 
     Returns:
-        The cost of a run as a ratio to that of `cross_entropy`: the sum over a
-        method's phases, since each has the full length.
+        The cost of a method's training steps as a ratio to those of
+        `cross_entropy`: the sum over its phases, since each has the full
+        length. What goes between phases is not in it.
     """
+    config = config.copy_and_resolve_references()
     problem = problems.load(config)
     actions = {}
     for name in methods.METHODS:

@@ -42,7 +42,7 @@ def test_actions_take_turns_and_warm_up_is_not_counted(monkeypatch):
     seconds = measuring.in_turns(
         {"a": lambda: calls.append("a"), "b": lambda: calls.append("b")}, 2
     )
-    assert calls == ["a", "b"] * 5
+    assert calls == ["a", "b"] * 3
     np.testing.assert_array_equal(seconds["a"], [1, 1])
     np.testing.assert_array_equal(seconds["b"], [1, 1])
 
@@ -117,11 +117,12 @@ def test_classes_compare_with_the_fewest(small, monkeypatch):
 
 
 def test_the_peak_is_of_a_process_of_its_own():
-    ballast = np.ones(250_000_000, np.uint8)  # ours: the child has none of it
+    ballast = np.ones(2**30, np.uint8)  # ours: the child has none of it
     peak = memory.peak("lenet", "cross_entropy", 10, 2)
     assert 100 < peak["process"] and 0 < peak["steps"] < peak["process"]
-    mine = memory._mebibytes("VmHWM")
-    assert mine > 200 and ballast.nbytes / 2**20 > peak["steps"]
+    # In MiB: what is ours besides is at least what the child's TensorFlow is.
+    assert peak["process"] < memory._mebibytes("VmRSS") - 512
+    assert ballast.sum() == 2**30
 
 
 def test_a_method_costs_what_its_phases_cost(monkeypatch):
