@@ -373,9 +373,11 @@ def test_a_batch_that_replicas_cannot_share_is_refused_at_once(
 
 def test_what_xla_lacks_is_refused_before_the_warm_up(tmp_path):
     config = small("lre", **{"network.name": "lenet"})
-    images = np.random.default_rng(0).random((60, 12, 12, 1), np.float32)
-    parts = {"x_train": images, "x_test": images[:10], "x_clean": images[:8]}
-    config.update_from_flattened_dict(own_arrays(tmp_path / "own.npz", **parts))
+    images = np.random.default_rng(0).random((78, 12, 12, 1), np.float32)
+    parts = np.split(images, [60, 70])
+    names = ("x_train", "x_test", "x_clean")
+    overrides = own_arrays(tmp_path / "own.npz", **dict(zip(names, parts)))
+    config.update_from_flattened_dict(overrides)
     config.train.epochs = 2
     config.train.jit_compile, config.train.warmup_epochs = True, 1
     with pytest.raises(InputError, match="`jit_compile` should be False"):
