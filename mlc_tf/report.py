@@ -205,7 +205,7 @@ def benchmark_table(folder: str | Path, pattern: str, key: str) -> str:
     for path in sorted(Path(folder).glob(pattern)):
         content = json.loads(path.read_text())
         if key not in content:
-            raise bad_argument(f"`{key}` of {path.name}", "there", "none")
+            raise bad_argument(f"{key} of {path.name}", "there", "none")
         measured = content[key]
         if all("median" in value for value in measured.values()):
             measured = {content["network"]: measured}

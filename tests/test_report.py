@@ -149,6 +149,20 @@ def test_a_file_may_hold_its_rows(tmp_path):
     ]
 
 
+def test_what_a_benchmark_lacks_is_told(tmp_path):
+    for name in ("a", "b"):
+        content = {"network": "same", "key": {"exact": ratio(1.0)}}
+        (tmp_path / f"{name}.json").write_text(json.dumps(content))
+    with pytest.raises(InputError, match=r"rows of \*\.json"):
+        report.benchmark_table(tmp_path, "*.json", "key")
+    with pytest.raises(InputError, match="`ky of a.json` should"):
+        report.benchmark_table(tmp_path, "a.json", "ky")
+    (tmp_path / "c.json").write_text('{"cost": {}}')
+    text = "<!-- costs: c.json -->\n| `mlc` | |\n<!-- end of table -->"
+    with pytest.raises(InputError, match="the cost of mlc"):
+        report.fill_tables(text, tmp_path)
+
+
 def test_costs_are_the_last_column_of_a_table_of_methods(tmp_path):
     costs = {"cost": {"mlc": ratio(1.26), "glc": ratio(2.0)}}
     (tmp_path / "a.json").write_text(json.dumps(costs))

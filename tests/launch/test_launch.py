@@ -82,6 +82,24 @@ def test_train_plot_and_train_again(tmp_path):
     assert json.loads(again[1].splitlines()[-1]) == result
 
 
+def test_train_keeps_replicas_of_a_split_cpu_in_step(tmp_path):
+    one, two = launch(
+        tmp_path,
+        ("train.py", config(), "--workdir=one"),
+        (
+            "train.py",
+            config(),
+            "--workdir=two",
+            "--config.train.strategy=mirrored",
+            "--config.train.replicas=2",
+        ),
+    )
+    assert one[0] == two[0] == 0, two[2]
+    results = [json.loads(run[1].splitlines()[-1]) for run in (one, two)]
+    for name in ("test_accuracy", "transition_l1", "train_steps"):
+        assert results[1][name] == pytest.approx(results[0][name], rel=1e-3)
+
+
 def test_compare_runs_what_is_missing_and_prints_the_table(tmp_path):
     compare = (
         "compare.py",
@@ -131,7 +149,13 @@ def test_benchmark_writes_ratios(tmp_path):
     measured, steps = launch(
         tmp_path,
         ("benchmark.py", config(), "--what=input", "--rounds=2"),
-        ("benchmark.py", "--networks=lenet", "--rounds=1", "--output=out"),
+        (
+            "benchmark.py",
+            config(),
+            "--networks=lenet",
+            "--rounds=1",
+            "--output=out",
+        ),
     )
     assert measured[0] == 0, measured[2]
     path = tmp_path / "results/benchmark/input-digits-mlp.json"
@@ -170,6 +194,14 @@ MISTAKES = [
     ("benchmark.py", config(), "--what=inputs", "Did you mean 'input'"),
     ("benchmark.py", config(), "--networks=lenet,lent", "mean 'lenet'"),
     ("benchmark.py", config(), "--rounds=0", "`rounds` should be an integer"),
+    ("benchmark.py", config(), "--networks=", "`networks` should be of lenet"),
+    ("benchmark.py", config(), "--output=/proc/no", "`output` should be"),
+    (
+        "benchmark.py",
+        config(),
+        "--config.train.dtype=mixed_bfloat16",
+        "`train.dtype` should be left as it is",
+    ),
     ("report.py", "--document=none.md", "`document` should be a file"),
 ]
 
