@@ -158,7 +158,7 @@ def test_what_a_benchmark_lacks_is_told(tmp_path):
     with pytest.raises(InputError, match="`ky of a.json` should"):
         report.benchmark_table(tmp_path, "a.json", "ky")
     (tmp_path / "c.json").write_text('{"cost": {}}')
-    text = "<!-- costs: c.json -->\n| `mlc` | |\n<!-- end of table -->"
+    text = "<!-- costs: c.json -->\n| `mlc` | what | |\n<!-- end of table -->"
     with pytest.raises(InputError, match="the cost of mlc"):
         report.fill_tables(text, tmp_path)
 
