@@ -33,7 +33,7 @@ _COSTS = re.compile(
     r"<!-- costs: (?P<path>\S+) -->\n.*?(?=<!-- end of table -->)", re.DOTALL
 )
 _METHOD_ROW = re.compile(
-    r"^(?P<row>\| `(?P<name>\w+)` \|.*\|) [^|]* \|$", re.MULTILINE
+    r"^(?P<row>\| `(?P<name>\w+)` \|.*\|)[^|]*\|$", re.MULTILINE
 )
 _FILE = re.compile(
     r"(<!-- file: (?P<path>\S+) -->\n).*?(?=<!-- end of file -->)", re.DOTALL
