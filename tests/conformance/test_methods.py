@@ -197,7 +197,7 @@ def test_what_is_said_to_be_the_same_is():
 @each_method
 def test_the_readme_tells_data_oracle_and_file(name):
     method = methods.METHODS[name]
-    _, clean_set, oracle, file, _ = rows_of_the_readme()[name]
+    _, clean_set, oracle, file, _, cost = rows_of_the_readme()[name]
     last = method.phases[-1]
     assert (clean_set == "merged") == (
         last.data == "merged" and name not in GLC
@@ -206,6 +206,7 @@ def test_the_readme_tells_data_oracle_and_file(name):
     home = getattr(last.model, "func", last.model).__module__
     if name != "confusion":  # whose file is the estimate
         assert file == f"`{home.replace('.', '/')}.py`"
+    assert 0.5 < float(cost) < 10  # of cross-entropy
 
 
 def test_every_configured_method_exists_and_takes_its_options():
