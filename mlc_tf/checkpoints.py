@@ -16,6 +16,8 @@ from mlc_tf.errors import InputError
 class EpochCheckpoint(keras.callbacks.Callback):
     """Saves the state of training after each epoch, and keeps the last two.
 
+    Those of later epochs, damaged or they would have been gone on from, go too.
+
     The state is that of `save_weights`: weights, T and the optimizer.
 
     Args:
@@ -37,7 +39,7 @@ class EpochCheckpoint(keras.callbacks.Callback):
         """
         for file in reversed(self._files()):
             if is_whole(file):
-                return int(file.name.split("-")[1].split(".")[0]), file
+                return _epochs_of(file), file
             print(f"{file} is damaged; it is passed over.", flush=True)
         return 0, None
 
@@ -45,12 +47,17 @@ class EpochCheckpoint(keras.callbacks.Callback):
         self, epoch: int, logs: Mapping[str, Any] | None = None
     ) -> None:
         save(self.model, self.folder / self._NAME.format(epoch + 1))
-        for file in self._files()[: -self.KEEP]:
-            file.unlink()
-            _seal_of(file).unlink(missing_ok=True)
+        for file in self._files():
+            if not 0 <= epoch + 1 - _epochs_of(file) < self.KEEP:
+                file.unlink()
+                _seal_of(file).unlink(missing_ok=True)
 
     def _files(self) -> list[Path]:
         return sorted(self.folder.glob("epoch-*.weights.h5"))
+
+
+def _epochs_of(file: Path) -> int:
+    return int(file.name.split("-")[1].split(".")[0])
 
 
 def save(model: keras.Model, path: Path) -> None:

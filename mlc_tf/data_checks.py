@@ -259,12 +259,6 @@ def check_inputs(spec: Any, base_shape: Any, replicas: int) -> None:
             )
 
 
-def check_divides(name: str, size: int, replicas: int) -> None:
-    """Refuses a batch size that replicas cannot share evenly."""
-    if size % replicas:
-        raise bad_argument(name, f"a multiple of the {replicas} replicas", size)
-
-
 @contextmanager
 def marked_errors() -> Iterator[None]:
     """Marks an `InputError` of a Python function inside a pipeline."""

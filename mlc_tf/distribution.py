@@ -9,8 +9,6 @@ from mlc_tf.errors import InputError
 from mlc_tf.errors import unknown_name
 
 STRATEGIES = ("none", "mirrored")
-
-
 # A second one in a process crashed in its collectives.
 _mirrored: tf.distribute.MirroredStrategy | None = None
 

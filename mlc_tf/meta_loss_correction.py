@@ -22,7 +22,6 @@ import numpy as np
 import tensorflow as tf
 
 from mlc_tf import distribution
-from mlc_tf import losses
 from mlc_tf import meta_gradient as meta
 from mlc_tf import transition as transition_matrix
 from mlc_tf.errors import InputError
@@ -36,6 +35,7 @@ from mlc_tf.virtual_network import Head
 from mlc_tf.virtual_network import WholeNetwork
 from mlc_tf.virtual_network import as_float
 from mlc_tf.virtual_network import coarsest_dtype
+from mlc_tf.virtual_network import values
 
 META_GRADIENTS = ("exact", "head", "finite_difference")
 
@@ -147,26 +147,9 @@ class MetaLossCorrection(PairModel):
         self.transition_form, start = self._form(transition, rank)
         dtype = as_float(base.trainable_variables[0].value).dtype.name
         self.transition_variables = [
-            self.add_weight(
-                name=part,
-                shape=value.shape,
-                dtype=dtype,
-                initializer=keras.initializers.Constant(value),
-                trainable=False,
-                autocast=False,
-                aggregation="only_first_replica",
-            )
-            for part, value in start.items()
+            self.add_state(part, value, dtype) for part, value in start.items()
         ]
-        self.step = self.add_weight(
-            name="step",
-            shape=(),
-            dtype="int64",
-            initializer="zeros",
-            trainable=False,
-            autocast=False,
-            aggregation="only_first_replica",
-        )
+        self.step = self.add_state("step", 0, "int64")
         self.meta_gradient_norm = keras.metrics.Mean(name="meta_gradient_norm")
 
     @property
@@ -203,7 +186,7 @@ class MetaLossCorrection(PairModel):
 
         def moved() -> tuple[meta.Tensors, tf.Tensor]:
             gradients = distribution.global_mean(
-                self._meta_gradient(forward, noisy_labels, *clean)
+                self._meta_gradient(forward, noisy_labels, clean)
             )
             new_transition = self.transition_form.update(
                 transition,
@@ -230,7 +213,7 @@ class MetaLossCorrection(PairModel):
         self.meta_gradient_norm.update_state(norm, tf.cast(due, tf.float32))
 
     def _meta_gradient(
-        self, forward: ForwardPass, noisy_labels: Any, x_clean: Any, labels: Any
+        self, forward: ForwardPass, noisy_labels: Any, clean: tuple[Any, Any]
     ) -> meta.Tensors:
         """Returns this replica's gradient of the meta loss, as to T."""
 
@@ -241,13 +224,9 @@ class MetaLossCorrection(PairModel):
                 self.transition_form.loss(logits, noisy_labels, transition)
             )  # Eq. 3
 
-        def clean_loss(fast_weights: meta.Tensors) -> tf.Tensor:
-            logits = forward.logits_at(fast_weights, x_clean)
-            return tf.reduce_mean(losses.cross_entropy(logits, labels))  # Eq. 6
-
         arguments: dict[str, Any] = dict(
             noisy_gradient=forward.gradient_of(noisy_loss),
-            clean_loss=clean_loss,
+            clean_loss=forward.loss_at(*clean),  # Eq. 6
             weights=forward.weights,
             meta_parameter=self._transition(),
             learning_rate=self.virtual_learning_rate,
@@ -264,9 +243,7 @@ class MetaLossCorrection(PairModel):
         )
 
     def _transition(self) -> meta.Tensors:
-        return [
-            tf.convert_to_tensor(part) for part in self.transition_variables
-        ]
+        return values(self.transition_variables)
 
     def _form(
         self, transition: Any, rank: int | None

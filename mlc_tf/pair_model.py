@@ -8,6 +8,7 @@ logits and knows nothing of noise. Training machinery never reaches serving:
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from mlc_tf import data_checks
@@ -121,11 +122,7 @@ class PairModel(keras.Model):
             raise InputError(
                 "`class_weight` should be left out: T weighs the labels."
             )
-        data_checks.check_inputs(
-            data_checks.pair_spec(x, self.num_classes, self.uses_index),
-            getattr(self.base, "input_shape", None),
-            self.distribute_strategy.num_replicas_in_sync,
-        )
+        self.check_pairs(x)
         if self.compiled:
             self._build_metrics()
         kwargs.setdefault("shuffle", False)  # the dataset has its own order
@@ -133,6 +130,21 @@ class PairModel(keras.Model):
             return super().fit(
                 data_checks.check_labels(x, self.num_classes), *args, **kwargs
             )
+
+    def check_pairs(self, x: Any) -> None:
+        """Refuses a dataset that `fit` would refuse, without reading of it.
+
+        Args:
+            x: As in `fit`.
+
+        Raises:
+            InputError: as `fit`, but for bad labels.
+        """
+        data_checks.check_inputs(
+            data_checks.pair_spec(x, self.num_classes, self.uses_index),
+            getattr(self.base, "input_shape", None),
+            self.distribute_strategy.num_replicas_in_sync,
+        )
 
     def evaluate(self, *args: Any, **kwargs: Any) -> Any:
         """Evaluates the base, as `keras.Model.evaluate`.
@@ -217,6 +229,29 @@ class PairModel(keras.Model):
         self.optimizer_step(forward, loss)
         return self.training_metrics(loss, forward.logits, noisy_labels)
 
+    def add_state(
+        self, name: str, value: Any, dtype: str | None = None
+    ) -> keras.Variable:
+        """Returns a variable that steps write and no gradient reaches.
+
+        It is saved with the model, and is the same on all replicas.
+
+        Args:
+            name: Its name.
+            value: The array that it starts from.
+            dtype: Defaults to that of the model's variables.
+        """
+        value = np.asarray(value)
+        return self.add_weight(
+            name=name,
+            shape=value.shape,
+            dtype=dtype,
+            initializer=keras.initializers.Constant(value),
+            trainable=False,
+            autocast=False,
+            aggregation="only_first_replica",
+        )
+
     @property
     def optimized_variables(self) -> list[keras.Variable]:
         """The variables that the optimizer moves."""
@@ -231,14 +266,30 @@ class PairModel(keras.Model):
             forward: The pass on whose tape the loss is.
             loss: The mean loss of this replica's examples.
         """
+        variables = self.optimized_variables
+        gradients = self.scaled_gradients(forward, loss, variables)
+        self.optimizer.apply_gradients(zip(gradients, variables))
+
+    def scaled_gradients(
+        self,
+        forward: virtual_network.ForwardPass,
+        loss: tf.Tensor,
+        variables: list[keras.Variable],
+    ) -> Any:
+        """Returns the gradients that `apply_gradients` of the optimizer takes.
+
+        Args:
+            forward: The pass on whose tape the loss is.
+            loss: The mean loss of this replica's examples, to which the
+                regularisation is added.
+            variables: What the gradients are asked for.
+        """
         with forward.tape:
             total = loss + forward.regularization
             # `apply_gradients` sums over replicas; the mean is wanted.
             share = total / distribution.num_replicas()
             scaled = self.optimizer.scale_loss(share)
-        variables = self.optimized_variables
-        gradients = forward.tape.gradient(scaled, variables)
-        self.optimizer.apply_gradients(zip(gradients, variables))
+        return forward.tape.gradient(scaled, variables)
 
     def training_metrics(
         self, loss: tf.Tensor, logits: tf.Tensor, noisy_labels: tf.Tensor

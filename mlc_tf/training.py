@@ -77,14 +77,15 @@ def _train(
     problem = problems.load(config)
     for note in problem.notes:
         print(note, flush=True)
-    _augment(config, problem)  # refused before anything is written
     evaluation_size = _evaluation_batch_size(config, problem)
     base = build_base(config, problem)
     stages = _stages(config, problem)
     for stage in stages:
         if not stage.warmup:
             told = _told(config, problem, stage)
-            _compile(config, _build(config, base, stage, told), stage)
+            tried = _build(config, base, stage, told)
+            _compile(config, tried, stage)
+            tried.check_pairs(_pairs(config, problem, stage, tried))
     run_directory.claim(workdir, config)
     if problem.noise_report is not None:
         run_directory.write_json(workdir / "noise.json", problem.noise_report)
@@ -96,7 +97,7 @@ def _train(
         np.array(keras.ops.convert_to_numpy(variable))
         for variable in base.variables
     ]
-    phase, told, model = None, {}, None
+    phase, model = None, None
     for stage in stages:
         if stage.last < done:
             continue
@@ -119,7 +120,7 @@ def _train(
         if stage.first < done:
             model.optimizer.build(model.optimized_variables)
             model.load_weights(checkpoint)
-        elif phase.prepare is not None:
+        elif phase.prepare is not None and not stage.warmup:
             phase.prepare(model)
         if stage.last == done:  # the next stage starts from these weights
             continue
@@ -254,11 +255,6 @@ def _stages(
         data_checks.check_batch_size(
             "train.batch_size", train.batch_size, "noisy", len(whole)
         )
-        for name, size in (
-            ("train.batch_size", min(train.batch_size, len(training_set))),
-            ("clean.batch_size", _clean_batch_size(config, problem)),
-        ):
-            data_checks.check_divides(name, size, distribution.num_replicas())
         begin = first
         warmup_epochs = train.warmup_epochs if phase.fresh else 0
         for warmup, epochs in (
@@ -347,19 +343,13 @@ def _pairs(
         stage.training_set,
         problem.clean,
         stage.batch_size,
-        _clean_batch_size(config, problem),
+        min(config.clean.batch_size, len(problem.clean)),
         seed=config.seed,
         epochs=range(start, stage.last),
         steps_per_epoch=stage.steps,
         augment=_augment(config, problem),
         with_index=model.uses_index,
     )
-
-
-def _clean_batch_size(
-    config: ml_collections.ConfigDict, problem: Problem
-) -> int:
-    return min(config.clean.batch_size, len(problem.clean))
 
 
 def _compile(

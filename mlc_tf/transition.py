@@ -193,3 +193,28 @@ def validate(transition: Any, num_classes: int | None = None) -> np.ndarray:
             f"a row that sums to {sums[wrong[0]]:.6g}",
         )
     return matrix
+
+
+def check_structure(structure: Any, num_classes: int) -> np.ndarray:
+    """Returns which entries of T a prior allows, after checking it.
+
+    Args:
+        structure: A matrix of 0 and 1, rows are clean classes.
+        num_classes: Its size.
+
+    Returns:
+        `(classes, classes)` float32.
+
+    Raises:
+        InputError: if it is no matrix of 0 and 1 with a diagonal of ones.
+    """
+    matrix = np.asarray(structure)
+    expected = (
+        f"a matrix of 0 and 1 of shape ({num_classes}, {num_classes}) with a "
+        "diagonal of ones"
+    )
+    if matrix.shape != (num_classes, num_classes):
+        raise bad_argument("structure", expected, matrix.shape)
+    if not np.isin(matrix, (0, 1)).all() or not np.diag(matrix).all():
+        raise bad_argument("structure", expected, matrix)
+    return matrix.astype(np.float32)

@@ -79,23 +79,22 @@ class LowRankTransition:
     Args:
         num_classes: Number of classes.
         rank: How many such distributions, in [1, num_classes].
-        seed: Of the rows of V to start from. Defaults to 0.
 
     Raises:
         InputError: for another rank.
     """
 
-    def __init__(self, num_classes: int, rank: Any, seed: int = 0) -> None:
+    def __init__(self, num_classes: int, rank: Any) -> None:
         integer = isinstance(rank, int) and not isinstance(rank, bool)
         if not integer or not 1 <= rank <= num_classes:
             raise bad_argument(
                 "rank", f"an integer in [1, {num_classes}]", rank
             )
-        self._shape, self._seed = (rank, num_classes), seed
+        self._shape = (rank, num_classes)
 
     def start(self) -> Mapping[str, np.ndarray]:
         """Returns U = 0; and V at random, since equal rows would stay equal."""
-        mass = np.random.default_rng(self._seed).exponential(size=self._shape)
+        mass = np.random.default_rng(0).exponential(size=self._shape)
         return {
             "odds": np.zeros(self._shape[::-1]),
             "directions": mass / mass.sum(axis=1, keepdims=True),

@@ -14,6 +14,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from mlc_tf import losses
 from mlc_tf.errors import InputError
 
 Tensors = Sequence[tf.Tensor]
@@ -60,6 +61,20 @@ class ForwardPass:
             return self.logits
         return self.logits_at(weights, self.x)
 
+    def loss_at(
+        self, x: Any, labels: tf.Tensor
+    ) -> Callable[[Tensors], tf.Tensor]:
+        """Returns the map from weights to a batch's mean cross-entropy there.
+
+        Args:
+            x: Inputs of the batch: the clean one, whose loss after a virtual
+                step is the meta loss (Eq. 6).
+            labels: `(batch,)` class ids or `(batch, classes)` probabilities.
+        """
+        return lambda weights: tf.reduce_mean(
+            losses.cross_entropy(self.logits_at(weights, x), labels)
+        )
+
     def gradient_of(
         self, loss: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
     ) -> Callable[[tf.Tensor], Tensors]:
@@ -91,7 +106,7 @@ class WholeNetwork:
     def forward(self, x: Any) -> ForwardPass:
         """Runs a training pass; its BatchNorm and dropout state is kept."""
         base = self._base
-        state = _values(base.non_trainable_variables)
+        state = values(base.non_trainable_variables)
         variables = base.trainable_variables
         with tf.GradientTape(persistent=True) as tape:
             logits = as_float(base(x, training=True))
@@ -118,7 +133,7 @@ class WholeNetwork:
             tape=tape,
             logits=logits,
             regularization=regularization,
-            weights=_values(variables),
+            weights=values(variables),
             pull_back=pull_back,
             logits_at=logits_at,
         )
@@ -142,14 +157,14 @@ class Head:
     def forward(self, x: Any) -> ForwardPass:
         """Runs a training pass; its BatchNorm and dropout state is kept."""
         network = self._features_and_logits
-        state = _values(network.non_trainable_variables)
-        body = _values(network.trainable_variables)
+        state = values(network.non_trainable_variables)
+        body = values(network.trainable_variables)
         with tf.GradientTape(persistent=True) as tape:
             features, logits = network(x, training=True)
             logits = as_float(logits)
             regularization = _regularization(self._base, logits)
         noisy_features = tf.cast(features, logits.dtype)
-        weights = _values(self._dense.trainable_variables)
+        weights = values(self._dense.trainable_variables)
 
         def pull_back(logits_gradient: tf.Tensor) -> Tensors:
             kernel = tf.matmul(
@@ -213,8 +228,8 @@ def pools_by_maximum(base: keras.Model) -> bool:
     )
 
 
-def _values(variables: list[keras.Variable]) -> Tensors:
-    # A copy: reading a variable in eager mode aliases its buffer.
+def values(variables: list[keras.Variable]) -> Tensors:
+    """Returns copies: to read a variable in eager mode aliases its buffer."""
     return [tf.identity(tf.convert_to_tensor(value)) for value in variables]
 
 

@@ -205,6 +205,28 @@ def test_finite_difference_equals_exact(make_base, dtype, rng):
     assert 0 < error < {"float32": 1e-2, "float64": 1e-5}[dtype]
 
 
+def test_a_network_in_bfloat16_takes_a_longer_difference(rng):
+    base = dense_base("mixed_bfloat16")
+    noisy = batch(rng, base, 64, "float32")
+    clean = batch(rng, base, 64, "float32")
+    forward, arguments = parts(base, noisy, clean)
+    transition = matrix(rng, "float32")
+    exact = meta_gradient.exact(meta_parameter=transition, **arguments)
+
+    def error(compute_dtype):
+        approximate = meta_gradient.finite_difference(
+            noisy_loss=lambda weights, transition: noisy_loss(noisy[1])(
+                forward.noisy_logits(weights), transition
+            ),
+            meta_parameter=transition,
+            compute_dtype=compute_dtype,
+            **arguments,
+        )
+        return tf.norm(approximate - exact) / tf.norm(exact)
+
+    assert error("bfloat16") < 0.2 < error("float32")
+
+
 def test_the_logits_of_the_batch_are_there_already(rng):
     base = dense_base("float64")
     forward = WholeNetwork(base).forward(batch(rng, base, 12)[0])

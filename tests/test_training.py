@@ -222,6 +222,23 @@ def test_a_damaged_checkpoint_is_not_believed(
     assert arrays_of(again[1]) == expected
 
 
+def test_damaged_checkpoints_do_not_push_out_new_ones(tmp_path):
+    folder = tmp_path / "checkpoints"
+    model = PairModel(
+        keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
+    )
+    saved = checkpoints.EpochCheckpoint(folder)
+    saved.set_model(model)
+    for epoch in range(4):
+        saved.on_epoch_end(epoch)
+    for number in (3, 4):
+        flip_a_bit(folder / f"epoch-0000{number}.weights.h5")
+    assert saved.latest() == (0, None)
+    saved.on_epoch_end(0)
+    assert saved.latest()[0] == 1
+    assert len(list(folder.iterdir())) == 2  # it and its seal
+
+
 def test_a_damaged_begin_of_a_phase_is_told(tmp_path, monkeypatch, short):
     config = tiny("forward", **{"train.epochs": 2, "train.warmup_epochs": 0})
     save = checkpoints.EpochCheckpoint.on_epoch_end
@@ -284,13 +301,13 @@ def test_a_run_augments_what_it_trains_on(tmp_path, monkeypatch):
     def pair_and_tell(*args, **kwargs):
         seen.append(pair(*args, **kwargs))
         seen.append(pair(*args, **{**kwargs, "augment": None}))
-        return seen[0]
+        return seen[-2]
 
     monkeypatch.setattr(data, "pair", pair_and_tell)
     config = small(**{"train.augment": "crop_and_flip", "train.epochs": 1})
     result = training.run(config, tmp_path, verbose=0)
     assert result["train_steps"] == 1247 // 32
-    augmented, plain = (next(iter(dataset)) for dataset in seen)
+    augmented, plain = (next(iter(dataset)) for dataset in seen[-2:])
     for (x, labels), (plain_x, plain_labels) in zip(augmented, plain):
         np.testing.assert_array_equal(labels, plain_labels)
         # One in 162 draws has neither a shift nor a flip.
@@ -364,10 +381,14 @@ def test_replicas_in_step_end_as_one_device(
 def test_a_batch_that_replicas_cannot_share_is_refused_at_once(
     tmp_path, two_replicas
 ):
-    for name, size in (("train.batch_size", 33), ("clean.batch_size", 9)):
-        config = small("fine_tune", **{name: size})
+    for which, size in (
+        ("noisy", {"train.batch_size": 33}),
+        ("clean", {"clean.batch_size": 9}),
+    ):
+        config = small("fine_tune", **size)
         config.train.strategy, config.train.replicas = "mirrored", 2
-        with pytest.raises(InputError, match=f"`{name}` should be a multiple"):
+        message = f"{which} batches should divide by the 2 replicas"
+        with pytest.raises(InputError, match=message):
             training.run(config, tmp_path / "run", verbose=0)
     assert not (tmp_path / "run").exists()
 
@@ -384,6 +405,25 @@ def test_what_xla_lacks_is_refused_before_the_warm_up(tmp_path):
     with pytest.raises(InputError, match="`jit_compile` should be False"):
         training.run(config, tmp_path / "run", verbose=0)
     assert not (tmp_path / "run").exists()
+
+
+def test_replicas_in_step_resume(tmp_path, monkeypatch, two_replicas):
+    config = tiny("mlc", **{"train.warmup_epochs": 0, "train.epochs": 2})
+    config.train.strategy, config.train.replicas = "mirrored", 2
+    whole = training.run(config, tmp_path / "whole", verbose=0)
+    save = checkpoints.EpochCheckpoint.on_epoch_end
+
+    def save_and_die(self, epoch, logs=None):
+        save(self, epoch, logs)
+        raise Interrupted
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoints.EpochCheckpoint, "on_epoch_end", save_and_die)
+        with pytest.raises(Interrupted):
+            training.run(config, tmp_path / "cut", verbose=0)
+    resumed = training.run(config, tmp_path / "cut", verbose=0)
+    for name in ("test_accuracy", "transition_l1"):
+        np.testing.assert_allclose(resumed[name], whole[name], rtol=1e-5)
 
 
 @pytest.fixture
@@ -564,9 +604,10 @@ def test_a_phase_of_clean_examples_sees_no_other(
     training.run(config, tmp_path, verbose=0)
     clean = problems.load(config).clean
     known = {(x.tobytes(), y) for x, y in zip(clean.x, clean.labels.tolist())}
+    fed = seen[len(seen) // 2 :]  # the first half was only tried
     drawn = [
         (x.tobytes(), int(label))
-        for (xs, labels), _ in seen[phase].as_numpy_iterator()
+        for (xs, labels), _ in fed[phase].as_numpy_iterator()
         for x, label in zip(xs, labels)
     ]
     assert len(drawn) == 3 * 3 * 32 and set(drawn) == known

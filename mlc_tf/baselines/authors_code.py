@@ -60,13 +60,8 @@ class AuthorsCode(PairModel):
             "transition_learning_rate", transition_learning_rate
         )
         self.virtual_network = WholeNetwork(base)
-        self.transition = self.add_weight(
-            name="transition",
-            shape=(self.num_classes, self.num_classes),
-            initializer="identity",
-            trainable=False,
-            autocast=False,
-            aggregation="only_first_replica",
+        self.transition = self.add_state(
+            "transition", transition_matrix.identity(self.num_classes)
         )
 
     @property
@@ -81,7 +76,7 @@ class AuthorsCode(PairModel):
     def train_step(
         self, data: tuple[tuple[Any, Any], tuple[Any, Any]]
     ) -> dict[str, Any]:
-        (x, noisy_labels, *_), (x_clean, clean_labels) = data
+        (x, noisy_labels, *_), clean = data
         forward = self.virtual_network.forward(x)
 
         def noisy_loss(logits: tf.Tensor, transition: tf.Tensor) -> tf.Tensor:
@@ -91,14 +86,10 @@ class AuthorsCode(PairModel):
             # A sum over the global batch: gradients are averaged over replicas.
             return distribution.num_replicas() * tf.reduce_sum(example_losses)
 
-        def clean_loss(fast_weights: meta.Tensors) -> tf.Tensor:
-            logits = forward.logits_at(fast_weights, x_clean)
-            return tf.reduce_mean(losses.cross_entropy(logits, clean_labels))
-
         identity = tf.eye(self.num_classes, dtype=forward.logits.dtype)
         gradient = meta.exact(
             forward.gradient_of(noisy_loss),
-            clean_loss,
+            forward.loss_at(*clean),
             forward.weights,
             identity,
             self.virtual_learning_rate,

@@ -94,19 +94,12 @@ class CoTeaching(PairModel):
             loss = masked_mean(base_losses, chosen_by_peer)
         with peer.tape:
             peer_loss = masked_mean(peer_losses, chosen_by_base)
-        gradients = []
-        for network, forward, its_loss in (
-            (self.base, base, loss),
-            (self.peer, peer, peer_loss),
-        ):
-            with forward.tape:
-                total = its_loss + forward.regularization
-                scaled = self.optimizer.scale_loss(
-                    total / distribution.num_replicas()
-                )
-            gradients += forward.tape.gradient(
-                scaled, network.trainable_variables
-            )
+        gradients = [
+            *self.scaled_gradients(base, loss, self.base.trainable_variables),
+            *self.scaled_gradients(
+                peer, peer_loss, self.peer.trainable_variables
+            ),
+        ]
         # In one step: the optimizer's count of steps tells the epoch.
         self.optimizer.apply_gradients(zip(gradients, self.optimized_variables))
         return self.training_metrics(loss, base.logits, noisy_labels)

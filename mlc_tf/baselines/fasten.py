@@ -10,6 +10,7 @@ from mlc_tf import data_checks
 from mlc_tf import distribution
 from mlc_tf import losses
 from mlc_tf import meta_gradient as meta
+from mlc_tf import transition as transition_room
 from mlc_tf.errors import InputError
 from mlc_tf.errors import bad_argument
 from mlc_tf.pair_model import PairModel
@@ -78,24 +79,10 @@ class Fasten(PairModel):
             self.num_classes, name="noisy_head", dtype="float32"
         )
         self.noisy_head.build(self.virtual_network.features_shape)
-        self.transition = self.add_weight(
-            name="transition",
-            shape=(self.num_classes, self.num_classes),
-            initializer="identity",
-            trainable=False,
-            autocast=False,
-            aggregation="only_first_replica",
+        self.transition = self.add_state(
+            "transition", transition_room.identity(self.num_classes)
         )
-        self.corrected = self.add_weight(
-            name="corrected_labels",
-            shape=given.shape,
-            dtype="int32",
-            initializer="zeros",
-            trainable=False,
-            autocast=False,
-            aggregation="only_first_replica",
-        )
-        self.corrected.assign(given)
+        self.corrected = self.add_state("corrected_labels", given, "int32")
 
     @property
     def transition_matrix(self) -> np.ndarray:

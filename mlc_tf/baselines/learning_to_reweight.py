@@ -9,6 +9,7 @@ from mlc_tf import distribution
 from mlc_tf import losses
 from mlc_tf import meta_gradient as meta
 from mlc_tf.pair_model import PairModel
+from mlc_tf.virtual_network import ForwardPass
 from mlc_tf.virtual_network import WholeNetwork
 
 
@@ -47,7 +48,7 @@ class LearningToReweight(PairModel):
     def train_step(self, data: Any) -> dict[str, Any]:
         (x, noisy_labels, *_), clean = data
         forward = self.virtual_network.forward(x)
-        weights = self._example_weights(forward, noisy_labels, *clean)
+        weights = self._example_weights(forward, noisy_labels, clean)
         self.zero_weights.update_state(tf.cast(weights == 0, tf.float32))
         with forward.tape:
             # A sum over the global batch; `actual_train` takes the mean.
@@ -57,7 +58,7 @@ class LearningToReweight(PairModel):
         return self.actual_train(forward, loss, noisy_labels)
 
     def _example_weights(
-        self, forward: Any, noisy_labels: Any, x_clean: Any, clean_labels: Any
+        self, forward: ForwardPass, noisy_labels: Any, clean: Any
     ) -> tf.Tensor:
         """Returns the weights of this replica's examples, `(batch,)`."""
 
@@ -66,13 +67,9 @@ class LearningToReweight(PairModel):
                 weights * losses.cross_entropy(logits, noisy_labels)
             )
 
-        def clean_loss(fast_weights: meta.Tensors) -> tf.Tensor:
-            logits = forward.logits_at(fast_weights, x_clean)
-            return tf.reduce_mean(losses.cross_entropy(logits, clean_labels))
-
         gradient = meta.exact(
             noisy_gradient=forward.gradient_of(noisy_loss),
-            clean_loss=clean_loss,
+            clean_loss=forward.loss_at(*clean),
             weights=forward.weights,
             meta_parameter=tf.zeros_like(forward.logits[:, 0]),
             learning_rate=1.0,  # it scales all weights alike

@@ -9,7 +9,6 @@ import tensorflow as tf
 from mlc_tf import distribution
 from mlc_tf import losses
 from mlc_tf import transition as transition_room
-from mlc_tf.errors import bad_argument
 from mlc_tf.pair_model import PairModel
 from mlc_tf.virtual_network import WholeNetwork
 
@@ -45,7 +44,7 @@ class Masking(PairModel):
         base: A built `keras.Model` from inputs to logits `(batch, classes)`.
         transition: What the generator is fitted to first, `(classes,
             classes)`, rows are clean classes and sum to 1.
-        structure: M, `(classes, classes)` of 0 and 1.
+        structure: M, `(classes, classes)` of 0 and 1, with a diagonal of ones.
         seed: Of the generator's noise. Defaults to 0.
         name: Name of the model. Defaults to a unique one.
 
@@ -67,15 +66,8 @@ class Masking(PairModel):
     ) -> None:
         super().__init__(base, name=name)
         self.estimate = transition_room.validate(transition, self.num_classes)
-        matrix = np.asarray(structure, np.float32)
         size = self.num_classes
-        if matrix.shape != (size, size) or not np.isin(matrix, (0, 1)).all():
-            raise bad_argument(
-                "structure",
-                f"a matrix of 0 and 1 of shape ({size}, {size})",
-                structure,
-            )
-        self.structure = matrix
+        self.structure = transition_room.check_structure(structure, size)
         self.seed = int(seed)
         self.virtual_network = WholeNetwork(base)
         # In float32 whatever the policy: the temperature asks for it.

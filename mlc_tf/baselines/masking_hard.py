@@ -10,7 +10,6 @@ from mlc_tf import distribution
 from mlc_tf import losses
 from mlc_tf import meta_gradient as meta
 from mlc_tf import transition as transition_room
-from mlc_tf.errors import bad_argument
 from mlc_tf.pair_model import PairModel
 from mlc_tf.virtual_network import WholeNetwork
 
@@ -53,20 +52,15 @@ class MaskingHard(PairModel):
     ) -> None:
         super().__init__(base, name=name)
         start = transition_room.validate(transition, self.num_classes)
-        self.structure = check_structure(structure, self.num_classes)
+        self.structure = transition_room.check_structure(
+            structure, self.num_classes
+        )
         self.noise_learning_rate = meta.check_rate(
             "noise_learning_rate", noise_learning_rate
         )
         self.virtual_network = WholeNetwork(base)
-        self.kernel = self.add_weight(
-            name="transition_logits",
-            shape=start.shape,
-            initializer=keras.initializers.Constant(
-                np.log(np.maximum(start, 1e-4))
-            ),
-            trainable=False,
-            autocast=False,
-            aggregation="only_first_replica",
+        self.kernel = self.add_state(
+            "transition_logits", np.log(np.maximum(start, 1e-4))
         )
 
     @property
@@ -95,21 +89,3 @@ class MaskingHard(PairModel):
         allowed = tf.constant(self.structure == 1)
         lowest = tf.constant(_LOG_ZERO, kernel.dtype)
         return tf.nn.softmax(tf.where(allowed, kernel, lowest))
-
-
-def check_structure(structure: Any, num_classes: int) -> np.ndarray:
-    """Returns a prior structure as an array, after checking it.
-
-    Raises:
-        InputError: if it is no matrix of 0 and 1 with a diagonal of ones.
-    """
-    matrix = np.asarray(structure)
-    expected = (
-        f"a matrix of 0 and 1 of shape ({num_classes}, {num_classes}) with a "
-        "diagonal of ones"
-    )
-    if matrix.shape != (num_classes, num_classes):
-        raise bad_argument("structure", expected, matrix.shape)
-    if not np.isin(matrix, (0, 1)).all() or not np.diag(matrix).all():
-        raise bad_argument("structure", expected, matrix)
-    return matrix.astype(np.float32)

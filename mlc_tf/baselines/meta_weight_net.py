@@ -9,7 +9,9 @@ from mlc_tf import distribution
 from mlc_tf import losses
 from mlc_tf import meta_gradient as meta
 from mlc_tf.pair_model import PairModel
+from mlc_tf.virtual_network import ForwardPass
 from mlc_tf.virtual_network import WholeNetwork
+from mlc_tf.virtual_network import values
 
 _HIDDEN_UNITS = 100
 _WEIGHT_DECAY = 1e-4
@@ -74,29 +76,25 @@ class MetaWeightNet(PairModel):
     def train_step(self, data: Any) -> dict[str, Any]:
         (x, noisy_labels, *_), clean = data
         forward = self.virtual_network.forward(x)
-        self._meta_train(forward, noisy_labels, *clean)
+        self._meta_train(forward, noisy_labels, clean)
         with forward.tape:
             example_losses = losses.cross_entropy(forward.logits, noisy_labels)
-            weights = _weigh(example_losses, _values(self.weight_net))
+            weights = _weigh(example_losses, values(self.weight_net))
             loss = tf.reduce_mean(tf.stop_gradient(weights) * example_losses)
         self.mean_weight.update_state(weights)
         return self.actual_train(forward, loss, noisy_labels)
 
     def _meta_train(
-        self, forward: Any, noisy_labels: Any, x_clean: Any, clean_labels: Any
+        self, forward: ForwardPass, noisy_labels: Any, clean: Any
     ) -> None:
         def noisy_loss(logits: tf.Tensor, phi: meta.Tensors) -> tf.Tensor:
             example_losses = losses.cross_entropy(logits, noisy_labels)
             return tf.reduce_mean(_weigh(example_losses, phi) * example_losses)
 
-        def clean_loss(fast_weights: meta.Tensors) -> tf.Tensor:
-            logits = forward.logits_at(fast_weights, x_clean)
-            return tf.reduce_mean(losses.cross_entropy(logits, clean_labels))
-
-        phi = _values(self.weight_net)
+        phi = values(self.weight_net)
         gradients = meta.exact(
             noisy_gradient=forward.gradient_of(noisy_loss),
-            clean_loss=clean_loss,
+            clean_loss=forward.loss_at(*clean),
             weights=forward.weights,
             meta_parameter=phi,
             learning_rate=tf.cast(
@@ -121,7 +119,3 @@ def _weigh(example_losses: tf.Tensor, phi: meta.Tensors) -> tf.Tensor:
     inputs = tf.stop_gradient(example_losses)[:, tf.newaxis]
     hidden = tf.nn.relu(inputs @ hidden_kernel + hidden_bias)
     return tf.sigmoid(hidden @ kernel + bias)[:, 0]
-
-
-def _values(variables: list[keras.Variable]) -> list[tf.Tensor]:
-    return [tf.identity(tf.convert_to_tensor(value)) for value in variables]

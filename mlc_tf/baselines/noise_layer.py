@@ -68,13 +68,8 @@ class NoiseLayer(PairModel):
         if space == "probabilities":
             odds = _DIAGONAL / (1 - _DIAGONAL) * (self.num_classes - 1)
             scale = math.log(odds)
-        self.kernel = self.add_weight(
-            name="noise_layer",
-            shape=(self.num_classes, self.num_classes),
-            initializer=keras.initializers.Identity(scale),
-            trainable=False,
-            autocast=False,
-            aggregation="only_first_replica",
+        self.kernel = self.add_state(
+            "noise_layer", scale * np.eye(self.num_classes)
         )
 
     @property

@@ -84,16 +84,9 @@ class Pencil(PairModel):
             "label_learning_rate", label_learning_rate
         )
         self.virtual_network = WholeNetwork(base)
-        self.label_logits = self.add_weight(
-            name="label_logits",
-            shape=(len(given), self.num_classes),
-            initializer="zeros",
-            trainable=False,
-            autocast=False,
-            aggregation="only_first_replica",
-        )
-        self.label_logits.assign(
-            _CONFIDENCE * np.eye(self.num_classes, dtype=np.float32)[given]
+        self.label_logits = self.add_state(
+            "label_logits",
+            _CONFIDENCE * np.eye(self.num_classes, dtype=np.float32)[given],
         )
 
     def train_step(self, data: Any) -> dict[str, Any]:

@@ -84,7 +84,7 @@ def _cut_off(base: keras.Model, last: int) -> Callable[[Any], Any]:
 
     @tf.function
     def stages(element: Any) -> tf.Tensor:
-        (x, noisy_labels), (x_clean, clean_labels) = element
+        (x, noisy_labels), clean = element
         forward = network.forward(x)
         if last == 0:
             return tf.linalg.global_norm([forward.logits])
@@ -93,11 +93,7 @@ def _cut_off(base: keras.Model, last: int) -> Callable[[Any], Any]:
                 losses.corrected_cross_entropy(logits, noisy_labels, matrix)
             )
         )
-
-        def clean_loss(weights: Any) -> tf.Tensor:
-            logits = forward.logits_at(weights, x_clean)
-            return tf.reduce_mean(losses.cross_entropy(logits, clean_labels))
-
+        clean_loss = forward.loss_at(*clean)
         if last == 4:
             gradient = meta_gradient.exact(
                 noisy_gradient,

@@ -178,7 +178,7 @@ def test_the_game_is_played_in_float32_whatever_the_policy(rng):
     "arguments, message",
     [
         ({"structure": TRUE}, "`structure` should be a matrix of 0 and 1"),
-        ({"structure": np.eye(2)}, r"0 and 1 of shape \(3, 3\)\. Received"),
+        ({"structure": np.eye(2)}, r"0 and 1 of shape \(3, 3\) with"),
         ({"transition": np.eye(2)}, r"`transition` should be of shape \(3, 3"),
     ],
 )
