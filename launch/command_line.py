@@ -11,12 +11,14 @@ from absl import logging
 
 from mlc_tf.errors import DivergedError
 from mlc_tf.errors import InputError
+from mlc_tf.errors import InterruptedRunError
 
 
 def run(main: Callable[[list[str]], None]) -> None:
     """Parses the flags and calls `main`; exits with 2 after a user's mistake.
 
-    Other exceptions are bugs, and keep their traceback.
+    And with the status of what ended a run. Other exceptions are bugs, and keep
+    their traceback.
     """
 
     def guarded(argv: list[str]) -> None:
@@ -26,6 +28,8 @@ def run(main: Callable[[list[str]], None]) -> None:
             main(argv)
         except (InputError, DivergedError) as error:
             _exit(str(error))
+        except InterruptedRunError as error:
+            _exit(str(error), error.status)
 
     app.run(guarded, flags_parser=_parse)
 
@@ -61,6 +65,6 @@ def _sentence(text: str) -> str:
     return " ".join(text.split())
 
 
-def _exit(message: str) -> NoReturn:
+def _exit(message: str, status: int = 2) -> NoReturn:
     print(f"error: {message}", file=sys.stderr)
-    sys.exit(2)
+    sys.exit(status)

@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from mlc_tf import figures
+from mlc_tf import prediction
 from mlc_tf import run_directory
 from mlc_tf import transition as transition_matrix
 from mlc_tf.errors import DivergedError
@@ -20,17 +21,17 @@ from mlc_tf.errors import DivergedError
 class StopOnNonFiniteLoss(keras.callbacks.Callback):
     """Raises `DivergedError` at the first step whose loss is NaN or infinite.
 
-    And after an epoch whose last step left such weights, so that they are not
-    taken for a state to resume from.
-
     Args:
         advice: Ends the message: what was saved, what to try. Defaults to
             nothing.
+        first_step: Steps that the epoch has behind it, if `fit` goes on within
+            one. Defaults to 0.
     """
 
-    def __init__(self, advice: str = "") -> None:
+    def __init__(self, advice: str = "", first_step: int = 0) -> None:
         super().__init__()
         self.advice = advice
+        self.first_step = first_step
         self._epoch = 0
 
     def on_epoch_begin(
@@ -44,17 +45,8 @@ class StopOnNonFiniteLoss(keras.callbacks.Callback):
         loss = float((logs or {}).get("loss", 0.0))
         if not np.isfinite(loss):
             raise DivergedError(
-                f"The loss became {loss} at step {batch + 1} of epoch "
-                f"{self._epoch + 1}. {self.advice}".strip()
-            )
-
-    def on_epoch_end(
-        self, epoch: int, logs: Mapping[str, Any] | None = None
-    ) -> None:
-        if not all(np.isfinite(w).all() for w in self.model.get_weights()):
-            raise DivergedError(
-                f"The weights became NaN or infinite in epoch {epoch + 1}. "
-                f"{self.advice}".strip()
+                f"The loss became {loss} at step {self.first_step + batch + 1} "
+                f"of epoch {self._epoch + 1}. {self.advice}".strip()
             )
 
 
@@ -68,18 +60,19 @@ class CleanAccuracy(keras.callbacks.Callback):
     def __init__(self, clean: tf.data.Dataset) -> None:
         super().__init__()
         self.clean = clean
-        self._labels: np.ndarray | None = None
+
+    def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
+        self._forward = prediction.forward_pass(self.model)
 
     def on_epoch_end(
         self, epoch: int, logs: dict[str, Any] | None = None
     ) -> None:
-        if self._labels is None:
-            only = self.clean.map(lambda _, labels: labels)
-            self._labels = np.concatenate(list(only.as_numpy_iterator()))
-        logits = self.model.predict(self.clean, verbose=0)
-        correct = np.argmax(logits, axis=-1) == self._labels
+        correct = [
+            np.argmax(logits, axis=-1) == labels
+            for logits, labels in prediction.logits(self._forward, self.clean)
+        ]
         if logs is not None:
-            logs["clean_accuracy"] = float(correct.mean())
+            logs["clean_accuracy"] = float(np.concatenate(correct).mean())
 
 
 class StepTimer(keras.callbacks.Callback):
@@ -88,12 +81,21 @@ class StepTimer(keras.callbacks.Callback):
     `seconds` is all of it, evaluation included; `seconds_per_step` is the mean
     of its training steps but the first, which may have to trace; with one step
     it is left out.
+
+    Args:
+        seconds: That the first epoch took before, if it was begun. Defaults to
+            0.
     """
+
+    def __init__(self, seconds: float = 0.0) -> None:
+        super().__init__()
+        self._before = seconds
 
     def on_epoch_begin(
         self, epoch: int, logs: Mapping[str, Any] | None = None
     ) -> None:
-        self._begin = time.perf_counter()
+        self._begin = time.perf_counter() - self._before
+        self._before = 0.0
         self._ends: list[float] = []
         self._last_batch = self._first_batch = 0
 

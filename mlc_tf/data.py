@@ -11,6 +11,7 @@ from typing import Any
 import tensorflow as tf
 
 from mlc_tf import data_checks
+from mlc_tf import distribution
 from mlc_tf import examples
 from mlc_tf.errors import bad_argument
 from mlc_tf.errors import check_seed
@@ -29,6 +30,8 @@ def pair(
     steps_per_epoch: int | None = None,
     augment: Augment | None = None,
     with_index: bool = False,
+    first_step: int = 0,
+    input_context: tf.distribute.InputContext | None = None,
 ) -> tf.data.Dataset:
     """Returns batches of the noisy set, each beside a batch of the clean set.
 
@@ -59,6 +62,13 @@ def pair(
         with_index: Whether the noisy half is `(x, label, index)`, with the
             place of each example in the noisy set, for methods that keep
             something for each example. Defaults to False.
+        first_step: How many batches to leave out at the begin, none of whose
+            examples is loaded. Defaults to 0.
+        input_context: Of one worker of several: then only its part of each
+            batch is loaded, as one element for each of its replicas. For
+            `fit(lambda context: pair(..., input_context=context))`. Augmented
+            examples differ with the number of replicas. Defaults to None:
+            whole batches, which `fit` divides (by `AutoShardPolicy.DATA`).
 
     Returns:
         A `tf.data.Dataset`.
@@ -67,7 +77,8 @@ def pair(
         InputError: if a set is empty or smaller than its batch; of arrays also
             if lengths differ, an input is NaN or infinite, or a label is no
             id >= 0 and no row of probabilities. What flows out of a dataset is
-            checked in `fit`, and only its labels.
+            checked in `fit`, and only its labels. If a batch cannot be shared
+            evenly by the replicas of `input_context`.
     """
     seed = check_seed(seed)
     noisy, clean = examples.of("noisy", noisy), examples.of("clean", clean)
@@ -117,12 +128,44 @@ def pair(
     else:
         keys = tf.data.Dataset.range(epochs.start, epochs.stop, epochs.step)
         total = steps * len(epochs)
-    return (
-        keys.flat_map(raw_epoch)
-        .map(load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    raw = keys.flat_map(raw_epoch).skip(first_step)
+    total -= first_step
+    share = distribution.share_of(input_context)
+    if share.replicas > 1:
+        for which, size in (
+            ("noisy", batch_size),
+            ("clean", clean_batch_size),
+        ):
+            data_checks.check_divides(which, size, share.replicas)
+        raw = raw.flat_map(_own_parts(share))
+        total *= share.last - share.first
+    dataset = (
+        raw.map(load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
         .apply(tf.data.experimental.assert_cardinality(total))
         .prefetch(tf.data.AUTOTUNE)
     )
+    return distribution.by_data(dataset)
+
+
+def _own_parts(share: distribution.Share) -> Callable[..., Any]:
+    """Returns what makes of a raw pair that of each replica of a worker."""
+    replicas, first, last = share
+
+    def part(tensor: tf.Tensor) -> tf.Tensor:
+        size, *rest = tensor.shape
+        return tf.reshape(tensor, [replicas, size // replicas, *rest])[
+            first:last
+        ]
+
+    def parts(*raw: Any) -> tf.data.Dataset:
+        *halves, place = raw
+        places = tf.stack(
+            [tf.concat([place, [number]], 0) for number in range(first, last)]
+        )
+        own = tf.nest.map_structure(part, tuple(halves))
+        return tf.data.Dataset.from_tensor_slices((*own, places))
+
+    return parts
 
 
 def merge(noisy: Any, clean: Any) -> examples.Examples:
@@ -149,6 +192,6 @@ def _augmented(
         return batch
     x, labels = batch
     key = tf.stack([tf.cast(seed, tf.int64), place[0]])
-    for number in (place[1], which):
+    for number in (*tf.unstack(place[1:]), which):
         key = tf.random.experimental.stateless_fold_in(key, number)
     return augment(x, key), labels

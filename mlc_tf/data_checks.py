@@ -132,8 +132,6 @@ def pair_spec(dataset: Any, num_classes: int, with_index: bool = False) -> Any:
         "a tf.data.Dataset of batched elements ((x, noisy_label), (x_clean, "
         "clean_label)), as mlc_tf.data.pair makes it"
     )
-    if isinstance(dataset, tf.distribute.DistributedDataset):
-        return dataset.element_spec
     if not isinstance(dataset, tf.data.Dataset):
         raise bad_argument("x", expected, type(dataset).__name__)
     spec = dataset.element_spec
@@ -168,8 +166,6 @@ def pair_spec(dataset: Any, num_classes: int, with_index: bool = False) -> Any:
 
 def check_labels(dataset: Any, num_classes: int) -> Any:
     """Returns the dataset with a check that ids lie in [0, num_classes)."""
-    if isinstance(dataset, tf.distribute.DistributedDataset):
-        return dataset
 
     def check_pair(noisy: Any, clean: Any) -> Any:
         (x, noisy_labels, *index), (x_clean, clean_labels) = noisy, clean
@@ -251,12 +247,17 @@ def check_inputs(spec: Any, base_shape: Any, replicas: int) -> None:
                     f"The {which} inputs should have the shape that the base "
                     f"takes, {base_shape[1:]}. Received: {tuple(shape[1:])}."
                 )
-        size = labels.shape[0]
-        if size is not None and size % replicas:
-            raise InputError(
-                f"The {which} batches should divide by the {replicas} replicas."
-                f" Received: batches of {size}."
-            )
+        if labels.shape[0] is not None:
+            check_divides(which, labels.shape[0], replicas)
+
+
+def check_divides(which: str, size: int, replicas: int) -> None:
+    """Refuses batches that cannot be shared evenly by the replicas."""
+    if size % replicas:
+        raise InputError(
+            f"The {which} batches should divide by the {replicas} replicas. "
+            f"Received: batches of {size}."
+        )
 
 
 @contextmanager

@@ -1,36 +1,85 @@
 """The only room that knows of strategies and replicas."""
 
+import json
+import os
+import re
 from collections.abc import Callable
 from collections.abc import Sequence
+from typing import NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
 from mlc_tf.errors import InputError
+from mlc_tf.errors import bad_argument
 from mlc_tf.errors import unknown_name
 
-STRATEGIES = ("none", "mirrored")
+STRATEGIES = ("none", "mirrored", "multi_worker")
 # A second one in a process crashed in its collectives.
-_mirrored: tf.distribute.MirroredStrategy | None = None
+_made: dict[str, tf.distribute.Strategy] = {}
 
 
 def strategy(name: str, replicas: int = 0) -> tf.distribute.Strategy:
-    """Returns what keeps several devices of this machine in step.
+    """Returns what keeps several devices in step.
 
     Args:
         name: Of `STRATEGIES`; "none" is the strategy in scope, one device if
-            none is.
-        replicas: How many GPUs or, on a machine without, parts of the CPU,
-            which is then split: for trying out. Defaults to 0, all GPUs.
+            none is. "multi_worker" is one of the processes, on one machine or
+            several, that `TF_CONFIG` names.
+        replicas: Of "mirrored", how many GPUs or, on a machine without, parts
+            of the CPU, which is then split: for trying out. Defaults to 0, all
+            GPUs.
 
     Raises:
         InputError: for another name, more replicas than there are GPUs, or
-            another number than this process had before.
+            another number than this process had before; without a `TF_CONFIG`
+            that tells which worker of which cluster this process is.
     """
-    global _mirrored
     if name not in STRATEGIES:
         raise unknown_name("strategy", name, STRATEGIES)
     if name == "none":
         return tf.distribute.get_strategy()
+    if name == "multi_worker":
+        if name not in _made:
+            workers, index = cluster(os.environ.get("TF_CONFIG"))
+            print(
+                f"Worker {index} of {', '.join(workers)} joins the others.",
+                flush=True,
+            )
+            _made[name] = tf.distribute.MultiWorkerMirroredStrategy()
+        return _made[name]
+    return _mirrored(replicas)
+
+
+def cluster(text: str | None) -> tuple[list[str], int]:
+    """Returns the workers that a `TF_CONFIG` names, and which this one is.
+
+    Args:
+        text: `{"cluster": {"worker": ["HOST:PORT", ...]}, "task": {"type":
+            "worker", "index": 0}}`, as JSON.
+
+    Raises:
+        InputError: if it is anything else.
+    """
+    expected = (
+        'JSON as \'{"cluster": {"worker": ["HOST:PORT", ...]}, '
+        '"task": {"type": "worker", "index": 0}}\''
+    )
+    try:
+        config = json.loads(text or "")
+        workers, task = config["cluster"]["worker"], config["task"]
+        addresses = isinstance(workers, list) and all(
+            re.fullmatch(r"[^\s:]+:\d+", worker) for worker in workers
+        )
+        known = [*config["cluster"]] == ["worker"] and task["type"] == "worker"
+        if not (addresses and known and task["index"] in range(len(workers))):
+            raise ValueError
+    except (KeyError, TypeError, ValueError):
+        raise bad_argument("TF_CONFIG", expected, text) from None
+    return workers, task["index"]
+
+
+def _mirrored(replicas: int) -> tf.distribute.MirroredStrategy:
     gpus = tf.config.list_physical_devices("GPU")
     if gpus and len(gpus) < replicas:
         raise InputError(
@@ -39,18 +88,19 @@ def strategy(name: str, replicas: int = 0) -> tf.distribute.Strategy:
         )
     kind, count = ("GPU", replicas or len(gpus)) if gpus else ("CPU", replicas)
     count = max(count, 1)
-    if _mirrored is None:
+    made = _made.get("mirrored")
+    if made is None:
         if not gpus:
             _split_cpu(count)
-        _mirrored = tf.distribute.MirroredStrategy(
+        made = _made["mirrored"] = tf.distribute.MirroredStrategy(
             [f"{kind}:{number}" for number in range(count)]
         )
-    if _mirrored.num_replicas_in_sync != count:
+    if made.num_replicas_in_sync != count:
         raise InputError(
-            f"`replicas` should be {_mirrored.num_replicas_in_sync}, as before "
-            f"in this process. Received: `replicas` = {replicas}."
+            f"`replicas` should be {made.num_replicas_in_sync}, as before in "
+            f"this process. Received: `replicas` = {replicas}."
         )
-    return _mirrored
+    return made
 
 
 def _split_cpu(parts: int) -> None:
@@ -72,6 +122,75 @@ def _split_cpu(parts: int) -> None:
 def num_replicas() -> int:
     """Returns how many replicas the strategy in scope keeps in step."""
     return tf.distribute.get_strategy().num_replicas_in_sync
+
+
+def has_workers() -> bool:
+    """Returns whether the strategy in scope keeps several processes in step."""
+    current = tf.distribute.get_strategy()
+    return (
+        isinstance(current, tf.distribute.MultiWorkerMirroredStrategy)
+        and len(current.cluster_resolver.cluster_spec().as_dict()["worker"]) > 1
+    )
+
+
+def worker() -> int:
+    """Returns which of them this process is, from 0, which keeps the files."""
+    if not has_workers():
+        return 0
+    return tf.distribute.get_strategy().cluster_resolver.task_id
+
+
+def of_all_workers(values: Sequence[int]) -> np.ndarray:
+    """Returns the values that each worker gave, a row each; waits for all."""
+    own = tf.constant([values], tf.int32)
+    if not has_workers():
+        return own.numpy()
+    current = tf.distribute.get_strategy()
+    rows = current.gather(current.run(lambda: tf.identity(own)), axis=0)
+    return rows.numpy()
+
+
+def agreed(flags: Sequence[bool]) -> list[bool]:
+    """Returns which flags any worker raised; all workers should ask."""
+    if not has_workers():
+        return list(flags)
+    return [any(raised) for raised in zip(*of_all_workers(flags).tolist())]
+
+
+def by_data(dataset: tf.data.Dataset) -> tf.data.Dataset:
+    """Returns the dataset, of which each worker is to take its part of a batch.
+
+    The policy is `DATA`: by files, workers would see other batches than one
+    device does.
+    """
+    options = tf.data.Options()
+    options.experimental_distribute.auto_shard_policy = (
+        tf.data.experimental.AutoShardPolicy.DATA
+    )
+    return dataset.with_options(options)
+
+
+class Share(NamedTuple):
+    """The replicas of one worker, `first` to before `last`, of how many."""
+
+    replicas: int = 1
+    first: int = 0
+    last: int = 1
+
+
+def share_of(context: tf.distribute.InputContext | None) -> Share:
+    """Returns the share of the worker whose input it is; None has all."""
+    if context is None:
+        return Share()
+    replicas = context.num_replicas_in_sync
+    here = replicas // context.num_input_pipelines
+    first = context.input_pipeline_id * here
+    return Share(replicas, first, first + here)
+
+
+def in_replica() -> bool:
+    """Returns whether what is called is a step of one replica."""
+    return not tf.distribute.in_cross_replica_context()
 
 
 def on_every_replica(

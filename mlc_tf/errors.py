@@ -18,6 +18,20 @@ class DivergedError(ArithmeticError):
     """Training cannot go on: the loss is no number any more."""
 
 
+class InterruptedRunError(RuntimeError):
+    """A run was ended from outside (a signal, a full disk, a lost worker).
+
+    Nothing that it saved is lost: the same command resumes it.
+
+    Attributes:
+        status: With which a launcher exits. Defaults to 1.
+    """
+
+    def __init__(self, message: str, status: int = 1) -> None:
+        super().__init__(message)
+        self.status = status
+
+
 def bad_argument(name: str, expectation: str, received: Any) -> InputError:
     """Returns the error "`name` should be <expectation>. Received: ..."."""
     return InputError(

@@ -17,6 +17,7 @@ import scipy.special
 
 from mlc_tf import examples
 from mlc_tf import noise
+from mlc_tf import prediction
 from mlc_tf.baselines.authors_code import AuthorsCode
 from mlc_tf.baselines.co_teaching import CoTeaching
 from mlc_tf.baselines.confusion_matrix import confusion_transition
@@ -132,7 +133,9 @@ class Method:
 
 def probabilities(base: keras.Model, inputs: Examples) -> np.ndarray:
     """Returns the softmax of a network for all examples, `(examples, C)`."""
-    logits = base.predict(inputs.batches(256), verbose=0)
+    forward = prediction.forward_pass(base)
+    batches = prediction.logits(forward, inputs.batches(256))
+    logits = np.concatenate([logits for logits, _ in batches])
     return scipy.special.softmax(logits.astype(np.float64), axis=1)
 
 

@@ -17,9 +17,10 @@ from mlc_tf import losses
 from mlc_tf import virtual_network
 from mlc_tf.errors import InputError
 from mlc_tf.errors import bad_argument
+from mlc_tf.multi_worker_fit import MultiWorkerFit
 
 
-class PairModel(keras.Model):
+class PairModel(MultiWorkerFit):
     """Trains `base` on elements `((x, noisy_label), (x_clean, clean_label))`.
 
     A method that differs from plain training in its loss only overrides
@@ -107,7 +108,10 @@ class PairModel(keras.Model):
 
         Args:
             x: A `tf.data.Dataset` (`mlc_tf.data.pair` makes one) of batched
-                elements `((x, noisy_label), (x_clean, clean_label))`.
+                elements `((x, noisy_label), (x_clean, clean_label))`, which the
+                strategy in scope divides; or, for several workers each of
+                which reads its part only, a function from its
+                `tf.distribute.InputContext` to the batches of its replicas.
             *args: The other arguments of `keras.Model.fit`.
             **kwargs: The same, by name.
 
@@ -122,20 +126,20 @@ class PairModel(keras.Model):
             raise InputError(
                 "`class_weight` should be left out: T weighs the labels."
             )
-        self.check_pairs(x)
+        pairs = self._own_pairs(x) if callable(x) else self._checked(x)
         if self.compiled:
             self._build_metrics()
         kwargs.setdefault("shuffle", False)  # the dataset has its own order
         with data_checks.plain_errors():
-            return super().fit(
-                data_checks.check_labels(x, self.num_classes), *args, **kwargs
-            )
+            return super().fit(pairs, *args, **kwargs)
 
-    def check_pairs(self, x: Any) -> None:
+    def check_pairs(self, x: Any, replicas: int | None = None) -> None:
         """Refuses a dataset that `fit` would refuse, without reading of it.
 
         Args:
-            x: As in `fit`.
+            x: A dataset as in `fit`.
+            replicas: How many share a batch. Defaults to those of the strategy
+                that the model was made in.
 
         Raises:
             InputError: as `fit`, but for bad labels.
@@ -143,7 +147,16 @@ class PairModel(keras.Model):
         data_checks.check_inputs(
             data_checks.pair_spec(x, self.num_classes, self.uses_index),
             getattr(self.base, "input_shape", None),
-            self.distribute_strategy.num_replicas_in_sync,
+            replicas or self.distribute_strategy.num_replicas_in_sync,
+        )
+
+    def _checked(self, x: Any, replicas: int | None = None) -> tf.data.Dataset:
+        self.check_pairs(x, replicas)
+        return data_checks.check_labels(x, self.num_classes)
+
+    def _own_pairs(self, x: Any) -> Any:
+        return self.distribute_strategy.distribute_datasets_from_function(
+            lambda context: self._checked(x(context), replicas=1)
         )
 
     def evaluate(self, *args: Any, **kwargs: Any) -> Any:

@@ -1,10 +1,15 @@
 """The directory of a run: whose it is, and files that are whole or absent."""
 
+import fcntl
 import importlib.metadata
 import json
 import os
 import platform
+import shutil
 import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +17,9 @@ import ml_collections
 
 from mlc_tf.errors import InputError
 
+# Settings that say how a run is done, not what it computes: a run may be
+# resumed with others.
+_FREE = ("train.strategy", "train.replicas", "train.checkpoint_every")
 _RECORDED_PACKAGES = (
     "mlc_tf",
     "tensorflow",
@@ -40,9 +48,13 @@ def check(workdir: str | Path, config: ml_collections.ConfigDict) -> None:
     path = workdir / "config.json"
     if not path.exists() or not (workdir / "metrics.jsonl").exists():
         return
-    differing = _differing(
-        json.loads(config.to_json()), json.loads(path.read_text())
-    )
+    differing = [
+        name
+        for name in _differing(
+            json.loads(config.to_json()), json.loads(path.read_text())
+        )
+        if name not in _FREE
+    ]
     if differing:
         raise InputError(
             "`workdir` should be new or of a run with this config. Received: "
@@ -51,26 +63,60 @@ def check(workdir: str | Path, config: ml_collections.ConfigDict) -> None:
         )
 
 
-def claim(workdir: Path, config: ml_collections.ConfigDict) -> None:
+@contextmanager
+def claimed(workdir: Path, config: ml_collections.ConfigDict) -> Iterator[Path]:
     """Makes the run's directory, with its config and the versions used.
 
-    That of a run which has epochs is left as it is: it tells what made them.
+    No other process may claim it until this one leaves it, or ends. The files
+    of a run which has epochs are left as they are: they tell what made them.
+
+    Yields:
+        `workdir`.
 
     Raises:
-        InputError: if it cannot be written, or as `check`.
+        InputError: if it cannot be written or is claimed, or as `check`.
     """
     check(workdir, config)
-    if (workdir / "metrics.jsonl").exists():
-        return
     try:
         workdir.mkdir(parents=True, exist_ok=True)
-        write_json(workdir / "config.json", json.loads(config.to_json()))
-        write_json(workdir / "versions.json", versions())
+        lock = open(workdir / ".lock", "a+")  # noqa: SIM115, is the lock
     except OSError as error:
-        raise InputError(
-            f"`workdir` should be a directory that can be written. Received: "
-            f"`workdir` = '{workdir}' ({error.strerror})."
-        ) from None
+        raise _unwritable(workdir, error) from None
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            raise InputError(
+                "`workdir` should be of no run that is under way. Received: "
+                f"`workdir` = '{workdir}', of process {lock.read().strip()}."
+            ) from None
+        try:
+            lock.truncate(0)
+            lock.write(f"{os.getpid()} on {platform.node()}\n")
+            lock.flush()
+            if not (workdir / "metrics.jsonl").exists():
+                write_json(
+                    workdir / "config.json", json.loads(config.to_json())
+                )
+                write_json(workdir / "versions.json", versions())
+        except OSError as error:
+            raise _unwritable(workdir, error) from None
+        yield workdir
+
+
+@contextmanager
+def copied(workdir: Path) -> Iterator[Path]:
+    """Yields a copy of a run's directory, to be thrown away.
+
+    For workers which compute the same run, one of which keeps its files.
+    """
+    with tempfile.TemporaryDirectory(prefix="mlc_tf-worker-") as folder:
+        copy = Path(folder) / "run"
+        if workdir.exists():
+            shutil.copytree(workdir, copy)
+        copy.mkdir(exist_ok=True)
+        yield copy
 
 
 def finished_result(workdir: str | Path) -> dict[str, Any] | None:
@@ -88,6 +134,13 @@ def write_atomically(path: Path, content: bytes) -> None:
     part = Path(path).with_name(f".{Path(path).name}")
     part.write_bytes(content)
     os.replace(part, path)
+
+
+def _unwritable(workdir: Path, error: OSError) -> InputError:
+    return InputError(
+        "`workdir` should be a directory that can be written. Received: "
+        f"`workdir` = '{workdir}' ({error.strerror})."
+    )
 
 
 def _differing(ours: Any, theirs: Any, prefix: str = "") -> list[str]:

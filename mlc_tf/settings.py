@@ -14,6 +14,7 @@ from mlc_tf import methods
 from mlc_tf import networks
 from mlc_tf import noise
 from mlc_tf.augmentation import AUGMENTATIONS
+from mlc_tf.checkpoints import Interval
 from mlc_tf.datasets.options import Options
 from mlc_tf.errors import InputError
 from mlc_tf.errors import bad_argument
@@ -138,8 +139,11 @@ def default_config() -> ml_collections.ConfigDict:
             "jit_compile": False,
             # "mirrored" keeps several devices in step: all GPUs, or so many
             # replicas; without GPUs the CPU is split, for trying out.
+            # "multi_worker" is one of the processes that TF_CONFIG names.
             "strategy": "none",
             "replicas": 0,
+            # "N steps" or "N seconds" within an epoch too; or "epoch".
+            "checkpoint_every": "epoch",
             "steps_per_execution": 1,
         }
     )
@@ -213,12 +217,13 @@ def check(config: ml_collections.ConfigDict) -> None:
         raise unknown_name(
             "train.strategy", train.strategy, distribution.STRATEGIES
         )
-    if train.replicas < 0 or (train.replicas and train.strategy == "none"):
+    if train.replicas < 0 or (train.replicas and train.strategy != "mirrored"):
         raise bad_argument(
             "train.replicas",
-            "an integer >= 0, and 0 for `train.strategy` = 'none'",
+            "an integer >= 0, and 0 but for `train.strategy` = 'mirrored'",
             train.replicas,
         )
+    Interval.parse(train.checkpoint_every)
     if train.dtype not in DTYPES:
         raise unknown_name("train.dtype", train.dtype, DTYPES)
 

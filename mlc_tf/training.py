@@ -1,6 +1,8 @@
 """One run, from a config to a result: the room that sees all the others."""
 
 import statistics
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,16 +17,19 @@ from mlc_tf import checkpoints
 from mlc_tf import data
 from mlc_tf import data_checks
 from mlc_tf import distribution
+from mlc_tf import faults
 from mlc_tf import methods
 from mlc_tf import networks
 from mlc_tf import problems
 from mlc_tf import run_directory
 from mlc_tf import settings
 from mlc_tf.augmentation import AUGMENTATIONS
+from mlc_tf.checkpoints import Position
 from mlc_tf.errors import InputError
 from mlc_tf.examples import Examples
 from mlc_tf.pair_model import PairModel
 from mlc_tf.problems import Problem
+from mlc_tf.termination import Termination
 
 _EVALUATION_BATCH_SIZE = 500
 # Larger inputs are evaluated in batches as they are trained in.
@@ -41,7 +46,9 @@ def run(
     `workdir` then holds `config.json`, `versions.json`, `noise.json`,
     `metrics.jsonl`, `transition.npz`, `checkpoints/`, `tensorboard/`,
     `model.keras` (the base) and `result.json`. A run that was cut off is
-    resumed from its last epoch; a finished one is not run again.
+    resumed from its last checkpoint; a finished one is not run again. Of
+    several workers the first one writes it; the others only read it, at the
+    begin.
 
     Args:
         config: As `settings.default_config` returns it.
@@ -53,8 +60,10 @@ def run(
 
     Raises:
         InputError: for a bad setting or bad data, or if `workdir` belongs to a
-            run with another config.
+            run with another config, or to one that is under way.
         DivergedError: if the loss becomes NaN or infinite.
+        InterruptedRunError: if the process is asked to end by SIGTERM or
+            SIGINT, files cannot be written, or a worker is lost.
     """
     workdir = Path(workdir)
     run_directory.check(workdir, config)
@@ -65,19 +74,26 @@ def run(
     strategy = distribution.strategy(
         config.train.strategy, config.train.replicas
     )
-    with strategy.scope():
-        return _train(config, workdir, verbose)
+    termination = Termination()
+    with (
+        strategy.scope(),
+        faults.told(workdir),
+        termination.listening(),
+    ):
+        return _train(config, workdir, verbose, termination)
 
 
 def _train(
-    config: ml_collections.ConfigDict, workdir: Path, verbose: int
+    config: ml_collections.ConfigDict,
+    workdir: Path,
+    verbose: int,
+    termination: Termination,
 ) -> dict[str, Any]:
     keras.config.set_dtype_policy(config.train.dtype)
     keras.utils.set_random_seed(config.seed)
     problem = problems.load(config)
     for note in problem.notes:
         print(note, flush=True)
-    evaluation_size = _evaluation_batch_size(config, problem)
     base = build_base(config, problem)
     stages = _stages(config, problem)
     for stage in stages:
@@ -86,91 +102,159 @@ def _train(
             tried = _build(config, base, stage, told)
             _compile(config, tried, stage)
             tried.check_pairs(_pairs(config, problem, stage, tried))
-    run_directory.claim(workdir, config)
-    if problem.noise_report is not None:
-        run_directory.write_json(workdir / "noise.json", problem.noise_report)
-    saved = checkpoints.EpochCheckpoint(workdir / "checkpoints")
-    done, checkpoint = saved.latest()
-    metrics = callbacks.read_metrics(workdir / "metrics.jsonl")
-    # Copies: reading a variable may give its own buffer.
-    initial = [
-        np.array(keras.ops.convert_to_numpy(variable))
-        for variable in base.variables
-    ]
-    phase, model = None, None
-    for stage in stages:
-        if stage.last < done:
-            continue
-        if stage.phase is not phase:
-            phase, model = stage.phase, None
-            if stage.begin:
-                # What the phase is told, it is told of this network.
-                before = saved.folder / f"before-{stage.begin}.weights.h5"
-                if stage.begin == done:
-                    checkpoints.save(base, before)
-                checkpoints.load(base, before)
-            told = _told(config, problem, stage, base)
-            if phase.fresh:
-                for variable, value in zip(base.variables, initial):
-                    variable.assign(value)
-        # A later phase goes on after its warm-up with what it has learned.
-        if model is None or not stage.begin:
-            model = _build(config, base, stage, told)
-        _compile(config, model, stage)
-        if stage.first < done:
-            model.optimizer.build(model.optimized_variables)
-            model.load_weights(checkpoint)
-        elif phase.prepare is not None and not stage.warmup:
-            phase.prepare(model)
-        if stage.last == done:  # the next stage starts from these weights
-            continue
-        start = max(stage.first, done)
-        log = callbacks.MetricsLog(
-            workdir / "metrics.jsonl",
-            problem.true_transition,
-            _normalization(model),
-            initial_epoch=start,
+    with _own_directory(workdir, config) as own:
+        result = _Run(config, problem, own, verbose, termination).do(
+            base, stages
         )
-        model.fit(
-            _pairs(config, problem, stage, model, start),
-            validation_data=problem.test.batches(evaluation_size),
-            initial_epoch=start,
-            epochs=stage.last,
-            steps_per_epoch=stage.steps,
-            verbose=verbose,
-            callbacks=[
-                callbacks.StopOnNonFiniteLoss(
-                    f"Checkpoints of whole epochs are in {saved.folder}; "
-                    "try a lower learning rate in a new workdir."
-                ),
-                callbacks.CleanAccuracy(problem.clean.batches(evaluation_size)),
-                callbacks.StepTimer(),
-                log,
-                *_records(workdir, problem, start),
-                saved,
-            ],
-        )
-        metrics, done = log.rows, stage.last
-    base.save(workdir / "model.keras")
-    result = _result(config, metrics, stages)
-    run_directory.write_json(workdir / "result.json", result)
+        # All have ended before a first one leaves the others alone.
+        distribution.of_all_workers([0])
     return result
 
 
-def _records(
-    workdir: Path, problem: Problem, start: int
-) -> list[keras.callbacks.Callback]:
-    """Returns what draws and keeps T and the curves of a run."""
-    tensorboard = workdir / "tensorboard"
-    return [
-        callbacks.TransitionHistory(
-            workdir / "transition.npz", problem.true_transition, start
-        ),
-        keras.callbacks.TensorBoard(tensorboard, write_graph=False),
-        callbacks.TransitionImages(
-            tensorboard / "train", problem.true_transition
-        ),
-    ]
+@contextmanager
+def _own_directory(
+    workdir: Path, config: ml_collections.ConfigDict
+) -> Iterator[Path]:
+    """Yields where this worker keeps its files; others' are thrown away."""
+    if distribution.worker() == 0:
+        with run_directory.claimed(workdir, config):
+            distribution.of_all_workers([0])
+            yield workdir
+    else:
+        distribution.of_all_workers([0])
+        with run_directory.copied(workdir) as copy:
+            yield copy
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What all stages of a run share.
+
+    Attributes:
+        config: As in `run`.
+        problem: What is learned from.
+        workdir: Where this worker's files are.
+        verbose: As in `run`.
+        termination: Whether the process was asked to end.
+    """
+
+    config: ml_collections.ConfigDict
+    problem: Problem
+    workdir: Path
+    verbose: int
+    termination: Termination
+
+    def do(self, base: keras.Model, stages: list["_Stage"]) -> dict[str, Any]:
+        """Trains from where the run stands to its end; returns the result."""
+        config, problem, workdir = self.config, self.problem, self.workdir
+        if problem.noise_report is not None:
+            run_directory.write_json(
+                workdir / "noise.json", problem.noise_report
+            )
+        saved = checkpoints.Checkpoints(
+            workdir / "checkpoints",
+            checkpoints.Interval.parse(config.train.checkpoint_every),
+            self.termination,
+        )
+        done, checkpoint = saved.latest()
+        if len({*map(tuple, distribution.of_all_workers(done))}) > 1:
+            raise InputError(
+                "`workdir` should be one directory that all workers see. "
+                f"Received: '{workdir}', with another checkpoint on another."
+            )
+        if checkpoint is not None:
+            print(
+                f"Going on from epoch {done.epochs}, step {done.steps}.",
+                flush=True,
+            )
+        # Copies: reading a variable may give its own buffer.
+        initial = [
+            np.array(keras.ops.convert_to_numpy(variable))
+            for variable in base.variables
+        ]
+        phase, model = None, None
+        for stage in stages:
+            if Position(stage.last) < done:
+                continue
+            if stage.phase is not phase:
+                phase, model = stage.phase, None
+                if stage.begin:
+                    # What the phase is told, it is told of this network.
+                    before = saved.folder / f"before-{stage.begin}.weights.h5"
+                    if Position(stage.begin) == done:
+                        checkpoints.save(base, before)
+                    checkpoints.load(base, before)
+                told = _told(config, problem, stage, base)
+                if phase.fresh:
+                    for variable, value in zip(base.variables, initial):
+                        variable.assign(value)
+            # A later phase goes on after its warm-up with what it has learned.
+            if model is None or not stage.begin:
+                model = _build(config, base, stage, told)
+            _compile(config, model, stage)
+            if Position(stage.first) < done:
+                model.optimizer.build(model.optimized_variables)
+                model.load_weights(checkpoint)
+            elif phase.prepare is not None and not stage.warmup:
+                phase.prepare(model)
+            # At its end, the next stage starts from these weights.
+            start, end = max(Position(stage.first), done), Position(stage.last)
+            if start.steps:
+                seconds = saved.go_on_from(start, checkpoint)
+                next_epoch = Position(start.epochs + 1)
+                self._fit(model, stage, start, next_epoch, saved, seconds)
+                start = next_epoch
+            if start < end:
+                saved.go_on_from(start, None)
+                self._fit(model, stage, start, end, saved)
+            done = end
+        base.save(workdir / "model.keras")
+        metrics = callbacks.read_metrics(workdir / "metrics.jsonl")
+        result = _result(config, metrics, stages)
+        run_directory.write_json(workdir / "result.json", result)
+        return result
+
+    def _fit(
+        self,
+        model: PairModel,
+        stage: "_Stage",
+        start: Position,
+        end: Position,
+        saved: checkpoints.Checkpoints,
+        seconds: float = 0.0,
+    ) -> None:
+        """Trains whole epochs, or the rest of one that took `seconds`."""
+        config, problem, workdir = self.config, self.problem, self.workdir
+        size = _evaluation_batch_size(config, problem)
+        truth = problem.true_transition
+        tensorboard = workdir / "tensorboard"
+        model.fit(
+            lambda context: _pairs(
+                config, problem, stage, model, start, context
+            ),
+            validation_data=distribution.by_data(problem.test.batches(size)),
+            initial_epoch=start.epochs,
+            epochs=end.epochs,
+            steps_per_epoch=stage.steps - start.steps,
+            verbose=0 if distribution.worker() else self.verbose,
+            callbacks=[
+                callbacks.StopOnNonFiniteLoss(saved.advice, start.steps),
+                callbacks.CleanAccuracy(problem.clean.batches(size)),
+                callbacks.StepTimer(seconds),
+                callbacks.MetricsLog(
+                    workdir / "metrics.jsonl",
+                    truth,
+                    _normalization(model),
+                    initial_epoch=start.epochs,
+                ),
+                callbacks.TransitionHistory(
+                    workdir / "transition.npz", truth, start.epochs
+                ),
+                keras.callbacks.TensorBoard(tensorboard, write_graph=False),
+                callbacks.TransitionImages(tensorboard / "train", truth),
+                saved,
+            ],
+        )
 
 
 def untrained(
@@ -336,19 +420,22 @@ def _pairs(
     problem: Problem,
     stage: _Stage,
     model: PairModel,
-    start: int = 0,
+    start: Position = Position(0),  # noqa: B008, immutable
+    input_context: tf.distribute.InputContext | None = None,
 ) -> tf.data.Dataset:
-    """Returns what a stage is fed with from epoch `start`."""
+    """Returns what a stage is fed with from `start`."""
     return data.pair(
         stage.training_set,
         problem.clean,
         stage.batch_size,
         min(config.clean.batch_size, len(problem.clean)),
         seed=config.seed,
-        epochs=range(start, stage.last),
+        epochs=range(start.epochs, stage.last),
         steps_per_epoch=stage.steps,
         augment=_augment(config, problem),
         with_index=model.uses_index,
+        first_step=start.steps,
+        input_context=input_context,
     )
 
 

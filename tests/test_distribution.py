@@ -26,7 +26,7 @@ def test_other_names_are_refused():
 
 
 def test_a_cpu_is_not_split_once_tensorflow_has_started(monkeypatch):
-    monkeypatch.setattr(distribution, "_mirrored", None)
+    monkeypatch.setattr(distribution, "_made", {})
     tf.zeros([])
     with pytest.raises(InputError, match="`replicas` should be at most 2 once"):
         distribution.strategy("mirrored", 3)

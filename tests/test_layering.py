@@ -33,14 +33,18 @@ LEVELS = {
     "paper_results": 6,
     "figures": 6,
     "run_directory": 6,
-    "settings": 7,
+    "settings": 8,
     "callbacks": 7,
     "checkpoints": 7,
+    "faults": 7,
+    "multi_worker_fit": 3,
+    "prediction": 4,
+    "termination": 1,
     "problems": 7,
-    "training": 8,
-    "report": 8,
-    "description": 8,
-    "benchmarks": 9,
+    "training": 9,
+    "report": 9,
+    "description": 9,
+    "benchmarks": 10,
 }
 PRIVATE = re.compile(
     r"keras\.src|__internal__|tensorflow\.python|\._loss_tracker"
@@ -99,6 +103,12 @@ def test_only_one_room_knows_replicas():
             path.read_text(),
         ):
             assert room(path) in {"distribution", "pair_model"}
+
+
+def test_only_one_room_has_the_private_hook():
+    for path in modules():
+        hook = "_maybe_symbolic_build" in path.read_text()
+        assert hook == (room(path) == "multi_worker_fit")
 
 
 def test_the_library_knows_no_flags():

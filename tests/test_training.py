@@ -50,6 +50,7 @@ def finished(tmp_path_factory):
 def test_a_run_leaves_a_whole_directory(finished):
     workdir, result = finished
     assert {path.name for path in workdir.iterdir()} == {
+        ".lock",
         "checkpoints",
         "config.json",
         "metrics.jsonl",
@@ -151,13 +152,18 @@ class Interrupted(Exception):
     pass
 
 
+def checkpoint(workdir, epochs, steps=0):
+    name = f"epoch-{epochs:05d}-step-{steps:08d}.weights.h5"
+    return workdir / "checkpoints" / name
+
+
 @pytest.mark.parametrize("warmup", [0, 1])
 def test_an_interrupted_run_ends_as_if_it_were_not(
     warmup, tmp_path, monkeypatch
 ):
     config = small(**{"train.epochs": 3, "train.warmup_epochs": warmup})
     whole = training.run(config, tmp_path / "whole", verbose=0)
-    save = checkpoints.EpochCheckpoint.on_epoch_end
+    save = checkpoints.Checkpoints.on_epoch_end
 
     def save_and_die(self, epoch, logs=None):
         save(self, epoch, logs)
@@ -165,7 +171,7 @@ def test_an_interrupted_run_ends_as_if_it_were_not(
             raise Interrupted
 
     with monkeypatch.context() as patch:
-        patch.setattr(checkpoints.EpochCheckpoint, "on_epoch_end", save_and_die)
+        patch.setattr(checkpoints.Checkpoints, "on_epoch_end", save_and_die)
         with pytest.raises(Interrupted):
             training.run(config, tmp_path / "cut", verbose=0)
     assert not (tmp_path / "cut" / "result.json").exists()
@@ -204,7 +210,7 @@ def test_a_damaged_checkpoint_is_not_believed(
 ):
     config = tiny("mlc", **{"train.epochs": 4, "train.warmup_epochs": 0})
     whole = training.run(config, tmp_path, verbose=0)
-    last = checkpoints.EpochCheckpoint(tmp_path / "checkpoints").latest()[1]
+    last = checkpoints.Checkpoints(tmp_path / "checkpoints").latest()[1]
     expected = arrays_of(last)
     # As if the run had been cut off after its third epoch.
     shorter = tiny("mlc", **{"train.epochs": 3, "train.warmup_epochs": 0})
@@ -212,36 +218,38 @@ def test_a_damaged_checkpoint_is_not_believed(
     (tmp_path / "cut/result.json").unlink()
     shutil.copy(tmp_path / "config.json", tmp_path / "cut/config.json")
     for epoch in damaged:
-        damage(tmp_path / f"cut/checkpoints/epoch-0000{epoch}.weights.h5")
+        damage(checkpoint(tmp_path / "cut", epoch))
     capsys.readouterr()
     resumed = training.run(config, tmp_path / "cut", verbose=0)
     assert capsys.readouterr().out.count("is damaged") == len(damaged)
     for name in set(whole) - {"seconds", "seconds_per_step"}:
         assert resumed[name] == whole[name], name
-    again = checkpoints.EpochCheckpoint(tmp_path / "cut/checkpoints").latest()
+    again = checkpoints.Checkpoints(tmp_path / "cut/checkpoints").latest()
     assert arrays_of(again[1]) == expected
 
 
 def test_damaged_checkpoints_do_not_push_out_new_ones(tmp_path):
-    folder = tmp_path / "checkpoints"
     model = PairModel(
         keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
     )
-    saved = checkpoints.EpochCheckpoint(folder)
+    saved = checkpoints.Checkpoints(tmp_path / "checkpoints")
     saved.set_model(model)
     for epoch in range(4):
+        saved.on_epoch_begin(epoch)
         saved.on_epoch_end(epoch)
     for number in (3, 4):
-        flip_a_bit(folder / f"epoch-0000{number}.weights.h5")
-    assert saved.latest() == (0, None)
+        flip_a_bit(checkpoint(tmp_path, number))
+    assert saved.latest() == ((0, 0), None)
+    saved.on_epoch_begin(0)
     saved.on_epoch_end(0)
-    assert saved.latest()[0] == 1
-    assert len(list(folder.iterdir())) == 2  # it and its seal
+    assert saved.latest()[0] == (1, 0)
+    # It and its seal.
+    assert len(list((tmp_path / "checkpoints").iterdir())) == 2
 
 
 def test_a_damaged_begin_of_a_phase_is_told(tmp_path, monkeypatch, short):
     config = tiny("forward", **{"train.epochs": 2, "train.warmup_epochs": 0})
-    save = checkpoints.EpochCheckpoint.on_epoch_end
+    save = checkpoints.Checkpoints.on_epoch_end
 
     def save_and_die(self, epoch, logs=None):
         save(self, epoch, logs)
@@ -249,7 +257,7 @@ def test_a_damaged_begin_of_a_phase_is_told(tmp_path, monkeypatch, short):
             raise Interrupted
 
     with monkeypatch.context() as patch:
-        patch.setattr(checkpoints.EpochCheckpoint, "on_epoch_end", save_and_die)
+        patch.setattr(checkpoints.Checkpoints, "on_epoch_end", save_and_die)
         with pytest.raises(Interrupted):
             training.run(config, tmp_path, verbose=0)
     flip_a_bit(tmp_path / "checkpoints/before-2.weights.h5")
@@ -259,7 +267,7 @@ def test_a_damaged_begin_of_a_phase_is_told(tmp_path, monkeypatch, short):
 
 def test_only_the_last_two_checkpoints_are_kept(finished):
     names = {path.name for path in (finished[0] / "checkpoints").iterdir()}
-    files = {f"epoch-0000{epoch}.weights.h5" for epoch in (1, 2)}
+    files = {checkpoint(finished[0], epoch).name for epoch in (1, 2)}
     assert names == files | {f"{name}.json" for name in files}
 
 
@@ -411,14 +419,14 @@ def test_replicas_in_step_resume(tmp_path, monkeypatch, two_replicas):
     config = tiny("mlc", **{"train.warmup_epochs": 0, "train.epochs": 2})
     config.train.strategy, config.train.replicas = "mirrored", 2
     whole = training.run(config, tmp_path / "whole", verbose=0)
-    save = checkpoints.EpochCheckpoint.on_epoch_end
+    save = checkpoints.Checkpoints.on_epoch_end
 
     def save_and_die(self, epoch, logs=None):
         save(self, epoch, logs)
         raise Interrupted
 
     with monkeypatch.context() as patch:
-        patch.setattr(checkpoints.EpochCheckpoint, "on_epoch_end", save_and_die)
+        patch.setattr(checkpoints.Checkpoints, "on_epoch_end", save_and_die)
         with pytest.raises(Interrupted):
             training.run(config, tmp_path / "cut", verbose=0)
     resumed = training.run(config, tmp_path / "cut", verbose=0)
@@ -499,32 +507,45 @@ def test_a_run_that_dies_after_each_epoch_ends_as_if_it_did_not(
     }
     config = tiny(method, **overrides)
     whole = training.run(config, tmp_path / "whole", verbose=0)
-    save = checkpoints.EpochCheckpoint.on_epoch_end
+    config.train.checkpoint_every = "1 steps"
+    save, died_at = checkpoints.Checkpoints._save, []
 
-    def save_and_die(self, epoch, logs=None):
-        save(self, epoch, logs)
+    def save_and_die(self, position):
+        save(self, position)
+        died_at.append(position)
         raise Interrupted
 
     with monkeypatch.context() as patch:
-        patch.setattr(checkpoints.EpochCheckpoint, "on_epoch_end", save_and_die)
-        for _ in range(whole["epochs"]):
+        patch.setattr(checkpoints.Checkpoints, "_save", save_and_die)
+        for _ in range(2 * whole["epochs"]):
             with pytest.raises(Interrupted):
                 training.run(config, tmp_path / "cut", verbose=0)
+    assert died_at == [
+        position
+        for epoch in range(whole["epochs"])
+        for position in ((epoch, 1), (epoch + 1, 0))
+    ]
     resumed = training.run(config, tmp_path / "cut", verbose=0)
     for name in set(whole) - {"seconds", "seconds_per_step"}:
         assert resumed[name] == whole[name], name
+    rows = [
+        [
+            {k: v for k, v in row.items() if not k.startswith("seconds")}
+            for row in callbacks.read_metrics(tmp_path / run / "metrics.jsonl")
+        ]
+        for run in ("whole", "cut")
+    ]
+    assert rows[0] == rows[1]
     bases = [
         keras.models.load_model(tmp_path / run / "model.keras").get_weights()
         for run in ("whole", "cut")
     ]
     assert same(*bases)
     states = [
-        checkpoints.EpochCheckpoint(tmp_path / run / "checkpoints").latest()[1]
+        checkpoints.Checkpoints(tmp_path / run / "checkpoints").latest()[1]
         for run in ("whole", "cut")
     ]
     assert arrays_of(states[0]) == arrays_of(states[1])
-    rows = callbacks.read_metrics(tmp_path / "cut" / "metrics.jsonl")
-    assert [row["epoch"] for row in rows] == [*range(1, whole["epochs"] + 1)]
 
 
 def arrays_of(path):
@@ -659,7 +680,7 @@ def test_noise_of_an_unknown_rate_needs_a_forget_rate(tmp_path, short):
 
 def test_a_diverging_run_stops_and_keeps_its_checkpoint(tmp_path, monkeypatch):
     config = small("ce_control", **{"train.epochs": 3})
-    finite = checkpoints.EpochCheckpoint(tmp_path / "checkpoints")
+    finite = checkpoints.Checkpoints(tmp_path / "checkpoints")
 
     class Poisoned(callbacks.StopOnNonFiniteLoss):
         def on_epoch_begin(self, epoch, logs=None):
@@ -673,7 +694,7 @@ def test_a_diverging_run_stops_and_keeps_its_checkpoint(tmp_path, monkeypatch):
         DivergedError, match=r"became nan at step 1 of epoch 2\. Checkp"
     ):
         training.run(config, tmp_path, verbose=0)
-    assert finite.latest()[0] == 1
+    assert finite.latest()[0] == (1, 0)
     assert not (tmp_path / "result.json").exists()
 
 
@@ -749,7 +770,7 @@ def test_an_oracle_without_injected_noise_is_refused(tmp_path):
         ({"optimizer.learning_rate": 0.0}, "`optimizer.learning_rate` should"),
         ({"train.warmup_learning_rate": -1.0}, "`train.warmup_learning_rate`"),
         ({"train.strategy": "mirrord"}, "Did you mean 'mirrored'"),
-        ({"train.replicas": 2}, "and 0 for `train.strategy` = 'none'"),
+        ({"train.replicas": 2}, "and 0 but for `train.strategy` = 'mirrored'"),
         (
             {"train.strategy": "mirrored", "train.replicas": -1},
             "`train.replicas` should be an integer >= 0",
@@ -873,9 +894,8 @@ def test_weights_that_blow_up_in_a_last_step_are_not_saved(
     monkeypatch.setattr(callbacks, "StopOnNonFiniteLoss", Poisoned)
     with pytest.raises(DivergedError, match=r"weights became .* in epoch 2\."):
         training.run(config, tmp_path, verbose=0)
-    assert (
-        checkpoints.EpochCheckpoint(tmp_path / "checkpoints").latest()[0] == 1
-    )
+    saved = checkpoints.Checkpoints(tmp_path / "checkpoints")
+    assert saved.latest()[0] == (1, 0)
 
 
 def test_only_images_are_augmented(tmp_path):

@@ -1,0 +1,30 @@
+"""What `fit` of Keras 3.15 lacks for several workers; to be dropped.
+
+keras-team/keras#20585: under `MultiWorkerMirroredStrategy`, `fit` builds the
+model from a batch that it cannot reduce, and averages scalar logs over an axis
+that they do not have. This room holds the one private hook of the package.
+`tests/test_multi_worker.py` fails when it is no longer needed.
+"""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from mlc_tf import distribution
+
+
+class MultiWorkerFit(keras.Model):
+    """A model, already built, that `fit` also trains over several workers."""
+
+    def _maybe_symbolic_build(
+        self, iterator: Any = None, data_batch: Any = None
+    ) -> None:
+        if not distribution.has_workers():
+            super()._maybe_symbolic_build(iterator, data_batch)
+
+    def compute_metrics(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        results = super().compute_metrics(*args, **kwargs)
+        if distribution.has_workers() and distribution.in_replica():
+            return {name: tf.reshape(v, [1]) for name, v in results.items()}
+        return results

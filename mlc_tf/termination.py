@@ -1,0 +1,74 @@
+"""SIGTERM and SIGINT: a run that is asked to end first saves its work."""
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+from mlc_tf.errors import InterruptedRunError
+
+
+class Termination:
+    """Whether the process was asked to end.
+
+    Attributes:
+        deferred: Whether a step is under way. What steps then calls `end` when
+            it has saved; else the process ends at once, with nothing to save.
+    """
+
+    def __init__(self) -> None:
+        self.deferred = False
+        self._signal = signal.SIGTERM
+        self._asked = threading.Event()
+
+    @property
+    def asked(self) -> bool:
+        return self._asked.is_set()
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Listens to both signals; a second one has its usual effect.
+
+        Only a process' main thread can; in another nothing is changed.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        signals = (signal.SIGTERM, signal.SIGINT)
+        before = {
+            each: signal.getsignal(each) or signal.SIG_DFL for each in signals
+        }
+
+        def ask(number: int, frame: FrameType | None) -> None:
+            self._signal = signal.Signals(number)
+            self._asked.set()
+            signal.signal(number, before[self._signal])
+            if not self.deferred:
+                self.end()
+
+        for each in signals:
+            signal.signal(each, ask)
+        try:
+            yield
+        finally:
+            for each, handler in before.items():
+                signal.signal(each, handler)
+
+    def end(self, saved_in: Path | None = None) -> NoReturn:
+        """Raises what ends the run.
+
+        Args:
+            saved_in: Where the state was just saved, if it was.
+
+        Raises:
+            InterruptedRunError: always, of status 128 + the signal's number.
+        """
+        saved = f"; its state is saved in {saved_in}" if saved_in else ""
+        raise InterruptedRunError(
+            f"The run was ended by {self._signal.name}{saved}. The same "
+            "command again resumes it.",
+            status=128 + self._signal,
+        )
