@@ -29,6 +29,7 @@ def run(main: Callable[[list[str]], None]) -> None:
         except (InputError, DivergedError) as error:
             _exit(str(error))
         except InterruptedRunError as error:
+            print(file=sys.stderr)  # below a progress bar
             _exit(str(error), error.status)
 
     app.run(guarded, flags_parser=_parse)

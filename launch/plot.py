@@ -36,7 +36,7 @@ def main(argv: list[str]) -> None:
     config = json.loads((workdir / "config.json").read_text())
     pictures = {"curves.png": figures.curves_figure(metrics, _title(config))}
     if (workdir / "transition.npz").exists():
-        with np.load(workdir / "transition.npz") as archive:
+        with np.load(workdir / "transition.npz", allow_pickle=False) as archive:
             learned, true = archive["learned"][-1], archive.get("true")
         if _normalization(config) == "columns":
             learned = transition.regauge(learned)

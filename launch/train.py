@@ -35,7 +35,7 @@ def main(argv: list[str]) -> None:
     result = training.run(config, workdir)
     if finished:
         print(f"{workdir} is finished; its result is:")
-    print(json.dumps(result))
+    print(json.dumps(result), flush=True)
 
 
 if __name__ == "__main__":

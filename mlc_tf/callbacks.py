@@ -170,15 +170,16 @@ class MetricsLog(keras.callbacks.Callback):
 
 
 class TransitionHistory(keras.callbacks.Callback):
-    """Writes T after each epoch to an `.npz`: `learned` and `true`.
+    """Writes T after each epoch to an `.npz`: `learned`, `epochs` and `true`.
 
-    `learned` is `(epochs + 1, classes, classes)`, the T to start from first.
+    `learned` is `(entries, classes, classes)`, the T to start from first;
+    `epochs` says after how many epochs of the run each was what it is.
 
     Args:
         path: The file.
         true_transition: The true T, or None where it is not known.
-        initial_epoch: How many epochs of an existing file to keep. Defaults
-            to 0.
+        initial_epoch: Entries of an existing file that are of later epochs, of
+            a run that was cut off, are dropped. Defaults to 0.
     """
 
     def __init__(
@@ -190,26 +191,36 @@ class TransitionHistory(keras.callbacks.Callback):
         super().__init__()
         self.path = Path(path)
         self.true_transition = true_transition
-        self.learned: list[np.ndarray] = []
-        if initial_epoch and self.path.exists():
+        self.initial_epoch = initial_epoch
+        self.learned: dict[int, np.ndarray] = {}
+        if self.path.exists():
             with np.load(self.path, allow_pickle=False) as archive:
-                self.learned = list(archive["learned"][: initial_epoch + 1])
+                self.learned = {
+                    int(epoch): matrix
+                    for epoch, matrix in zip(
+                        archive["epochs"], archive["learned"]
+                    )
+                    if epoch <= initial_epoch
+                }
 
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
         if not self.learned:
-            self._append()
+            self._add(self.initial_epoch)
 
     def on_epoch_end(
         self, epoch: int, logs: Mapping[str, Any] | None = None
     ) -> None:
-        self._append()
+        self._add(epoch + 1)
 
-    def _append(self) -> None:
+    def _add(self, epochs: int) -> None:
         matrix = getattr(self.model, "transition_matrix", None)
         if matrix is None:
             return
-        self.learned.append(np.asarray(matrix))
-        arrays: dict[str, Any] = {"learned": np.stack(self.learned)}
+        self.learned[epochs] = np.asarray(matrix)
+        arrays: dict[str, Any] = {
+            "learned": np.stack([*self.learned.values()]),
+            "epochs": np.array([*self.learned]),
+        }
         if self.true_transition is not None:
             arrays["true"] = self.true_transition
         part = self.path.with_name(f".{self.path.name}")
@@ -242,11 +253,11 @@ class TransitionImages(keras.callbacks.Callback):
         matrix = getattr(self.model, "transition_matrix", None)
         if matrix is None:
             return
-        figure = figures.transition_figure(matrix, self.true_transition)
+        pixels = figures.heat_map_pixels(matrix, self.true_transition)
         with self._writer.as_default():
             tf.summary.image(
                 "transition_matrix",
-                figures.as_pixels(figure)[np.newaxis],
+                pixels[np.newaxis],
                 step=epoch + 1,
             )
 

@@ -147,7 +147,7 @@ class Checkpoints(keras.callbacks.Callback):
         if asked or due:
             self._save(Position(self._epoch, steps))
         if asked:
-            self.termination.end(self.folder)
+            self.termination.end(saved=True)
 
     def on_epoch_end(
         self, epoch: int, logs: Mapping[str, Any] | None = None
@@ -155,7 +155,7 @@ class Checkpoints(keras.callbacks.Callback):
         self._save(Position(epoch + 1))
         (asked,) = distribution.agreed([self.termination.asked])
         if asked:
-            self.termination.end(self.folder)
+            self.termination.end(saved=True)
 
     def _is_due(self, steps: int) -> bool:
         if self.interval.seconds:

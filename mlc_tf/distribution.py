@@ -79,6 +79,16 @@ def cluster(text: str | None) -> tuple[list[str], int]:
     return workers, task["index"]
 
 
+def tf_config(workers: Sequence[str], index: int) -> str:
+    """Returns the `TF_CONFIG` of one worker, of which "HOST:PORT" are all."""
+    return json.dumps(
+        {
+            "cluster": {"worker": list(workers)},
+            "task": {"type": "worker", "index": index},
+        }
+    )
+
+
 def _mirrored(replicas: int) -> tf.distribute.MirroredStrategy:
     gpus = tf.config.list_physical_devices("GPU")
     if gpus and len(gpus) < replicas:
@@ -126,11 +136,14 @@ def num_replicas() -> int:
 
 def has_workers() -> bool:
     """Returns whether the strategy in scope keeps several processes in step."""
+    return _num_workers() > 1
+
+
+def _num_workers() -> int:
     current = tf.distribute.get_strategy()
-    return (
-        isinstance(current, tf.distribute.MultiWorkerMirroredStrategy)
-        and len(current.cluster_resolver.cluster_spec().as_dict()["worker"]) > 1
-    )
+    if not isinstance(current, tf.distribute.MultiWorkerMirroredStrategy):
+        return 1
+    return current.cluster_resolver.cluster_spec().num_tasks("worker")
 
 
 def worker() -> int:
@@ -146,8 +159,13 @@ def of_all_workers(values: Sequence[int]) -> np.ndarray:
     if not has_workers():
         return own.numpy()
     current = tf.distribute.get_strategy()
-    rows = current.gather(current.run(lambda: tf.identity(own)), axis=0)
-    return rows.numpy()
+    workers = _num_workers()
+    # As a sum with zeros in the rows of the others: one collective.
+    placed = tf.one_hot(worker(), workers, dtype=tf.int32)[:, None] * own
+    total = current.reduce(
+        tf.distribute.ReduceOp.SUM, current.run(tf.identity, [placed]), None
+    )
+    return total.numpy() // (current.num_replicas_in_sync // workers)
 
 
 def agreed(flags: Sequence[bool]) -> list[bool]:

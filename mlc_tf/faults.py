@@ -51,14 +51,13 @@ def told(workdir: Path) -> Iterator[None]:
         if "No space left" not in error.message:
             raise
         raise _unwritable(workdir, "No space left on device") from None
-    except _LOST_WORKER as error:
+    except _LOST_WORKER:
         if not distribution.has_workers():
             raise
         raise InterruptedRunError(
-            f"Worker {distribution.worker()} lost another worker of this run "
-            f"({_first_line(error.message)}). Start all workers again, with "
-            f"the same command: they go on from the last checkpoint in "
-            f"{workdir}."
+            f"Worker {distribution.worker()} lost another worker of this run, "
+            "which does not answer. Start all workers again, with the same "
+            f"command: they go on from the last checkpoint in {workdir}."
         ) from None
 
 
@@ -67,8 +66,3 @@ def _unwritable(workdir: Path, reason: str) -> InterruptedRunError:
         f"A file of the run in {workdir} could not be written ({reason}). When "
         "it can, the same command goes on from the last checkpoint."
     )
-
-
-def _first_line(message: str) -> str:
-    lines = [line for line in message.splitlines() if "Collective" in line]
-    return (lines or [type(message).__name__])[0].strip()

@@ -43,10 +43,10 @@ def name_of(config: ml_collections.ConfigDict) -> str:
 
 
 def check(workdir: str | Path, config: ml_collections.ConfigDict) -> None:
-    """Raises if the directory holds the epochs of a run of another config."""
+    """Raises if the directory holds the work of a run of another config."""
     workdir = Path(workdir)
     path = workdir / "config.json"
-    if not path.exists() or not (workdir / "metrics.jsonl").exists():
+    if not path.exists() or not _has_work(workdir):
         return
     differing = [
         name
@@ -68,7 +68,7 @@ def claimed(workdir: Path, config: ml_collections.ConfigDict) -> Iterator[Path]:
     """Makes the run's directory, with its config and the versions used.
 
     No other process may claim it until this one leaves it, or ends. The files
-    of a run which has epochs are left as they are: they tell what made them.
+    of a run which has begun are left as they are: they tell what made them.
 
     Yields:
         `workdir`.
@@ -95,7 +95,7 @@ def claimed(workdir: Path, config: ml_collections.ConfigDict) -> Iterator[Path]:
             lock.truncate(0)
             lock.write(f"{os.getpid()} on {platform.node()}\n")
             lock.flush()
-            if not (workdir / "metrics.jsonl").exists():
+            if not _has_work(workdir):
                 write_json(
                     workdir / "config.json", json.loads(config.to_json())
                 )
@@ -134,6 +134,11 @@ def write_atomically(path: Path, content: bytes) -> None:
     part = Path(path).with_name(f".{Path(path).name}")
     part.write_bytes(content)
     os.replace(part, path)
+
+
+def _has_work(workdir: Path) -> bool:
+    folder = workdir / "checkpoints"
+    return (workdir / "metrics.jsonl").exists() or any(folder.glob("*.h5"))
 
 
 def _unwritable(workdir: Path, error: OSError) -> InputError:

@@ -4,7 +4,6 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
@@ -57,18 +56,19 @@ class Termination:
             for each, handler in before.items():
                 signal.signal(each, handler)
 
-    def end(self, saved_in: Path | None = None) -> NoReturn:
+    def end(self, saved: bool = False) -> NoReturn:
         """Raises what ends the run.
 
         Args:
-            saved_in: Where the state was just saved, if it was.
+            saved: Whether the state of training was just saved. Defaults to
+                False: there was nothing new to save.
 
         Raises:
             InterruptedRunError: always, of status 128 + the signal's number.
         """
-        saved = f"; its state is saved in {saved_in}" if saved_in else ""
         raise InterruptedRunError(
-            f"The run was ended by {self._signal.name}{saved}. The same "
-            "command again resumes it.",
+            f"The run was ended by {self._signal.name}"
+            f"{', and its state saved' if saved else ''}. The same command "
+            "again resumes it.",
             status=128 + self._signal,
         )

@@ -26,6 +26,7 @@ from mlc_tf import settings
 from mlc_tf.augmentation import AUGMENTATIONS
 from mlc_tf.checkpoints import Position
 from mlc_tf.errors import InputError
+from mlc_tf.errors import bad_argument
 from mlc_tf.examples import Examples
 from mlc_tf.pair_model import PairModel
 from mlc_tf.problems import Problem
@@ -347,6 +348,14 @@ def _stages(
         ):
             if not epochs:
                 continue
+            steps = train.steps_per_epoch or len(whole) // train.batch_size
+            if steps % train.steps_per_execution:
+                raise bad_argument(
+                    "train.steps_per_execution",
+                    f"a divisor of the {steps} steps of an epoch "
+                    "(`train.steps_per_epoch` sets them)",
+                    train.steps_per_execution,
+                )
             stages.append(
                 _Stage(
                     phase=phase,
@@ -356,8 +365,7 @@ def _stages(
                     last=first + epochs,
                     training_set=training_set,
                     batch_size=min(train.batch_size, len(training_set)),
-                    steps=train.steps_per_epoch
-                    or len(whole) // train.batch_size,
+                    steps=steps,
                     final=phase is phases[-1],
                 )
             )

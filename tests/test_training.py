@@ -115,6 +115,7 @@ def test_the_transition_is_recorded_for_each_epoch(finished):
     workdir, result = finished
     with np.load(workdir / "transition.npz") as archive:
         learned, true = archive["learned"], archive["true"]
+        np.testing.assert_array_equal(archive["epochs"], [0, 1, 2])
     np.testing.assert_array_equal(learned[0], np.eye(10))
     np.testing.assert_allclose(learned.sum(axis=2), 1, rtol=1e-5)
     distances = np.abs(learned - true).sum(axis=2).mean(axis=1)
@@ -536,6 +537,13 @@ def test_a_run_that_dies_after_each_epoch_ends_as_if_it_did_not(
         for run in ("whole", "cut")
     ]
     assert rows[0] == rows[1]
+    if (tmp_path / "whole/transition.npz").exists():
+        for name in ("learned", "epochs"):
+            histories = [
+                np.load(tmp_path / run / "transition.npz")[name]
+                for run in ("whole", "cut")
+            ]
+            np.testing.assert_array_equal(*histories)
     bases = [
         keras.models.load_model(tmp_path / run / "model.keras").get_weights()
         for run in ("whole", "cut")
@@ -728,7 +736,7 @@ def test_own_data_with_noise_of_its_own(tmp_path):
     result = training.run(small(**overrides), tmp_path / "run", verbose=0)
     assert result["ratio"] is None and result["transition_l1"] is None
     with np.load(tmp_path / "run" / "transition.npz") as archive:
-        assert archive.files == ["learned"]
+        assert archive.files == ["learned", "epochs"]
 
 
 def test_a_channel_without_variance_becomes_zero(tmp_path):

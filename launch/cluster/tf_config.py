@@ -1,0 +1,69 @@
+"""Prints the TF_CONFIG of this process, from what a scheduler tells it.
+
+export TF_CONFIG=$(python launch/cluster/tf_config.py --scheduler=slurm)
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from absl import flags
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+import command_line
+
+from mlc_tf import distribution
+from mlc_tf.errors import InputError
+from mlc_tf.errors import unknown_name
+
+_SCHEDULER = flags.DEFINE_string("scheduler", None, "kubernetes or slurm.")
+_PORT = flags.DEFINE_integer("port", 2222, "On which all workers listen.")
+
+
+def main(argv: list[str]) -> None:
+    del argv
+    if _SCHEDULER.value not in _SCHEDULERS:
+        raise unknown_name("scheduler", _SCHEDULER.value, _SCHEDULERS)
+    hosts, index = _SCHEDULERS[_SCHEDULER.value](os.environ)
+    workers = [f"{host}:{_PORT.value}" for host in hosts]
+    text = distribution.tf_config(workers, index)
+    distribution.cluster(text)
+    print(text)
+
+
+def _kubernetes(environment: Mapping[str, str]) -> tuple[list[str], int]:
+    """Returns the pods of an indexed Job behind a headless Service."""
+    job, service, count, index = (
+        _variable(environment, name)
+        for name in ("JOB_NAME", "SERVICE", "WORKERS", "JOB_COMPLETION_INDEX")
+    )
+    return [f"{job}-{i}.{service}" for i in range(int(count))], int(index)
+
+
+def _slurm(environment: Mapping[str, str]) -> tuple[list[str], int]:
+    """Returns the nodes of a job with one task on each."""
+    nodes = _variable(environment, "SLURM_JOB_NODELIST")
+    completed = subprocess.run(
+        ["scontrol", "show", "hostnames", nodes],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return completed.stdout.split(), int(_variable(environment, "SLURM_PROCID"))
+
+
+def _variable(environment: Mapping[str, str], name: str) -> str:
+    if name not in environment:
+        raise InputError(
+            f"`{name}` should be set in the environment, as {_SCHEDULER.value} "
+            "and the example beside this script do. It is not."
+        )
+    return environment[name]
+
+
+_SCHEDULERS = {"kubernetes": _kubernetes, "slurm": _slurm}
+
+if __name__ == "__main__":
+    command_line.run(main)
