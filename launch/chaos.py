@@ -123,6 +123,8 @@ def _campaign(method: str, folder: Path) -> dict[str, Any]:
                 break
             if damaged is not None:
                 continue  # killed before it looked at the checkpoints
+            if (workdir / "result.json").exists():
+                break  # killed while it ended, with nothing left to do
             newest = _newest(workdir)
             if len(report["kills"]) < _KILLS.value:
                 report["kills"].append(

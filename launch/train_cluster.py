@@ -10,7 +10,6 @@ import json
 import os
 import shlex
 import signal
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -49,7 +48,7 @@ def main(argv: list[str]) -> None:
         f"--workdir={workdir}",
     ]
     _tell_of_real_machines(command[1:])
-    addresses = _free_addresses(_WORKERS.value)
+    addresses = distribution.free_addresses(_WORKERS.value)
     workers = [
         subprocess.Popen(
             command,
@@ -97,16 +96,6 @@ def _tell_of_real_machines(command: list[str]) -> None:
         f"    python {shlex.join(command)}\n",
         flush=True,
     )
-
-
-def _free_addresses(count: int) -> list[str]:
-    sockets = [socket.socket() for _ in range(count)]
-    for each in sockets:
-        each.bind(("localhost", 0))
-    addresses = [f"localhost:{each.getsockname()[1]}" for each in sockets]
-    for each in sockets:
-        each.close()
-    return addresses
 
 
 if __name__ == "__main__":

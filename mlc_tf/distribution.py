@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import socket
 from collections.abc import Callable
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -87,6 +88,17 @@ def tf_config(workers: Sequence[str], index: int) -> str:
             "task": {"type": "worker", "index": index},
         }
     )
+
+
+def free_addresses(count: int) -> list[str]:
+    """Returns addresses of this machine on which nobody listens."""
+    sockets = [socket.socket() for _ in range(count)]
+    for each in sockets:
+        each.bind(("localhost", 0))
+    addresses = [f"localhost:{each.getsockname()[1]}" for each in sockets]
+    for each in sockets:
+        each.close()
+    return addresses
 
 
 def _mirrored(replicas: int) -> tf.distribute.MirroredStrategy:

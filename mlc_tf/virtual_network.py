@@ -7,6 +7,7 @@ logits, so its gradient is then found without a backward pass through the rest.
 
 import inspect
 from collections.abc import Callable
+from collections.abc import Iterator
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from mlc_tf import distribution
 from mlc_tf import losses
 from mlc_tf.errors import InputError
 
@@ -111,6 +113,7 @@ class WholeNetwork:
         with tf.GradientTape(persistent=True) as tape:
             logits = as_float(base(x, training=True))
             regularization = _regularization(base, logits)
+        _share_statistics(base)
 
         def pull_back(logits_gradient: tf.Tensor) -> Tensors:
             gradients = tape.gradient(
@@ -163,6 +166,7 @@ class Head:
             features, logits = network(x, training=True)
             logits = as_float(logits)
             regularization = _regularization(self._base, logits)
+        _share_statistics(self._base)
         noisy_features = tf.cast(features, logits.dtype)
         weights = values(self._dense.trainable_variables)
 
@@ -206,10 +210,8 @@ def as_float(tensor: Any) -> tf.Tensor:
 def coarsest_dtype(base: keras.Model) -> str:
     """Returns the dtype of least precision that a layer computes in."""
     dtypes = [
-        coarsest_dtype(layer)
-        if isinstance(layer, keras.Model)
-        else layer.compute_dtype
-        for layer in base.layers
+        layer.compute_dtype
+        for layer in _layers(base)
         if layer.weights  # others, like an input's, compute nothing
     ]
     return min(
@@ -220,17 +222,42 @@ def coarsest_dtype(base: keras.Model) -> str:
 
 def pools_by_maximum(base: keras.Model) -> bool:
     """Returns whether a layer of the network is one of max pooling."""
-    return any(
-        pools_by_maximum(layer)
-        if isinstance(layer, keras.Model)
-        else isinstance(layer, _MAX_POOLING)
-        for layer in base.layers
-    )
+    return any(isinstance(layer, _MAX_POOLING) for layer in _layers(base))
 
 
 def values(variables: list[keras.Variable]) -> Tensors:
     """Returns copies: to read a variable in eager mode aliases its buffer."""
     return [tf.identity(tf.convert_to_tensor(value)) for value in variables]
+
+
+def _layers(base: keras.Model) -> Iterator[keras.layers.Layer]:
+    """Yields the layers of a network, and of the networks in it."""
+    for layer in base.layers:
+        if isinstance(layer, keras.Model):
+            yield from _layers(layer)
+        else:
+            yield layer
+
+
+def _share_statistics(base: keras.Model) -> None:
+    """Averages what BatchNorm has seen over the replicas.
+
+    Keras lets each replica keep statistics of its own, so that what one worker
+    saves is not what another evaluates.
+    """
+    if distribution.num_replicas() == 1:
+        return
+    statistics = [
+        variable
+        for layer in _layers(base)
+        if isinstance(layer, keras.layers.BatchNormalization)
+        for variable in layer.non_trainable_variables
+        if layer.trainable
+    ]
+    if statistics:
+        means = distribution.global_mean(values(statistics))
+        for variable, mean in zip(statistics, means):
+            variable.assign(mean)
 
 
 def _training(base: keras.Model) -> dict[str, bool]:

@@ -1,8 +1,12 @@
-"""Strategies by name; what they compute is in the suite of all methods."""
+"""Strategies by name, and 1, 2 and 4 replicas that compute the same."""
 
+import json
+import os
 import subprocess
 import sys
+from pathlib import Path
 
+import numpy as np
 import pytest
 import tensorflow as tf
 
@@ -53,3 +57,88 @@ def test_a_fresh_process_splits_its_cpu():
         [sys.executable, "-c", code], capture_output=True, text=True
     )
     assert completed.stdout.split() == ["3"], completed.stderr
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """What came out of 20 steps, by number of replicas."""
+    folder, found = tmp_path_factory.mktemp("replicas"), {}
+    for replicas in (1, 2, 4):
+        path = folder / f"{replicas}.npz"
+        subprocess.run(
+            [
+                sys.executable,
+                "-m",
+                "tests.replica_process",
+                str(replicas),
+                path,
+            ],
+            cwd=Path(__file__).parents[1],
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
+        found[replicas] = dict(np.load(path))
+    return found
+
+
+@pytest.mark.parametrize("replicas", [2, 4])
+@pytest.mark.parametrize(
+    "dtype, bound", [("float32", 1e-6), ("float64", 1e-10)]
+)
+@pytest.mark.parametrize("network", ["mlp", "wrn"])
+def test_replicas_end_as_one_device(trained, network, dtype, bound, replicas):
+    for name in ("T", "weights"):
+        one, several = (
+            trained[number][f"{network}-{dtype}-{name}"]
+            for number in (1, replicas)
+        )
+        np.testing.assert_allclose(several, one, rtol=0, atol=bound)
+
+
+def test_batch_norm_takes_the_statistics_of_each_replica(trained):
+    one, two = (trained[n]["wrn_bn-float64-weights"] for n in (1, 2))
+    assert 0.01 < np.abs(one - two).max() < 1
+
+
+GOOD = {
+    "cluster": {"worker": ["a:1", "b.c-d:22"]},
+    "task": {"type": "worker", "index": 1},
+}
+
+
+def test_tf_config_tells_the_workers_and_which_one_this_is():
+    text = distribution.tf_config(["a:1", "b.c-d:22"], 1)
+    assert json.loads(text) == GOOD
+    assert distribution.cluster(text) == (["a:1", "b.c-d:22"], 1)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        None,
+        "",
+        "{",
+        "[]",
+        json.dumps({"cluster": GOOD["cluster"]}),
+        json.dumps({**GOOD, "cluster": {"worker": ["a"]}}),
+        json.dumps({**GOOD, "cluster": {"worker": "a:1"}}),
+        json.dumps({**GOOD, "cluster": {"worker": ["a:1"], "ps": ["b:1"]}}),
+        json.dumps({**GOOD, "task": {"type": "worker", "index": 2}}),
+        json.dumps({**GOOD, "task": {"type": "worker", "index": -1}}),
+        json.dumps({**GOOD, "task": {"type": "chief", "index": 0}}),
+    ],
+)
+def test_a_bad_tf_config_is_refused(text, monkeypatch):
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    if text is not None:
+        monkeypatch.setenv("TF_CONFIG", text)
+    with pytest.raises(InputError, match="`TF_CONFIG` should be JSON as '{"):
+        distribution.strategy("multi_worker")
+    assert os.environ.get("TF_CONFIG") == text
+
+
+def test_one_process_agrees_with_itself(two_replicas):
+    assert distribution.agreed([True, False]) == [True, False]
+    with two_replicas.scope():
+        assert distribution.worker() == 0
+        np.testing.assert_array_equal(distribution.of_all_workers([3]), [[3]])
