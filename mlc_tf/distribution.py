@@ -170,14 +170,19 @@ def of_all_workers(values: Sequence[int]) -> np.ndarray:
     own = tf.constant([values], tf.int32)
     if not has_workers():
         return own.numpy()
-    current = tf.distribute.get_strategy()
     workers = _num_workers()
     # As a sum with zeros in the rows of the others: one collective.
     placed = tf.one_hot(worker(), workers, dtype=tf.int32)[:, None] * own
-    total = current.reduce(
-        tf.distribute.ReduceOp.SUM, current.run(tf.identity, [placed]), None
+    total = _sum_over_replicas(placed).numpy()
+    return total // (num_replicas() // workers)
+
+
+@tf.function
+def _sum_over_replicas(tensor: tf.Tensor) -> tf.Tensor:
+    current = tf.distribute.get_strategy()
+    return current.reduce(
+        tf.distribute.ReduceOp.SUM, current.run(tf.identity, [tensor]), None
     )
-    return total.numpy() // (current.num_replicas_in_sync // workers)
 
 
 def agreed(flags: Sequence[bool]) -> list[bool]:

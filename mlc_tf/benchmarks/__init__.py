@@ -17,6 +17,7 @@ from mlc_tf.benchmarks import compilation
 from mlc_tf.benchmarks import input_pipeline
 from mlc_tf.benchmarks import memory
 from mlc_tf.benchmarks import methods
+from mlc_tf.benchmarks import replicas
 from mlc_tf.benchmarks import stages
 from mlc_tf.benchmarks import step
 
@@ -65,4 +66,5 @@ BENCHMARKS: Mapping[str, Callable[[Request], Measured]] = {
     "compilation": _networks(compilation.measure, "compilation"),
     "classes": _networks(classes.measure, "classes"),
     "memory": _networks(memory.measure, "memory"),
+    "replicas": _networks(replicas.measure, "replicas"),
 }

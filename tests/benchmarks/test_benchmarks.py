@@ -12,6 +12,7 @@ from mlc_tf.benchmarks import classes
 from mlc_tf.benchmarks import measuring
 from mlc_tf.benchmarks import memory
 from mlc_tf.benchmarks import methods
+from mlc_tf.benchmarks import replicas
 from mlc_tf.benchmarks import stages
 from mlc_tf.benchmarks import step
 from mlc_tf.benchmarks.subjects import SUBJECTS
@@ -143,3 +144,17 @@ def test_a_method_costs_what_its_phases_cost(monkeypatch):
     assert len(asked) == sum(
         len(method.phases) for method in all_methods.METHODS.values()
     )
+
+
+def test_the_bytes_between_replicas_are_those_of_the_variables():
+    # LeNet has 61,706 weights; of them 850 in its head, and T has 100 entries.
+    # Each step also sends the loss, the metric's two numbers and the norm of G.
+    float32 = 4
+    sent = {
+        variant: sum(replicas.collectives("lenet", variant))
+        for variant in ("cross_entropy", "exact", "fast")
+    }
+    plain, rest = sent["cross_entropy"], 64
+    assert 0 <= plain - float32 * 61_706 < rest
+    assert 0 <= sent["exact"] - float32 * (3 * 61_706 + 100) < rest
+    assert 0 <= sent["fast"] - float32 * (61_706 + 2 * 850 + 100) < rest
