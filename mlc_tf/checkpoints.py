@@ -21,6 +21,8 @@ from mlc_tf.errors import bad_argument
 from mlc_tf.termination import Termination
 
 KEEP = 2
+# Of a number, and of HDF5 around each variable.
+_MOST_BYTES, _OVERHEAD = 8, 4096
 _NAME = "epoch-{:05d}-step-{:08d}.weights.h5"
 
 
@@ -202,12 +204,29 @@ def save(model: keras.Model, path: Path, **progress: Any) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".part-{path.name}")
     try:
+        _ask_for_space(part, model)
         model.save_weights(part, overwrite=True)
         seal = {**_measure(part, progress), "progress": progress}
         run_directory.write_json(_seal_of(path), seal)
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def _ask_for_space(path: Path, model: keras.Model) -> None:
+    """Raises an `OSError` if there is no place for a model's state.
+
+    HDF5 must not find that out: what it cannot write ends the process.
+    """
+    optimizer = getattr(model, "optimizer", None)
+    variables = [*model.variables, *(optimizer.variables if optimizer else [])]
+    size = sum(np.asarray(v.shape).prod() for v in variables)
+    with open(path, "wb") as file:
+        os.posix_fallocate(
+            file.fileno(),
+            0,
+            int(size) * _MOST_BYTES + _OVERHEAD * (1 + len(variables)),
+        )
 
 
 def is_whole(path: Path) -> bool:
