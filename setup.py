@@ -40,6 +40,12 @@ setup(
     ],
     extras_require={
         "cuda": ["tensorflow[and-cuda]>=2.21"],
-        "test": ["mypy", "pytest", "pytest-xdist", "ruff"],
+        "test": [
+            "kubernetes-validate",
+            "mypy",
+            "pytest",
+            "pytest-xdist",
+            "ruff",
+        ],
     },
 )

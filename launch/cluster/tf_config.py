@@ -16,6 +16,7 @@ import command_line
 
 from mlc_tf import distribution
 from mlc_tf.errors import InputError
+from mlc_tf.errors import bad_argument
 from mlc_tf.errors import unknown_name
 
 _SCHEDULER = flags.DEFINE_string("scheduler", None, "kubernetes or slurm.")
@@ -35,23 +36,29 @@ def main(argv: list[str]) -> None:
 
 def _kubernetes(environment: Mapping[str, str]) -> tuple[list[str], int]:
     """Returns the pods of an indexed Job behind a headless Service."""
-    job, service, count, index = (
-        _variable(environment, name)
-        for name in ("JOB_NAME", "SERVICE", "WORKERS", "JOB_COMPLETION_INDEX")
-    )
-    return [f"{job}-{i}.{service}" for i in range(int(count))], int(index)
+    job, service = (_variable(environment, n) for n in ("JOB_NAME", "SERVICE"))
+    count = _number(environment, "WORKERS")
+    index = _number(environment, "JOB_COMPLETION_INDEX")
+    return [f"{job}-{number}.{service}" for number in range(count)], index
 
 
 def _slurm(environment: Mapping[str, str]) -> tuple[list[str], int]:
     """Returns the nodes of a job with one task on each."""
     nodes = _variable(environment, "SLURM_JOB_NODELIST")
-    completed = subprocess.run(
-        ["scontrol", "show", "hostnames", nodes],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return completed.stdout.split(), int(_variable(environment, "SLURM_PROCID"))
+    index = _number(environment, "SLURM_PROCID")
+    try:
+        completed = subprocess.run(
+            ["scontrol", "show", "hostnames", nodes],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise InputError(
+            "`scontrol` should tell the nodes of SLURM_JOB_NODELIST. Received: "
+            f"{error}."
+        ) from None
+    return completed.stdout.split(), index
 
 
 def _variable(environment: Mapping[str, str], name: str) -> str:
@@ -61,6 +68,13 @@ def _variable(environment: Mapping[str, str], name: str) -> str:
             "and the example beside this script do. It is not."
         )
     return environment[name]
+
+
+def _number(environment: Mapping[str, str], name: str) -> int:
+    text = _variable(environment, name)
+    if not text.isdigit():
+        raise bad_argument(name, "an integer >= 0", text)
+    return int(text)
 
 
 _SCHEDULERS = {"kubernetes": _kubernetes, "slurm": _slurm}
