@@ -32,6 +32,10 @@ _BENCHMARK = re.compile(
 _COSTS = re.compile(
     r"<!-- costs: (?P<path>\S+) -->\n.*?(?=<!-- end of table -->)", re.DOTALL
 )
+_CAMPAIGN = re.compile(
+    r"(<!-- campaign: (?P<path>\S+) -->\n).*?(?=<!-- end of table -->)",
+    re.DOTALL,
+)
 _METHOD_ROW = re.compile(
     r"^(?P<row>\| `(?P<name>\w+)` \|.*\|)[^|]*\|$", re.MULTILINE
 )
@@ -74,13 +78,13 @@ class Row:
 def load_results(folder: str | Path) -> list[dict[str, Any]]:
     """Returns the results of all `*.json` under a folder, by path.
 
-    Those of benchmarks, which are no results of runs, are passed over.
+    Those of benchmarks and campaigns, which are of no run, are passed over.
     """
     contents = (
         json.loads(path.read_text())
         for path in sorted(Path(folder).rglob("*.json"))
     )
-    return [content for content in contents if "method" in content]
+    return [content for content in contents if "test_accuracy" in content]
 
 
 def summarize(
@@ -224,6 +228,48 @@ def benchmark_table(folder: str | Path, pattern: str, key: str) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
 
 
+def campaign_table(folder: str | Path) -> str:
+    """Returns what killed runs came to, as a Markdown table.
+
+    Args:
+        folder: The files of `launch/chaos.py`, one a method.
+
+    Raises:
+        InputError: if there are none.
+    """
+    contents = [
+        json.loads(path.read_text())
+        for path in sorted(Path(folder).glob("*.json"))
+    ]
+    if not contents:
+        raise bad_argument("results", "a folder of a campaign", folder)
+    ours = [each for each in contents if each["method"] == "mlc"]
+    others = [each for each in contents if each["method"] != "mlc"]
+    lines = [
+        ["", "kills", "damaged checkpoints", "most steps lost by one"]
+        + ["runs that ended with other bits"],
+        ["---"] * 5,
+    ]
+    for name, group in (
+        ("`mlc`", ours),
+        (f"the other {len(others)} methods", others),
+    ):
+        damages = [damage for each in group for damage in each["damages"]]
+        lost = [damage["steps_lost"] for damage in damages]
+        runs = sum(each["runs"] for each in group)
+        other_bits = sum(each["runs_with_other_bits"] for each in group)
+        lines.append(
+            [
+                name,
+                str(sum(len(each["kills"]) for each in group)),
+                str(len(damages)),
+                f"{max(lost)} of {group[0]['interval']}" if lost else "–",
+                f"{other_bits} of {runs}",
+            ]
+        )
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+
+
 def _ratio_cell(value: Any) -> str:
     if value is None:
         return "–"
@@ -240,7 +286,8 @@ def fill_tables(document: str, folder: str | Path) -> str:
     `<!-- end of table -->`, one of settings between `<!-- choices: ... -->`
     and the same, one of ratios between `<!-- benchmark: FILES KEY -->` and the
     same. After `<!-- costs: PATH -->` the last column of a table of methods is
-    that of a benchmark of methods. A result file as it is stands between
+    that of a benchmark of methods. What killed runs came to stands after
+    `<!-- campaign: FOLDER -->`. A result file as it is stands between
     `<!-- file: PATH -->`, in the folder of results, and `<!-- end of file -->`.
 
     Args:
@@ -272,6 +319,10 @@ def fill_tables(document: str, folder: str | Path) -> str:
         table = benchmark_table(folder, match["pattern"], match["key"])
         return f"{match[1]}\n{table}\n"
 
+    def survive(match: re.Match[str]) -> str:
+        table = campaign_table(Path(folder) / match["path"])
+        return f"{match[1]}\n{table}\n"
+
     def price(match: re.Match[str]) -> str:
         path = Path(folder) / match["path"]
         if not path.is_file():
@@ -291,6 +342,7 @@ def fill_tables(document: str, folder: str | Path) -> str:
         (_MARKED, fill),
         (_BENCHMARK, measure),
         (_COSTS, price),
+        (_CAMPAIGN, survive),
         (_FILE, quote),
     ):
         document = pattern.sub(renew, document)

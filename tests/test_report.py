@@ -182,3 +182,30 @@ def test_the_documents_tell_the_result_files(name):
     text = (ROOT / name).read_text()
     assert "<!-- end of table -->" in text
     assert report.fill_tables(text, ROOT / "results") == text
+
+
+def test_a_campaign_is_summed_up(tmp_path):
+    def write(method, damages, other_bits):
+        content = {
+            "method": method,
+            "interval": 7,
+            "runs": 3,
+            "runs_with_other_bits": other_bits,
+            "kills": [{}] * 5,
+            "damages": [{"steps_lost": lost} for lost in damages],
+        }
+        (tmp_path / f"{method}.json").write_text(json.dumps(content))
+
+    write("mlc", [4, 7, 6], 0)
+    write("glc", [], 1)
+    write("gce", [], 0)
+    document = "<!-- campaign: . -->\nold\n<!-- end of table -->"
+    filled = report.fill_tables(document, tmp_path)
+    assert "| `mlc` | 5 | 3 | 7 of 7 | 0 of 3 |" in filled
+    assert "| the other 2 methods | 10 | 0 | – | 1 of 6 |" in filled
+    assert "old" not in filled and report.load_results(tmp_path) == []
+
+
+def test_a_campaign_without_files_is_told(tmp_path):
+    with pytest.raises(InputError, match="a folder of a campaign"):
+        report.campaign_table(tmp_path)

@@ -1,12 +1,15 @@
 """What the README claims, held by the result files."""
 
+import json
 from pathlib import Path
 
 import pytest
 
+from mlc_tf import methods
 from mlc_tf import report
 
-RESULTS = report.load_results(Path(__file__).parents[1] / "results")
+ROOT = Path(__file__).parents[1]
+RESULTS = report.load_results(ROOT / "results")
 
 
 def rows(dataset):
@@ -31,3 +34,27 @@ def test_mnist_reaches_the_paper_and_half_the_distance_of_the_identity():
     mlc = rows("mnist")["mlc"]
     assert mlc.accuracy >= 97.4
     assert mlc.transition_l1 <= 0.8 / 2
+
+
+def test_every_method_survived_its_campaign():
+    contents = {
+        path.stem: json.loads(path.read_text())
+        for path in (ROOT / "results" / "chaos").glob("*.json")
+    }
+    assert set(contents) == set(methods.METHODS)
+    for name, content in contents.items():
+        assert content["runs_with_other_bits"] == 0 < content["runs"], name
+        assert len(content["kills"]) == (20 if name == "mlc" else 5)
+        for damage in content["damages"]:
+            assert damage["resumed_at"] < damage["checkpoint"]
+            assert 0 < damage["steps_lost"] <= content["interval"]
+    assert len(contents["mlc"]["damages"]) >= 10
+
+
+def test_head_sends_hardly_more_than_cross_entropy():
+    paths = [*(ROOT / "results" / "benchmark").glob("replicas-*.json")]
+    assert len(paths) == 3
+    for path in paths:
+        content = json.loads(path.read_text())
+        (ratios,) = content["ratio_to_cross_entropy"].values()
+        assert ratios["fast"] <= 1.1 < ratios["exact"]
