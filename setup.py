@@ -32,6 +32,7 @@ setup(
         "numpy",
         "pandas",
         "pillow",
+        "pyarrow",
         "scikit-learn",
         "scipy",
         "tensorboard",
@@ -41,6 +42,7 @@ setup(
     extras_require={
         "cuda": ["tensorflow[and-cuda]>=2.21"],
         "test": [
+            "cleanlab",
             "kubernetes-validate",
             "mypy",
             "pytest",

@@ -1,5 +1,6 @@
 """Noise-robust training with a small trusted set, for Keras."""
 
+from mlc_tf import audit
 from mlc_tf import augmentation
 from mlc_tf import data
 from mlc_tf import datasets
@@ -23,6 +24,7 @@ __all__ = [
     "InputError",
     "MetaLossCorrection",
     "PairModel",
+    "audit",
     "augmentation",
     "data",
     "datasets",

@@ -31,6 +31,7 @@ LEVELS = {
     "baselines": 5,
     "methods": 6,
     "paper_results": 6,
+    "audit": 6,
     "figures": 6,
     "run_directory": 6,
     "settings": 8,

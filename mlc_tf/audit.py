@@ -1,0 +1,240 @@
+"""Which labels are wrong, and what they should be: from a run already paid for.
+
+A trained network tells `f`, what it believes of the clean class, and T how
+classes are mislabelled. With the label that was given, Bayes' rule gives the
+clean class of each example:
+
+    p(clean = y | x, noisy = g)  ~  f[y] T[y, g]
+
+Column names are those of cleanlab, so that what reads its tables reads ours.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+import pandas as pd
+import scipy.special
+
+from mlc_tf import data_checks
+from mlc_tf import examples
+from mlc_tf import prediction
+from mlc_tf import transition as transition_room
+from mlc_tf.errors import bad_argument
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What a network and its T say of the labels of a dataset.
+
+    Attributes:
+        label_issues: One row an example, in the dataset's order:
+            `given_label`, a class id; `predicted_label`, the likeliest clean
+            class; `label_quality`, the probability that the given label is
+            right, in [0, 1]; `is_label_issue`, whether the two labels differ.
+        joint: `(classes, classes)`, expected counts of (clean class, given
+            label); rows are clean classes.
+    """
+
+    label_issues: pd.DataFrame
+    joint: np.ndarray
+
+    @property
+    def noise_rate(self) -> float:
+        """The expected share of wrong labels."""
+        return float(1 - np.trace(self.joint) / self.joint.sum())
+
+    @property
+    def classes(self) -> pd.DataFrame:
+        """One row a class: `given`, how many examples have its label;
+        `label_issues`, of how many of these it is suspected; `noise_rate_in`,
+        the expected share of these that is of other classes;
+        `noise_rate_out`, the share of the class that was given other labels.
+        A rate of a class that nothing is of is NaN.
+        """
+        kept = np.diag(self.joint)
+        issues = self.label_issues
+        size = len(kept)
+        given = np.bincount(issues["given_label"], minlength=size)
+        suspected = issues.loc[issues["is_label_issue"], "given_label"]
+        with np.errstate(invalid="ignore"):
+            return pd.DataFrame(
+                {
+                    "given": given,
+                    "label_issues": np.bincount(suspected, minlength=size),
+                    "noise_rate_in": 1 - kept / self.joint.sum(axis=0),
+                    "noise_rate_out": 1 - kept / self.joint.sum(axis=1),
+                }
+            ).rename_axis("class")
+
+
+def find_label_issues(
+    model: keras.Model,
+    dataset: Any,
+    *,
+    transition: Any = "learned",
+    batch_size: int = 256,
+    verbose: int = 0,
+) -> pd.DataFrame:
+    """Returns `Audit.label_issues`: which labels are wrong.
+
+    `issues.sort_values("label_quality")` has the most suspicious first.
+
+    Args:
+        model: As in `audit`.
+        dataset: As in `audit`.
+        transition: As in `audit`.
+        batch_size: As in `audit`.
+        verbose: As in `audit`.
+
+    Raises:
+        InputError: as `audit`.
+    """
+    return audit(
+        model,
+        dataset,
+        transition=transition,
+        batch_size=batch_size,
+        verbose=verbose,
+    ).label_issues
+
+
+def audit(
+    model: keras.Model,
+    dataset: Any,
+    *,
+    transition: Any = "learned",
+    batch_size: int = 256,
+    verbose: int = 0,
+) -> Audit:
+    """Returns what a trained model says of the labels of a dataset.
+
+    One pass, without training; it holds one batch of outputs, and a row an
+    example.
+
+    Args:
+        model: A trained `PairModel`, or a network from inputs to logits.
+        dataset: `(x, labels)` arrays, an unbatched `tf.data.Dataset` of
+            `(x, label)`, a `keras.utils.PyDataset` of batches or
+            `mlc_tf.examples.Examples`; labels are class ids.
+        transition: `(classes, classes)`, rows are clean classes; only the
+            proportions within a column matter. Or "learned", the model's own:
+            where it has none, as if it were None. None takes each wrong label
+            for equally likely, and then `label_quality` is `f[given]`. Defaults
+            to "learned".
+        batch_size: Defaults to 256.
+        verbose: 1 shows a progress bar. Defaults to 0.
+
+    Raises:
+        InputError: if the labels are no ids of the network's classes, or T is
+            no such matrix.
+    """
+    labelled = examples.of("dataset", dataset)
+    matrix = _transition_of(model, transition)
+    bar = keras.utils.Progbar(
+        len(labelled), verbose=verbose, unit_name="example"
+    )
+    quality = np.empty(len(labelled), np.float32)
+    predicted = np.empty(len(labelled), np.int32)
+    given = np.empty(len(labelled), np.int32)
+    joint = np.zeros((0, 0))
+    done = 0
+    for logits, labels in prediction.logits(
+        prediction.forward_pass(model), labelled.batches(batch_size)
+    ):
+        size = logits.shape[-1]
+        if not done:
+            columns, joint = _columns(matrix, size), np.zeros((size, size))
+        labels = data_checks.check_given(labels, size)
+        posterior = clean_posterior(logits, columns[labels])
+        here = slice(done, done + len(labels))
+        given[here] = labels
+        predicted[here] = posterior.argmax(axis=1)
+        quality[here] = posterior[np.arange(len(labels)), labels]
+        np.add.at(joint.T, labels, posterior)
+        done += len(labels)
+        bar.update(done, finalize=done == len(labelled))
+    table = pd.DataFrame(
+        {
+            "is_label_issue": predicted != given,
+            "label_quality": quality,
+            "given_label": given,
+            "predicted_label": predicted,
+        }
+    )
+    return Audit(table, joint)
+
+
+def check_clean_set(
+    model: keras.Model, clean: Any, batch_size: int = 256
+) -> pd.DataFrame:
+    """Returns which labels of the trusted set itself look wrong.
+
+    As `find_label_issues`, without T: that describes the noisy labels.
+
+    Args:
+        model: As in `audit`; one that was not fitted to these labels, as of
+            "mlc", which takes them for the meta loss only.
+        clean: The trusted set.
+        batch_size: Defaults to 256.
+
+    Raises:
+        InputError: as `audit`.
+    """
+    return find_label_issues(
+        model, clean, transition=None, batch_size=batch_size
+    )
+
+
+def clean_posterior(logits: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """Returns p(clean | x, noisy) of each example, `(batch, classes)`.
+
+    Args:
+        logits: `(batch, classes)`.
+        columns: `T[:, given]` of each example, the same shape. One that is zero
+            says nothing, and is passed over.
+    """
+    with np.errstate(divide="ignore"):
+        log_columns = np.log(np.asarray(columns, np.float64))
+    nothing = ~np.isfinite(log_columns).any(axis=1, keepdims=True)
+    log_columns = np.where(nothing, 0.0, log_columns)
+    return scipy.special.softmax(logits + log_columns, axis=1)
+
+
+def noise_matrix(transition: Any) -> np.ndarray:
+    """Returns T as cleanlab's `noise_matrix`, its transpose.
+
+    `noise_matrix[s, y] = p(given = s | true = y)`: columns sum to 1.
+
+    Args:
+        transition: `(classes, classes)`, rows are clean classes and sum to 1.
+
+    Raises:
+        InputError: if it is no such matrix.
+    """
+    return transition_room.validate(transition, None).T
+
+
+def _transition_of(model: keras.Model, transition: Any) -> np.ndarray | None:
+    if isinstance(transition, str):
+        if transition != "learned":
+            raise bad_argument(
+                "transition", "a matrix, 'learned' or None", transition
+            )
+        transition = getattr(model, "transition_matrix", None)
+    return None if transition is None else np.asarray(transition)
+
+
+def _columns(transition: np.ndarray | None, size: int) -> np.ndarray:
+    """Returns the columns of T, one a row."""
+    if transition is None:
+        return np.ones((size, size))
+    square = transition.shape == (size, size)
+    if not square or not np.isfinite(transition).all() or transition.min() < 0:
+        raise bad_argument(
+            "transition",
+            f"a matrix of shape ({size}, {size}), finite and >= 0",
+            transition,
+        )
+    return transition.T

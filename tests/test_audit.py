@@ -1,0 +1,202 @@
+"""Wrong labels found: posteriors by hand, and digits with known noise."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from cleanlab.benchmarking import noise_generation
+from sklearn.datasets import load_digits
+from sklearn.metrics import roc_auc_score
+
+from mlc_tf import audit
+from mlc_tf import data
+from mlc_tf import noise
+from mlc_tf.errors import InputError
+from mlc_tf.meta_loss_correction import MetaLossCorrection
+from tests.conftest import FLOAT32
+
+# Class 0 is given label 1 in 0.4 of its examples; class 1 always its own.
+T = np.array([[0.6, 0.4, 0.0], [0.0, 1.0, 0.0], [0.1, 0.0, 0.9]])
+# What the network believes of five examples.
+F = np.array(
+    [
+        [0.5, 0.25, 0.25],
+        [0.5, 0.25, 0.25],
+        [0.8, 0.1, 0.1],
+        [0.05, 0.9, 0.05],
+        [0.25, 0.25, 0.5],
+    ]
+)
+GIVEN = np.array([1, 0, 1, 1, 2])
+# f[y] T[y, given], each over its sum.
+POSTERIOR = np.array(
+    [
+        [0.2 / 0.45, 0.25 / 0.45, 0],
+        [0.3 / 0.325, 0, 0.025 / 0.325],
+        [0.32 / 0.42, 0.1 / 0.42, 0],
+        [0.02 / 0.92, 0.9 / 0.92, 0],
+        [0, 0, 1],
+    ]
+)
+
+
+@pytest.fixture
+def network():
+    """Its logits are its inputs."""
+    inputs = keras.Input((3,))
+    dense = keras.layers.Dense(3, kernel_initializer="identity")
+    return keras.Model(inputs, dense(inputs))
+
+
+@pytest.fixture
+def examples():
+    # Any constant may be added to logits.
+    return np.log(F).astype(np.float32) + 5, GIVEN
+
+
+def test_the_posterior_is_that_of_bayes(network, examples):
+    result = audit.audit(network, examples, transition=T, batch_size=2)
+    issues = result.label_issues
+    quality = POSTERIOR[np.arange(5), GIVEN]
+    np.testing.assert_allclose(issues["label_quality"], quality, **FLOAT32)
+    assert issues["given_label"].tolist() == [1, 0, 1, 1, 2]
+    assert issues["predicted_label"].tolist() == [1, 0, 0, 1, 2]
+    assert (
+        issues["is_label_issue"].tolist() == [False] * 2 + [True] + [False] * 2
+    )
+    joint = np.zeros((3, 3))
+    for row, given in zip(POSTERIOR, GIVEN):
+        joint[:, given] += row
+    np.testing.assert_allclose(result.joint, joint, **FLOAT32)
+
+
+def test_rates_of_classes_are_shares_of_the_joint(network, examples):
+    result = audit.audit(network, examples, transition=T)
+    joint = result.joint
+    np.testing.assert_allclose(joint.sum(), 5, **FLOAT32)
+    classes = result.classes
+    assert classes["given"].tolist() == [1, 3, 1]
+    assert classes["label_issues"].tolist() == [0, 1, 0]
+    np.testing.assert_allclose(
+        classes["noise_rate_in"], 1 - np.diag(joint) / [1, 3, 1], **FLOAT32
+    )
+    np.testing.assert_allclose(
+        classes["noise_rate_out"],
+        1 - np.diag(joint) / joint.sum(axis=1),
+        **FLOAT32,
+    )
+    expected = (joint.sum() - np.trace(joint)) / 5
+    np.testing.assert_allclose(result.noise_rate, expected, **FLOAT32)
+
+
+def test_without_t_the_quality_is_what_the_network_believes(network, examples):
+    for transition in (None, "learned"):  # a plain network has none
+        issues = audit.find_label_issues(
+            network, examples, transition=transition
+        )
+        np.testing.assert_allclose(
+            issues["label_quality"], F[np.arange(5), GIVEN], **FLOAT32
+        )
+        predicted = issues["predicted_label"]
+        np.testing.assert_array_equal(predicted, F.argmax(axis=1))
+    checked = audit.check_clean_set(network, examples)
+    assert checked.equals(issues)
+
+
+def test_the_scale_of_a_column_has_no_say(network, examples):
+    rows = audit.find_label_issues(network, examples, transition=T)
+    scaled = T * [5, 0.1, 2]
+    columns = audit.find_label_issues(network, examples, transition=scaled)
+    np.testing.assert_allclose(
+        rows["label_quality"], columns["label_quality"], **FLOAT32
+    )
+
+
+def test_a_label_that_t_rules_out_is_judged_by_the_network(network, examples):
+    never = T.copy()
+    never[:, 1] = 0
+    issues = audit.find_label_issues(network, examples, transition=never)
+    np.testing.assert_allclose(issues["label_quality"][0], F[0, 1], **FLOAT32)
+
+
+def test_a_pair_model_brings_its_own_t(network, examples):
+    model = MetaLossCorrection(network, transition=T)
+    ours = audit.find_label_issues(model, examples)
+    quality = POSTERIOR[np.arange(5), GIVEN]
+    np.testing.assert_allclose(ours["label_quality"], quality, **FLOAT32)
+    other = audit.find_label_issues(model, examples, transition=None)
+    assert np.abs(other["label_quality"] - quality).max() > 0.1
+
+
+def test_streams_are_audited_as_they_come(network, examples):
+    stream = tf.data.Dataset.from_tensor_slices(examples)
+    ours = audit.find_label_issues(network, stream, transition=T, batch_size=2)
+    assert ours.equals(audit.find_label_issues(network, examples, transition=T))
+
+
+def test_the_noise_matrix_of_cleanlab_is_the_transpose():
+    matrix = audit.noise_matrix(T)
+    np.testing.assert_array_equal(matrix, T.T)
+    np.testing.assert_allclose(matrix.sum(axis=0), 1, **FLOAT32)
+    shares = np.array([0.5, 0.3, 0.2])
+    uniform = noise.transition_matrix("uniform", 3, 0.3, seed=0)
+    assert noise_generation.noise_matrix_is_valid(
+        audit.noise_matrix(uniform), shares
+    )
+
+
+@pytest.mark.parametrize(
+    "transition, message",
+    [
+        ("true", "a matrix, 'learned' or None"),
+        (np.eye(2), r"of shape \(3, 3\), finite and >= 0"),
+        (-T, r"of shape \(3, 3\), finite and >= 0"),
+        (T * np.nan, r"of shape \(3, 3\), finite and >= 0"),
+    ],
+)
+def test_what_is_no_t_is_refused(network, examples, transition, message):
+    with pytest.raises(InputError, match=message):
+        audit.audit(network, examples, transition=transition)
+
+
+@pytest.mark.parametrize(
+    "labels, message",
+    [
+        (np.array([0, 1, 2, 3, 0]), r"`labels` should be in \[0, 3\)"),
+        (np.full((5, 3), 1 / 3), "class ids of shape"),
+    ],
+)
+def test_labels_that_are_no_classes_are_refused(network, labels, message):
+    with pytest.raises(InputError, match=message):
+        audit.audit(network, (np.zeros((5, 3), np.float32), labels))
+
+
+def test_progress_is_shown_if_asked_for(network, examples, capsys):
+    audit.audit(network, examples, verbose=1)
+    assert "5/5" in capsys.readouterr().out
+    audit.audit(network, examples)
+    assert not capsys.readouterr().out
+
+
+def test_wrong_labels_of_digits_are_found():
+    x, y = load_digits(return_X_y=True)
+    x = (x / 16).astype(np.float32)
+    clean, rest = (x[:100], y[:100]), (x[100:], y[100:])
+    given = noise.corrupt(rest[1], "uniform", ratio=0.4, seed=0).labels
+    base = keras.Sequential(
+        [
+            keras.Input((64,)),
+            keras.layers.Dense(64, "relu"),
+            keras.layers.Dense(10),
+        ]
+    )
+    model = MetaLossCorrection(
+        base, meta_gradient="head", max_transition_step=0.05
+    )
+    model.compile(keras.optimizers.Adam(3e-3))
+    model.fit(data.pair((rest[0], given), clean, 64), epochs=15, verbose=0)
+    issues = audit.find_label_issues(model, (rest[0], given))
+    wrong = given != rest[1]
+    assert roc_auc_score(wrong, -issues["label_quality"]) > 0.97
+    right = issues["predicted_label"] == rest[1]
+    assert right.mean() > 0.85 > np.mean(~wrong)
