@@ -42,6 +42,7 @@ LEVELS = {
     "prediction": 4,
     "termination": 1,
     "problems": 7,
+    "finished_run": 7,
     "training": 9,
     "report": 9,
     "description": 9,

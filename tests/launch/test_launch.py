@@ -10,13 +10,19 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
+
+from configs import digits
+from mlc_tf import problems
 
 ROOT = Path(__file__).parents[2]
 LAUNCH = ROOT / "launch"
 _FORK_FOR_EACH = """
 import json, os, runpy, sys
 import ml_collections.config_flags
+import mlc_tf.audit
 import mlc_tf.benchmarks
 import mlc_tf.description
 import mlc_tf.report
@@ -80,6 +86,38 @@ def test_train_plot_and_train_again(tmp_path):
         assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
     assert "run is finished; its result is:" in again[1]
     assert json.loads(again[1].splitlines()[-1]) == result
+
+
+def test_audit_finds_the_labels_that_were_made_wrong(tmp_path):
+    trained, first, second = launch(
+        tmp_path,
+        ("train.py", config(), "--workdir=run", "--config.train.epochs=12"),
+        ("audit.py", "--workdir=run"),
+        ("audit.py", "--workdir=run", "--output=out", "--batch_size=7"),
+    )
+    assert trained[0] == first[0] == second[0] == 0, first[2] + second[2]
+    summary = json.loads(first[1].splitlines()[-1])
+    assert summary["auroc"] > 0.9 and summary["used_transition"]
+    issues = pd.read_csv(tmp_path / "run/audit/label_issues.csv")
+    assert len(issues) == summary["examples"] == 1297 - 100
+    assert issues["is_label_issue"].sum() == summary["label_issues"]
+    assert sorted(issues["index"]) == list(range(len(issues)))
+    assert issues["label_quality"].is_monotonic_increasing
+    # The labels are those of the noisy set, at their places.
+    noisy = problems.load(digits.get_config()).noisy
+    given = issues.set_index("index")["given_label"].sort_index()
+    np.testing.assert_array_equal(given, noisy.labels)
+    parquet = pd.read_parquet(tmp_path / "out/label_issues.parquet")
+    assert (
+        parquet["predicted_label"].astype(str) == parquet["predicted_name"]
+    ).all()
+    by_index = parquet.set_index("index")["label_quality"].sort_index()
+    first_quality = issues.set_index("index")["label_quality"].sort_index()
+    np.testing.assert_allclose(by_index, first_quality, rtol=1e-4, atol=1e-6)
+    classes = pd.read_csv(tmp_path / "run/audit/classes.csv")
+    assert classes["given"].sum() == len(issues)
+    written = json.loads((tmp_path / "run/audit/audit.json").read_text())
+    assert written == summary
 
 
 def test_train_keeps_replicas_of_a_split_cpu_in_step(tmp_path):
@@ -186,6 +224,9 @@ MISTAKES = [
     ("train.py", config(variant=":smok"), "Did you mean 'smoke'"),
     ("plot.py", "`workdir` should be the directory of a run"),
     ("plot.py", "--workdir=nowhere", "`workdir` should be the directory"),
+    ("audit.py", "`workdir` should be that of a finished run"),
+    ("audit.py", "--workdir=nowhere", "the directory of a finished run"),
+    ("audit.py", "--workdir=x", "--batch_size=0", "`batch_size` should be an"),
     ("compare.py", config(), "--seeds=x", "`seeds` should be integers"),
     ("compare.py", config(), "--methods=mlcc", "Did you mean 'mlc'"),
     ("compare.py", config(), "--noise=pair,pear", "Did you mean 'pair'"),
