@@ -10,6 +10,7 @@ import ml_collections
 import numpy as np
 
 from mlc_tf import run_directory
+from mlc_tf import transition
 from mlc_tf.errors import InputError
 
 
@@ -31,6 +32,18 @@ class FinishedRun:
     result: dict[str, Any]
     network: keras.Model
     transition: np.ndarray | None
+
+    @property
+    def transition_of_rows(self) -> np.ndarray | None:
+        """T with rows that sum to 1, whatever it was normalised by."""
+        if self.transition is None:
+            return None
+        method = self.config.method
+        options = method.get(method.name, {})
+        if options.get("normalization", "rows") == "rows":
+            return self.transition
+        nonnegative = np.maximum(transition.regauge(self.transition), 0)
+        return nonnegative / nonnegative.sum(axis=1, keepdims=True)
 
 
 def load(workdir: str | Path) -> FinishedRun:

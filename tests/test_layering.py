@@ -32,6 +32,7 @@ LEVELS = {
     "methods": 6,
     "paper_results": 6,
     "audit": 6,
+    "export": 6,
     "figures": 6,
     "run_directory": 6,
     "settings": 8,
