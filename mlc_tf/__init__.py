@@ -5,6 +5,7 @@ from mlc_tf import augmentation
 from mlc_tf import data
 from mlc_tf import datasets
 from mlc_tf import examples
+from mlc_tf import export
 from mlc_tf import instance_noise
 from mlc_tf import losses
 from mlc_tf import meta_gradient
@@ -29,6 +30,7 @@ __all__ = [
     "data",
     "datasets",
     "examples",
+    "export",
     "instance_noise",
     "losses",
     "meta_gradient",

@@ -1,9 +1,12 @@
 """The state of training on disk: whole, verified when read, or not believed."""
 
+import errno
 import hashlib
 import json
+import math
 import os
 import re
+import shutil
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -220,13 +223,13 @@ def _ask_for_space(path: Path, model: keras.Model) -> None:
     """
     optimizer = getattr(model, "optimizer", None)
     variables = [*model.variables, *(optimizer.variables if optimizer else [])]
-    size = sum(np.asarray(v.shape).prod() for v in variables)
+    size = sum(math.prod(variable.shape) for variable in variables)
+    size = size * _MOST_BYTES + _OVERHEAD * (1 + len(variables))
     with open(path, "wb") as file:
-        os.posix_fallocate(
-            file.fileno(),
-            0,
-            int(size) * _MOST_BYTES + _OVERHEAD * (1 + len(variables)),
-        )
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(file.fileno(), 0, size)
+        elif shutil.disk_usage(path.parent).free < size:  # as on macOS
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
 
 
 def is_whole(path: Path) -> bool:

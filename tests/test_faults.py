@@ -210,6 +210,22 @@ def test_a_disk_that_is_full(tmp_path, monkeypatch, undisturbed):
     resumes(tmp_path, config, undisturbed)
 
 
+def test_a_full_disk_where_space_cannot_be_asked_for(tmp_path, monkeypatch):
+    monkeypatch.delattr(os, "posix_fallocate")
+    base = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
+    path = tmp_path / "a.weights.h5"
+    checkpoints.save(base, path)
+    assert checkpoints.is_whole(path)
+    full = types.SimpleNamespace(free=1000)
+    monkeypatch.setattr(checkpoints.shutil, "disk_usage", lambda _: full)
+    with pytest.raises(OSError, match="No space left on device"):
+        checkpoints.save(base, tmp_path / "b.weights.h5")
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        "a.weights.h5",
+        "a.weights.h5.json",
+    ]
+
+
 def test_a_tensor_flow_writer_whose_disk_is_full_is_told(tmp_path):
     error = tf.errors.ResourceExhaustedError(None, None, "No space left on ..")
     with (
