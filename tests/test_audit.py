@@ -1,5 +1,8 @@
 """Wrong labels found: posteriors by hand, and digits with known noise."""
 
+import subprocess
+import sys
+
 import keras
 import numpy as np
 import pytest
@@ -200,3 +203,28 @@ def test_wrong_labels_of_digits_are_found():
     assert roc_auc_score(wrong, -issues["label_quality"]) > 0.97
     right = issues["predicted_label"] == rest[1]
     assert right.mean() > 0.85 > np.mean(~wrong)
+
+
+def test_a_million_rows_stay_within_two_gibibytes():
+    code = """
+import keras, re, tensorflow as tf
+from mlc_tf import audit
+
+inputs = keras.Input((8,))
+network = keras.Model(inputs, keras.layers.Dense(3)(inputs))
+rows = tf.data.Dataset.range(10**6).map(
+    lambda i: (tf.fill([8], tf.cast(i, tf.float32)), i % 3)
+)
+issues = audit.find_label_issues(network, rows, batch_size=1024, verbose=1)
+peak = re.search(r"VmHWM:\\s+(\\d+) kB", open("/proc/self/status").read())[1]
+print()
+print(len(issues), int(peak))
+"""
+    completed = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True
+    )
+    assert completed.returncode == 0, completed.stderr
+    *progress, last = completed.stdout.splitlines()
+    rows, kibibytes = map(int, last.split())
+    assert rows == 10**6 and kibibytes < 2 * 2**20
+    assert "1000000/1000000" in "".join(progress)
