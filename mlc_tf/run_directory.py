@@ -114,7 +114,9 @@ def copied(workdir: Path) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="mlc_tf-worker-") as folder:
         copy = Path(folder) / "run"
         if workdir.exists():
-            shutil.copytree(workdir, copy)
+            shutil.copytree(
+                workdir, copy, ignore=shutil.ignore_patterns("tensorboard")
+            )
         copy.mkdir(exist_ok=True)
         yield copy
 

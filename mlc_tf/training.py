@@ -107,8 +107,7 @@ def _train(
         result = _Run(config, problem, own, verbose, termination).do(
             base, stages
         )
-        # All have ended before a first one leaves the others alone.
-        distribution.of_all_workers([0])
+        _meet()  # before a first one leaves the others alone
     return result
 
 
@@ -119,12 +118,19 @@ def _own_directory(
     """Yields where this worker keeps its files; others' are thrown away."""
     if distribution.worker() == 0:
         with run_directory.claimed(workdir, config):
-            distribution.of_all_workers([0])
+            _meet()  # it is there to be copied
+            _meet()  # and was
             yield workdir
     else:
-        distribution.of_all_workers([0])
+        _meet()
         with run_directory.copied(workdir) as copy:
+            _meet()
             yield copy
+
+
+def _meet() -> None:
+    """Waits until all workers are here."""
+    distribution.of_all_workers([0])
 
 
 @dataclass(frozen=True)
