@@ -58,6 +58,9 @@ def main(argv: list[str]) -> None:
             },
             # Worker 0 tells how the run goes; of the others only what fails.
             stdout=subprocess.DEVNULL if index else None,
+            # Else a terminal's Ctrl-C would reach it besides, and a second
+            # one does not wait for a checkpoint.
+            start_new_session=True,
         )
         for index in range(_WORKERS.value)
     ]

@@ -133,6 +133,7 @@ class Checkpoints(keras.callbacks.Callback):
         self._epoch = epoch
         begun = epoch == self._begin.epochs
         self._first_step = self._begin.steps if begun else 0
+        self._saved_step = self._first_step
         self._epoch_began = time.monotonic()
         if begun and self._progress:
             self._epoch_began -= self._progress["seconds"]
@@ -152,6 +153,8 @@ class Checkpoints(keras.callbacks.Callback):
         if asked or due:
             self._save(Position(self._epoch, steps))
         if asked:
+            # The one who saves may be the slowest: nobody leaves before.
+            distribution.of_all_workers([0])
             self.termination.end(saved=True)
 
     def on_epoch_end(
@@ -164,9 +167,10 @@ class Checkpoints(keras.callbacks.Callback):
 
     def _is_due(self, steps: int) -> bool:
         if self.interval.seconds:
-            passed = time.monotonic() - self._saved_at
-            return passed >= self.interval.seconds
-        return bool(self.interval.steps) and steps % self.interval.steps == 0
+            return time.monotonic() - self._saved_at >= self.interval.seconds
+        # Not by a remainder: an execution of several steps may pass over it.
+        passed = steps - self._saved_step
+        return 0 < self.interval.steps <= passed
 
     def _save(self, position: Position) -> None:
         if not all(np.isfinite(w).all() for w in self.model.get_weights()):
@@ -183,7 +187,7 @@ class Checkpoints(keras.callbacks.Callback):
                 for variable in _metric_variables(self.model)
             ],
         )
-        self._saved_at = time.monotonic()
+        self._saved_at, self._saved_step = time.monotonic(), position.steps
         older = [f for f in self._files() if _position_of(f) <= position]
         for file in {*self._files()} - {*older[-KEEP:]}:
             file.unlink()
@@ -233,12 +237,16 @@ def _ask_for_space(path: Path, model: keras.Model) -> None:
 
 
 def is_whole(path: Path) -> bool:
-    """Returns whether a file and what is kept with it are what `save` wrote."""
+    """Returns whether a file and what is kept with it are what `save` wrote.
+
+    Raises:
+        OSError: if that cannot be told, as a disk does not answer.
+    """
     try:
-        seal = json.loads(_seal_of(path).read_text())
+        seal = json.loads(_seal_of(path).read_bytes())
         progress = seal.pop("progress")
         return seal == _measure(path, progress)
-    except (OSError, ValueError, KeyError, AttributeError):
+    except (FileNotFoundError, ValueError, KeyError, AttributeError):
         return False
 
 

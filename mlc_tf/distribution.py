@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from mlc_tf.errors import InputError
+from mlc_tf.errors import InterruptedRunError
 from mlc_tf.errors import bad_argument
 from mlc_tf.errors import unknown_name
 
@@ -35,6 +36,8 @@ def strategy(name: str, replicas: int = 0) -> tf.distribute.Strategy:
         InputError: for another name, more replicas than there are GPUs, or
             another number than this process had before; without a `TF_CONFIG`
             that tells which worker of which cluster this process is.
+        InterruptedRunError: if it cannot join the others, as where its port is
+            in use.
     """
     if name not in STRATEGIES:
         raise unknown_name("strategy", name, STRATEGIES)
@@ -47,7 +50,13 @@ def strategy(name: str, replicas: int = 0) -> tf.distribute.Strategy:
                 f"Worker {index} of {', '.join(workers)} joins the others.",
                 flush=True,
             )
-            _made[name] = tf.distribute.MultiWorkerMirroredStrategy()
+            try:
+                _made[name] = tf.distribute.MultiWorkerMirroredStrategy()
+            except tf.errors.OpError as error:
+                raise InterruptedRunError(
+                    f"Worker {index} could not join the others: "
+                    f"{' '.join(error.message.split())}."
+                ) from None
         return _made[name]
     return _mirrored(replicas)
 

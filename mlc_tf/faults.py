@@ -16,6 +16,7 @@ _UNWRITABLE = (
     errno.EDQUOT,
     errno.EFBIG,
     errno.EIO,
+    errno.ENOLCK,
     errno.ENOSPC,
     errno.EPERM,
     errno.EROFS,
@@ -63,6 +64,7 @@ def told(workdir: Path) -> Iterator[None]:
 
 def _unwritable(workdir: Path, reason: str) -> InterruptedRunError:
     return InterruptedRunError(
-        f"A file of the run in {workdir} could not be written ({reason}). When "
-        "it can, the same command goes on from the last checkpoint."
+        f"A file of the run in {workdir} could not be read or written "
+        f"({reason}). When it can, the same command goes on from the last "
+        "checkpoint."
     )

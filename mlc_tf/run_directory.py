@@ -91,6 +91,8 @@ def claimed(workdir: Path, config: ml_collections.ConfigDict) -> Iterator[Path]:
                 "`workdir` should be of no run that is under way. Received: "
                 f"`workdir` = '{workdir}', of process {lock.read().strip()}."
             ) from None
+        except OSError as error:  # as where a network's disk has no locks
+            raise _unwritable(workdir, error) from None
         try:
             lock.truncate(0)
             lock.write(f"{os.getpid()} on {platform.node()}\n")
@@ -115,7 +117,9 @@ def copied(workdir: Path) -> Iterator[Path]:
         copy = Path(folder) / "run"
         if workdir.exists():
             shutil.copytree(
-                workdir, copy, ignore=shutil.ignore_patterns("tensorboard")
+                workdir,
+                copy,
+                ignore=shutil.ignore_patterns("tensorboard", ".*"),
             )
         copy.mkdir(exist_ok=True)
         yield copy
@@ -145,8 +149,8 @@ def _has_work(workdir: Path) -> bool:
 
 def _unwritable(workdir: Path, error: OSError) -> InputError:
     return InputError(
-        "`workdir` should be a directory that can be written. Received: "
-        f"`workdir` = '{workdir}' ({error.strerror})."
+        "`workdir` should be a directory that can be written and locked. "
+        f"Received: `workdir` = '{workdir}' ({error.strerror})."
     )
 
 

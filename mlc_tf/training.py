@@ -1,6 +1,7 @@
 """One run, from a config to a result: the room that sees all the others."""
 
 import statistics
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -116,6 +117,12 @@ def _own_directory(
     workdir: Path, config: ml_collections.ConfigDict
 ) -> Iterator[Path]:
     """Yields where this worker keeps its files; others' are thrown away."""
+    digest = zlib.crc32(config.to_json(sort_keys=True).encode()) >> 1
+    if len({*map(tuple, distribution.of_all_workers([digest]))}) > 1:
+        raise InputError(
+            "All workers should be started with the same config. Received: "
+            f"one of worker {distribution.worker()} that another does not have."
+        )
     if distribution.worker() == 0:
         with run_directory.claimed(workdir, config):
             _meet()  # it is there to be copied

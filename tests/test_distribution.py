@@ -142,3 +142,24 @@ def test_one_process_agrees_with_itself(two_replicas):
     with two_replicas.scope():
         assert distribution.worker() == 0
         np.testing.assert_array_equal(distribution.of_all_workers([3]), [[3]])
+
+
+def test_a_port_in_use_is_told():
+    code = (
+        "import os, socket\n"
+        "from mlc_tf import distribution, errors\n"
+        "taken = socket.socket()\n"
+        "taken.bind(('localhost', 0))\n"
+        "taken.listen()\n"
+        "ours = f'localhost:{taken.getsockname()[1]}'\n"
+        "config = distribution.tf_config([ours, 'localhost:1'], 0)\n"
+        "os.environ['TF_CONFIG'] = config\n"
+        "try:\n"
+        "    distribution.strategy('multi_worker')\n"
+        "except errors.InterruptedRunError as error:\n"
+        "    print(error)"
+    )
+    completed = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True
+    )
+    assert "Worker 0 could not join the others: " in completed.stdout

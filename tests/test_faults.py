@@ -1,5 +1,6 @@
 """What the world does to a run: each fault is told, and the run resumes."""
 
+import errno
 import os
 import re
 import resource
@@ -140,6 +141,53 @@ def test_a_directory_in_use_is_refused(tmp_path):
     training.run(short(), tmp_path / "run", verbose=0)  # free again
 
 
+def test_a_file_system_without_locks_is_told(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(run_directory.fcntl, "flock", refuse)
+    with pytest.raises(InputError, match=r"locked\. .*No locks available"):
+        training.run(short(), tmp_path / "run")
+
+
+def test_a_disk_that_does_not_answer_damages_no_checkpoint(
+    tmp_path, monkeypatch, undisturbed
+):
+    with monkeypatch.context() as patch:
+        at_step(patch, (1, 2), lambda: os.kill(os.getpid(), signal.SIGTERM))
+        with pytest.raises(InterruptedRunError):
+            training.run(short(), tmp_path, verbose=0)
+
+    def fail(*_):
+        raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoints.hashlib, "file_digest", fail)
+        with pytest.raises(InterruptedRunError, match="Input/output error"):
+            training.run(short(), tmp_path, verbose=0)
+    saved, _ = checkpoints.Checkpoints(tmp_path / "checkpoints").latest()
+    assert saved == (1, 2)
+    resumes(tmp_path, short(), undisturbed)
+
+
+def test_an_interval_that_no_execution_ends_at(tmp_path, monkeypatch):
+    saved, save = [], checkpoints.Checkpoints._save
+
+    def save_and_tell(self, position):
+        saved.append(position)
+        save(self, position)
+
+    monkeypatch.setattr(checkpoints.Checkpoints, "_save", save_and_tell)
+    overrides = {
+        "train.epochs": 1,
+        "train.steps_per_epoch": 10,
+        "train.steps_per_execution": 2,
+        "train.checkpoint_every": "3 steps",
+    }
+    training.run(small(**overrides), tmp_path, verbose=0)
+    assert saved == [(0, 4), (0, 8), (1, 0)]
+
+
 def test_the_work_of_another_config_is_refused_within_an_epoch(
     tmp_path, monkeypatch
 ):
@@ -199,7 +247,7 @@ def test_a_disk_that_is_full(tmp_path, monkeypatch, undisturbed):
             at_step(patch, (1, 2), fill)
             with pytest.raises(
                 InterruptedRunError,
-                match=r"could not be written \(File too large\)\. When it can",
+                match=r"not be read or written \(File too large\)\. When it",
             ):
                 training.run(config, tmp_path, verbose=0)
     finally:
@@ -268,7 +316,8 @@ def test_a_directory_that_cannot_be_written(tmp_path, undisturbed):
     undo = make_read_only(folder)
     try:
         with pytest.raises(
-            InputError, match=r"can be written\. .*(Read-only|Permission)"
+            InputError,
+            match=r"be written and locked\. .*(Read-only|Permission)",
         ):
             training.run(short(), folder / "run", verbose=0)
     finally:

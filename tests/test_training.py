@@ -840,7 +840,7 @@ def test_the_directory_of_a_run_is_named_after_it(dataset, kind, name):
 
 def test_a_workdir_that_is_a_file_is_refused(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match="a directory that can be written"):
+    with pytest.raises(InputError, match="a directory that can be written and"):
         training.run(small(), tmp_path / "file" / "run")
 
 

@@ -17,7 +17,8 @@ set -euo pipefail
 
 # As a variable: in double quotes $(...) would be run here, not on the nodes.
 worker='
-export TF_CONFIG=$(python launch/cluster/tf_config.py --scheduler=slurm)
+TF_CONFIG=$(python launch/cluster/tf_config.py --scheduler=slurm)
+export TF_CONFIG
 exec python launch/train.py --config.train.strategy=multi_worker "$@"'
 
 status=0
