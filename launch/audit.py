@@ -23,6 +23,7 @@ from mlc_tf import finished_run
 from mlc_tf import problems
 from mlc_tf import run_directory
 from mlc_tf.errors import bad_argument
+from mlc_tf.errors import told_if_unwritable
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "That of a finished run.")
 _OUTPUT = flags.DEFINE_string(
@@ -58,16 +59,10 @@ def main(argv: list[str]) -> None:
         "used_transition": run.transition is not None,
         **_scores(found.label_issues, true_labels),
     }
-    try:
+    with told_if_unwritable("output", output):
         output.mkdir(parents=True, exist_ok=True)
         _write(output, found, problem)
         run_directory.write_json(output / "audit.json", summary)
-    except OSError as error:
-        raise bad_argument(
-            "output",
-            f"a folder that can be written ({error.strerror})",
-            str(output),
-        ) from None
     print(f"{output} holds the label issues.")
     print(json.dumps(summary))
 

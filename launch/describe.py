@@ -17,7 +17,7 @@ from ml_collections import config_flags
 from mlc_tf import description
 from mlc_tf import run_directory
 from mlc_tf import settings
-from mlc_tf.errors import InputError
+from mlc_tf.errors import told_if_unwritable
 
 _CONFIG = config_flags.DEFINE_config_file(
     "config", "configs/digits.py", "The experiment: configs/DATASET.py[:smoke]."
@@ -39,7 +39,7 @@ def main(argv: list[str]) -> None:
     )
     described = description.describe(config)
     print(described.text)
-    try:
+    with told_if_unwritable("output", output):
         output.mkdir(parents=True, exist_ok=True)
         if described.noise_report is not None:
             run_directory.write_json(
@@ -49,11 +49,6 @@ def main(argv: list[str]) -> None:
         if described.figure is not None:
             described.figure.savefig(output / "samples.png", dpi=120)
             print(output / "samples.png")
-    except OSError as error:
-        raise InputError(
-            "`output` should be a folder that can be written. Received: "
-            f"`output` = '{output}' ({error.strerror})."
-        ) from None
 
 
 if __name__ == "__main__":

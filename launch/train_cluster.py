@@ -7,11 +7,13 @@ machines; `launch/cluster/` has a Kubernetes Job and a Slurm script.
 """
 
 import json
+import math
 import os
 import shlex
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import command_line
@@ -30,6 +32,8 @@ _WORKDIR = flags.DEFINE_string("workdir", None, "As in launch/train.py.")
 _WORKERS = flags.DEFINE_integer("workers", 2, "How many processes.")
 
 _TRAIN = Path(__file__).with_name("train.py")
+# Seconds in which workers notice that one is lost, on a busy machine too.
+_PATIENCE = 120.0
 
 
 def main(argv: list[str]) -> None:
@@ -69,12 +73,28 @@ def main(argv: list[str]) -> None:
         signal.signal(
             number, lambda asked, _: [w.send_signal(asked) for w in workers]
         )
-    statuses = [worker.wait() for worker in workers]
-    failed = [status for status in statuses if status]
+    failed = [status for status in _wait_for(workers) if status]
     if failed:
         # A worker that was killed has the negative number of the signal.
         told = [status for status in failed if status > 0]
         sys.exit(told[0] if told else 128 - failed[0])
+
+
+def _wait_for(workers: list[subprocess.Popen[bytes]]) -> list[int]:
+    """Returns their statuses, when all have ended.
+
+    When one fails, the others find that out, but for those that wait for it to
+    join: these are ended.
+    """
+    deadline = math.inf
+    while any(worker.poll() is None for worker in workers):
+        if deadline == math.inf and any(worker.poll() for worker in workers):
+            deadline = time.monotonic() + _PATIENCE
+        if time.monotonic() > deadline:
+            for worker in workers:
+                worker.kill()
+        time.sleep(0.1)
+    return [worker.wait() for worker in workers]
 
 
 def _own_flags_left_out(arguments: list[str]) -> list[str]:

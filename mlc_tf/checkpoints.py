@@ -125,7 +125,7 @@ class Checkpoints(keras.callbacks.Callback):
         self._saved_at = time.monotonic()
 
     def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:
-        self.termination.deferred = False
+        self.termination.deferred = self.termination.with_others
 
     def on_epoch_begin(
         self, epoch: int, logs: Mapping[str, Any] | None = None
@@ -154,7 +154,7 @@ class Checkpoints(keras.callbacks.Callback):
             self._save(Position(self._epoch, steps))
         if asked:
             # The one who saves may be the slowest: nobody leaves before.
-            distribution.of_all_workers([0])
+            distribution.meet()
             self.termination.end(saved=True)
 
     def on_epoch_end(

@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import re
 import socket
 from collections.abc import Callable
@@ -17,6 +18,8 @@ from mlc_tf.errors import bad_argument
 from mlc_tf.errors import unknown_name
 
 STRATEGIES = ("none", "mirrored", "multi_worker")
+# Linux gives out ports from 32768, other systems from 49152.
+_OWN_PORTS = range(20_000, 32_768)
 # A second one in a process crashed in its collectives.
 _made: dict[str, tf.distribute.Strategy] = {}
 
@@ -100,13 +103,21 @@ def tf_config(workers: Sequence[str], index: int) -> str:
 
 
 def free_addresses(count: int) -> list[str]:
-    """Returns addresses of this machine on which nobody listens."""
-    sockets = [socket.socket() for _ in range(count)]
-    for each in sockets:
-        each.bind(("localhost", 0))
-    addresses = [f"localhost:{each.getsockname()[1]}" for each in sockets]
-    for each in sockets:
-        each.close()
+    """Returns addresses of this machine on which nobody listens.
+
+    They are below those that systems give out by themselves, which another
+    process could be given before the worker is there.
+    """
+    addresses: list[str] = []
+    for port in random.SystemRandom().sample(_OWN_PORTS, len(_OWN_PORTS)):
+        if len(addresses) == count:
+            break
+        with socket.socket() as probe:
+            try:
+                probe.bind(("localhost", port))
+            except OSError:
+                continue
+        addresses.append(f"localhost:{port}")
     return addresses
 
 
@@ -184,6 +195,17 @@ def of_all_workers(values: Sequence[int]) -> np.ndarray:
     placed = tf.one_hot(worker(), workers, dtype=tf.int32)[:, None] * own
     total = _sum_over_replicas(placed).numpy()
     return total // (num_replicas() // workers)
+
+
+def meet() -> None:
+    """Waits until all workers are here."""
+    of_all_workers([0])
+
+
+def all_have(values: Sequence[int]) -> bool:
+    """Returns whether all workers gave the same values; waits for all."""
+    rows = of_all_workers(values)
+    return bool((rows == rows[0]).all())
 
 
 @tf.function

@@ -3,6 +3,9 @@
 import difflib
 import numbers
 from collections.abc import Iterable
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 
@@ -49,6 +52,21 @@ def unknown_name(name: str, value: Any, known: Iterable[str]) -> InputError:
         f"`{name}` should be one of {', '.join(known)}. "
         f"Received: `{name}` = {value!r}.{hint}"
     )
+
+
+@contextmanager
+def told_if_unwritable(name: str, folder: str | Path) -> Iterator[None]:
+    """Turns an `OSError` into the error that a folder cannot be written.
+
+    Args:
+        name: Of the argument that names it.
+        folder: What it names.
+    """
+    try:
+        yield
+    except OSError as error:
+        expectation = f"a folder that can be written ({error.strerror})"
+        raise bad_argument(name, expectation, str(folder)) from None
 
 
 def check_seed(seed: Any) -> int:

@@ -18,6 +18,7 @@ from mlc_tf import transition as transition_room
 from mlc_tf import virtual_network
 from mlc_tf.errors import InputError
 from mlc_tf.errors import bad_argument
+from mlc_tf.errors import told_if_unwritable
 
 
 def saved_model(
@@ -57,15 +58,9 @@ def saved_model(
     if transition is not None:
         matrix = transition_room.validate(transition, len(names))
     output = Path(output)
-    try:
+    with told_if_unwritable("output", output):
         output.mkdir(parents=True, exist_ok=True)
         part = Path(tempfile.mkdtemp(prefix=".part-", dir=output))
-    except OSError as error:
-        raise bad_argument(
-            "output",
-            f"a folder that can be written ({error.strerror})",
-            str(output),
-        ) from None
     try:
         _archive(network, spec, names, matrix).write_out(part, verbose=False)
         version = output / str(1 + max([0, *_versions(output)]))

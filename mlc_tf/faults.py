@@ -10,7 +10,7 @@ import tensorflow as tf
 from mlc_tf import distribution
 from mlc_tf.errors import InterruptedRunError
 
-# What an operating system says of a place that takes no more.
+# What an operating system says of a place that cannot be written or read.
 _UNWRITABLE = (
     errno.EACCES,
     errno.EDQUOT,
@@ -52,14 +52,20 @@ def told(workdir: Path) -> Iterator[None]:
         if "No space left" not in error.message:
             raise
         raise _unwritable(workdir, "No space left on device") from None
-    except _LOST_WORKER:
+    except _LOST_WORKER as error:
         if not distribution.has_workers():
             raise
         raise InterruptedRunError(
             f"Worker {distribution.worker()} lost another worker of this run, "
-            "which does not answer. Start all workers again, with the same "
-            f"command: they go on from the last checkpoint in {workdir}."
+            f"which does not answer ({_first_line(error.message)}). Start all "
+            "workers again, with the same command: they go on from the last "
+            f"checkpoint in {workdir}."
         ) from None
+
+
+def _first_line(message: str, limit: int = 120) -> str:
+    first = (message.splitlines() or [""])[0]
+    return first if len(first) <= limit else f"{first[:limit]}..."
 
 
 def _unwritable(workdir: Path, reason: str) -> InterruptedRunError:

@@ -16,10 +16,15 @@ class Termination:
     Attributes:
         deferred: Whether a step is under way. What steps then calls `end` when
             it has saved; else the process ends at once, with nothing to save.
+
+    Args:
+        with_others: Whether other processes take the same steps. Then it never
+            ends at once, which would leave them alone. Defaults to False.
     """
 
-    def __init__(self) -> None:
-        self.deferred = False
+    def __init__(self, with_others: bool = False) -> None:
+        self.with_others = with_others
+        self.deferred = with_others
         self._signal = signal.SIGTERM
         self._asked = threading.Event()
 

@@ -76,13 +76,10 @@ def run(
     strategy = distribution.strategy(
         config.train.strategy, config.train.replicas
     )
-    termination = Termination()
-    with (
-        strategy.scope(),
-        faults.told(workdir),
-        termination.listening(),
-    ):
-        return _train(config, workdir, verbose, termination)
+    with strategy.scope(), faults.told(workdir):
+        termination = Termination(distribution.has_workers())
+        with termination.listening():
+            return _train(config, workdir, verbose, termination)
 
 
 def _train(
@@ -108,7 +105,7 @@ def _train(
         result = _Run(config, problem, own, verbose, termination).do(
             base, stages
         )
-        _meet()  # before a first one leaves the others alone
+        distribution.meet()  # before a first one leaves the others alone
     return result
 
 
@@ -118,26 +115,21 @@ def _own_directory(
 ) -> Iterator[Path]:
     """Yields where this worker keeps its files; others' are thrown away."""
     digest = zlib.crc32(config.to_json(sort_keys=True).encode()) >> 1
-    if len({*map(tuple, distribution.of_all_workers([digest]))}) > 1:
+    if not distribution.all_have([digest]):
         raise InputError(
             "All workers should be started with the same config. Received: "
             f"one of worker {distribution.worker()} that another does not have."
         )
     if distribution.worker() == 0:
         with run_directory.claimed(workdir, config):
-            _meet()  # it is there to be copied
-            _meet()  # and was
+            distribution.meet()  # it is there to be copied
+            distribution.meet()  # and was
             yield workdir
     else:
-        _meet()
+        distribution.meet()
         with run_directory.copied(workdir) as copy:
-            _meet()
+            distribution.meet()
             yield copy
-
-
-def _meet() -> None:
-    """Waits until all workers are here."""
-    distribution.of_all_workers([0])
 
 
 @dataclass(frozen=True)
@@ -171,7 +163,7 @@ class _Run:
             self.termination,
         )
         done, checkpoint = saved.latest()
-        if len({*map(tuple, distribution.of_all_workers(done))}) > 1:
+        if not distribution.all_have(done):
             raise InputError(
                 "`workdir` should be one directory that all workers see. "
                 f"Received: '{workdir}', with another checkpoint on another."

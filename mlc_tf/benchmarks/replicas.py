@@ -84,7 +84,7 @@ def _child(
             lambda: strategy.run(model.train_step, [element])
         ).get_concrete_function()
         # Both have looked before one leaves the other alone.
-        distribution.of_all_workers([index])
+        distribution.meet()
     return sorted(_sizes(traced.graph))
 
 
