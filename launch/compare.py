@@ -4,27 +4,22 @@
     python launch/compare.py --config=configs/mnist.py --seeds=0 \\
         --methods=mlc,cross_entropy --noise=flip_to_one,uniform
 
-Each run is a `launch/train.py` of its own, in a process of its own. What is
-done is not run again. Results are copied to `results/`, from which the tables
-in README.md are made (`launch/report.py`).
+Each run is what `launch/train.py` does, in a process of its own. What is done
+is not run again. Results are copied to `results/`, from which the tables in
+README.md are made (`launch/report.py`).
 """
 
 import itertools
-import shutil
-import subprocess
-import sys
-from pathlib import Path
 
 import command_line
 import ml_collections
 from absl import flags
 from ml_collections import config_flags
 
+from mlc_tf import experiments
 from mlc_tf import methods
 from mlc_tf import problems
 from mlc_tf import report
-from mlc_tf import run_directory
-from mlc_tf import settings
 from mlc_tf.errors import InputError
 
 _CONFIG = config_flags.DEFINE_config_file(
@@ -39,6 +34,7 @@ _NOISE = flags.DEFINE_list(
 _SEEDS = flags.DEFINE_list("seeds", "0,1,2", "Seeds.")
 _RUNS = flags.DEFINE_string("runs", "runs", "Where the runs' directories go.")
 _RESULTS = flags.DEFINE_string("results", "results", "Where results go.")
+_JOBS = flags.DEFINE_integer("jobs", 1, "Runs at a time.")
 
 
 def main(argv: list[str]) -> None:
@@ -51,48 +47,13 @@ def main(argv: list[str]) -> None:
         methods.get(name)
     seeds = [_seed(text) for text in _SEEDS.value]
     kinds = _NOISE.value or [config.noise.kind]
+    configs = []
     for kind, seed, name in itertools.product(kinds, seeds, names):
         config.noise.kind, config.seed, config.method.name = kind, seed, name
-        settings.check(config)
-    for kind in kinds:
-        for seed, name in itertools.product(seeds, names):
-            config.noise.kind = kind
-            config.seed, config.method.name = seed, name
-            _run(config)
+        configs.append(config.copy_and_resolve_references())
+    experiments.do(configs, _RUNS.value, _RESULTS.value, _JOBS.value)
+    for config.noise.kind in kinds:
         print(report.markdown_table(_rows(config, names, seeds)), flush=True)
-
-
-def _run(config: ml_collections.ConfigDict) -> None:
-    run_name = run_directory.name_of(config)
-    workdir = Path(_RUNS.value) / run_name
-    copy = Path(_RESULTS.value) / f"{run_name}.json"
-    run_directory.check(workdir, config)
-    if run_directory.finished_result(workdir) is None:
-        print(f"running {run_name}", flush=True)
-        # The overrides of this command line are those of each run.
-        overrides = [
-            argument
-            for argument in sys.argv[1:]
-            if argument.startswith("--config")
-        ]
-        if not all("=" in argument for argument in overrides):
-            raise InputError("Config flags should be written --config...=...")
-        completed = subprocess.run(
-            [
-                sys.executable,
-                Path(__file__).with_name("train.py"),
-                *(overrides or [f"--config={_CONFIG.default}"]),
-                f"--config.noise.kind={config.noise.kind}",
-                f"--config.seed={config.seed}",
-                f"--config.method.name={config.method.name}",
-                f"--workdir={workdir}",
-            ],
-            stdout=subprocess.DEVNULL,
-        )
-        if completed.returncode:
-            raise InputError(f"The run {run_name} failed, as it said above.")
-    copy.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copy(workdir / "result.json", copy)
 
 
 def _rows(

@@ -1,6 +1,7 @@
 """One run, from a config to a result: the room that sees all the others."""
 
 import statistics
+import tempfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -107,6 +108,29 @@ def _train(
         )
         distribution.meet()  # before a first one leaves the others alone
     return result
+
+
+def network_of(
+    config: ml_collections.ConfigDict, problem: Problem
+) -> tuple[keras.Model, dict[str, Any]]:
+    """Trains on data at hand, and returns the network and the result.
+
+    For data that no config names; nothing is kept on disk.
+
+    Args:
+        config: As in `run`; of the dataset and noise, only the names are used.
+        problem: What is learned from.
+
+    Raises:
+        InputError: for a bad setting or bad data.
+        DivergedError: if the loss becomes NaN or infinite.
+    """
+    settings.check(config)
+    keras.utils.set_random_seed(config.seed)
+    base, stages = build_base(config, problem), _stages(config, problem)
+    with tempfile.TemporaryDirectory(prefix="mlc_tf-") as folder:
+        run_of = _Run(config, problem, Path(folder), 0, Termination())
+        return base, run_of.do(base, stages)
 
 
 @contextmanager

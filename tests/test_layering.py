@@ -47,7 +47,9 @@ LEVELS = {
     "training": 9,
     "report": 9,
     "description": 9,
+    "experiments": 10,
     "benchmarks": 10,
+    "studies": 11,
 }
 PRIVATE = re.compile(
     r"keras\.src|__internal__|tensorflow\.python|\._loss_tracker"

@@ -1,0 +1,1 @@
+"""Questions of users, answered by runs: one file each."""

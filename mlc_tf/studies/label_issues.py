@@ -1,0 +1,194 @@
+"""Which wrong labels are found, and what mending them is worth.
+
+Beside cleanlab, which asks the same of a network's out-of-sample
+probabilities: those of plain cross-entropy, trained once a fold.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import ml_collections
+import numpy as np
+import pandas as pd
+import scipy.special
+from sklearn import metrics
+from sklearn import model_selection
+
+from mlc_tf import audit
+from mlc_tf import noise
+from mlc_tf import prediction
+from mlc_tf import problems
+from mlc_tf import training
+from mlc_tf.errors import InputError
+from mlc_tf.examples import Examples
+from mlc_tf.finished_run import FinishedRun
+from mlc_tf.problems import Problem
+
+# Folds of cleanlab's own examples.
+_FOLDS = 5
+# Of the clean set's labels, to see whether the check of it finds them.
+_PLANTED = 0.1
+_BATCH_SIZE = 500
+
+
+def scores(wrong: np.ndarray, label_quality: np.ndarray) -> dict[str, float]:
+    """Returns how well low quality tells wrong labels from right ones.
+
+    Args:
+        wrong: `(examples,)`, whether the given label is wrong.
+        label_quality: `(examples,)`.
+    """
+    suspicion = -np.asarray(label_quality, np.float64)
+    return {
+        "auroc": float(metrics.roc_auc_score(wrong, suspicion)),
+        "average_precision": float(
+            metrics.average_precision_score(wrong, suspicion)
+        ),
+    }
+
+
+def measure(
+    run: FinishedRun, tell: Callable[[str], None] = lambda line: None
+) -> dict[str, Any]:
+    """Measures a finished run's audit, and cleanlab, on the same labels.
+
+    Args:
+        run: Of a method with T, on injected noise.
+        tell: Called with a line on what comes next. Defaults to nothing.
+
+    Returns:
+        Of each way to find wrong labels, `auroc`, `average_precision` and the
+        `trainings` that it takes; test accuracies of cross-entropy on the
+        labels as given and as each way would have them; and how well errors
+        planted in the clean set are found.
+
+    Raises:
+        InputError: if cleanlab is missing, or the labels' truth is not known.
+    """
+    cleanlab = _cleanlab()
+    config = run.config
+    problem, true_labels = problems.load_with_truth(config)
+    if true_labels is None:
+        raise InputError(
+            "`noise.kind` should be injected noise, of which it is known which "
+            f"labels are wrong. Received: {config.noise.kind!r}."
+        )
+    given = np.asarray(problem.noisy.labels)
+    wrong = given != true_labels
+
+    ours = audit.audit(
+        run.network,
+        problem.noisy,
+        transition=run.transition,
+        batch_size=_BATCH_SIZE,
+    ).label_issues
+    probabilities = _out_of_sample(config, problem, tell)
+    quality = cleanlab.rank.get_label_quality_scores(given, probabilities)
+    issues = cleanlab.filter.find_label_issues(given, probabilities)
+
+    accuracies = {}
+    for name, labels in {
+        "given": given,
+        "audit": ours["predicted_label"].to_numpy(),
+        "cleanlab": np.where(issues, probabilities.argmax(axis=1), given),
+    }.items():
+        tell(f"cross-entropy on the labels of {name}")
+        relabelled = dataclasses.replace(
+            problem, noisy=problem.noisy.relabel(labels.astype(given.dtype))
+        )
+        _, result = training.network_of(
+            _with_method(config, "cross_entropy"), relabelled
+        )
+        accuracies[name] = {
+            "labels_right": float(np.mean(labels == true_labels)),
+            "test_accuracy": result["test_accuracy"],
+        }
+    tell("a clean set with planted errors")
+    return {
+        **{
+            name: run.result[name]
+            for name in ("dataset", "network", "noise", "ratio", "seed")
+        },
+        "method": run.result["method"],
+        "examples": len(given),
+        "audit": {"trainings": 0, **scores(wrong, ours["label_quality"])},
+        "cleanlab": {"trainings": _FOLDS, **scores(wrong, quality)},
+        "cross_entropy": accuracies,
+        "clean_set": _planted(config, problem),
+    }
+
+
+def _out_of_sample(
+    config: ml_collections.ConfigDict,
+    problem: Problem,
+    tell: Callable[[str], None],
+) -> np.ndarray:
+    """Returns what networks that did not see an example say of its class."""
+    folds = model_selection.StratifiedKFold(
+        _FOLDS, shuffle=True, random_state=config.seed
+    )
+    given = problem.noisy.labels
+    found = np.zeros((len(given), len(problem.class_names)))
+    for number, (seen, unseen) in enumerate(folds.split(given, given), start=1):
+        tell(f"cross-entropy for cleanlab, fold {number} of {_FOLDS}")
+        part = dataclasses.replace(problem, noisy=problem.noisy.take(seen))
+        network, _ = training.network_of(
+            _with_method(config, "cross_entropy"), part
+        )
+        found[unseen] = _probabilities(network, problem.noisy.take(unseen))
+    return found
+
+
+def _probabilities(network: keras.Model, inputs: Examples) -> np.ndarray:
+    batches = prediction.logits(
+        prediction.forward_pass(network), inputs.batches(_BATCH_SIZE)
+    )
+    logits = np.concatenate([logits for logits, _ in batches])
+    # In float64: cleanlab takes the logarithm of each.
+    return scipy.special.softmax(logits.astype(np.float64), axis=1)
+
+
+def _planted(
+    config: ml_collections.ConfigDict, problem: Problem
+) -> dict[str, Any]:
+    """Trains with wrong labels in the clean set; returns how they are found."""
+    size = len(problem.class_names)
+    others = np.full((size, size), _PLANTED / (size - 1))
+    np.fill_diagonal(others, 1 - _PLANTED)
+    corruption = noise.corrupt(
+        problem.clean.labels, others, seed=config.seed, mode="iid"
+    )
+    planted = corruption.labels != problem.clean.labels
+    clean = problem.clean.relabel(corruption.labels)
+    network, result = training.network_of(
+        config, dataclasses.replace(problem, clean=clean)
+    )
+    issues: pd.DataFrame = audit.check_clean_set(network, clean)
+    return {
+        "examples": len(clean),
+        "planted": int(planted.sum()),
+        **scores(planted, issues["label_quality"]),
+        "test_accuracy": result["test_accuracy"],
+    }
+
+
+def _with_method(
+    config: ml_collections.ConfigDict, method: str
+) -> ml_collections.ConfigDict:
+    config = config.copy_and_resolve_references()
+    config.method.name = method
+    return config
+
+
+def _cleanlab() -> Any:
+    try:
+        import cleanlab.filter
+        import cleanlab.rank
+    except ImportError:
+        raise InputError(
+            "cleanlab should be installed, to compare with: "
+            "pip install 'mlc_tf[test]'."
+        ) from None
+    return cleanlab
