@@ -1,7 +1,6 @@
 """What a run records as it goes, one file each, and when it must stop."""
 
 import json
-import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -223,10 +222,7 @@ class TransitionHistory(keras.callbacks.Callback):
         }
         if self.true_transition is not None:
             arrays["true"] = self.true_transition
-        part = self.path.with_name(f".{self.path.name}")
-        with open(part, "wb") as file:
-            np.savez(file, **arrays)
-        os.replace(part, self.path)
+        run_directory.save_arrays(self.path, arrays)
 
 
 class TransitionImages(keras.callbacks.Callback):

@@ -11,6 +11,7 @@ import abc
 import hashlib
 import os
 from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +35,13 @@ class Examples(abc.ABC):
         labels: `(examples,)` class ids, or `(examples, classes)`
             probabilities.
         input_spec: `tf.TensorSpec` of one input.
+        names: What a user knows each example by, as its file; None where it has
+            no name.
     """
 
     labels: np.ndarray
     input_spec: tf.TensorSpec
+    names: Sequence[str] | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -83,7 +87,8 @@ class Examples(abc.ABC):
         return None
 
     def name_of(self, index: int) -> str:
-        return f"example {index}"
+        """Returns what a message calls an example."""
+        return self.names[index] if self.names else f"example {index}"
 
 
 class _Indexed(Examples):
@@ -127,10 +132,16 @@ class Arrays(_Indexed):
     Args:
         x: `(examples, ...)`.
         labels: As `Examples.labels`.
+        names: As `Examples.names`. Defaults to None.
     """
 
-    def __init__(self, x: np.ndarray, labels: np.ndarray) -> None:
-        self.x, self.labels = x, labels
+    def __init__(
+        self,
+        x: np.ndarray,
+        labels: np.ndarray,
+        names: Sequence[str] | None = None,
+    ) -> None:
+        self.x, self.labels, self.names = x, labels, names
         self._tensors: tuple[tf.Tensor, tf.Tensor] | None = None
 
     @property
@@ -138,10 +149,12 @@ class Arrays(_Indexed):
         return tf.TensorSpec(self.x.shape[1:], self.x.dtype)
 
     def take(self, indices: np.ndarray) -> "Arrays":
-        return Arrays(self.x[indices], self.labels[indices])
+        return Arrays(
+            self.x[indices], self.labels[indices], _taken(self.names, indices)
+        )
 
     def relabel(self, labels: np.ndarray) -> "Arrays":
-        return Arrays(self.x, labels)
+        return Arrays(self.x, labels, self.names)
 
     def sample(self, count: int) -> np.ndarray:
         return self.x
@@ -170,21 +183,31 @@ class DiskArrays(_Indexed):
         path: The file.
         labels: As `Examples.labels`.
         rows: Their places in the file. Defaults to the first, second, ...
+        names: As `Examples.names`. Defaults to None.
     """
 
     def __init__(
-        self, path: Path, labels: np.ndarray, rows: np.ndarray | None = None
+        self,
+        path: Path,
+        labels: np.ndarray,
+        rows: np.ndarray | None = None,
+        names: Sequence[str] | None = None,
     ) -> None:
-        self.path, self.labels = path, labels
+        self.path, self.labels, self.names = path, labels, names
         self._x = np.load(path, mmap_mode="r", allow_pickle=False)
         self._rows = np.arange(len(labels)) if rows is None else rows
         self.input_spec = tf.TensorSpec(self._x.shape[1:], self._x.dtype)
 
     def take(self, indices: np.ndarray) -> "DiskArrays":
-        return DiskArrays(self.path, self.labels[indices], self._rows[indices])
+        return DiskArrays(
+            self.path,
+            self.labels[indices],
+            self._rows[indices],
+            _taken(self.names, indices),
+        )
 
     def relabel(self, labels: np.ndarray) -> "DiskArrays":
-        return DiskArrays(self.path, labels, self._rows)
+        return DiskArrays(self.path, labels, self._rows, self.names)
 
     def sample(self, count: int) -> np.ndarray:
         return self._x[self._rows[_spread(len(self), count)]]
@@ -211,6 +234,7 @@ class ImageFiles(_Indexed):
         self, paths: list[Path], labels: np.ndarray, size: tuple[int, int]
     ) -> None:
         self.paths, self.labels, self.size = paths, labels, size
+        self.names = [str(path) for path in paths]
         self.input_spec = tf.TensorSpec((*size, 3), tf.uint8)
 
     def take(self, indices: np.ndarray) -> "ImageFiles":
@@ -226,9 +250,6 @@ class ImageFiles(_Indexed):
     def fingerprints(self) -> list[bytes]:
         # Of all files: which may be skipped depends on who else is compared.
         return [_digest(path.read_bytes()) for path in self.paths]
-
-    def name_of(self, index: int) -> str:
-        return str(self.paths[index])
 
     def _read(self, indices: np.ndarray) -> np.ndarray:
         return np.stack(
@@ -433,7 +454,7 @@ def in_memory(examples: Examples) -> Arrays:
     with data_checks.plain_errors():
         loaded = list(examples.batches(256).as_numpy_iterator())
     x, labels = (np.concatenate(parts) for parts in zip(*loaded))
-    return Arrays(x, labels)
+    return Arrays(x, labels, examples.names)
 
 
 def on_disk(examples: Examples, path: Path) -> DiskArrays:
@@ -450,7 +471,7 @@ def on_disk(examples: Examples, path: Path) -> DiskArrays:
             part.replace(path)
         finally:
             part.unlink(missing_ok=True)
-    return DiskArrays(path, examples.labels)
+    return DiskArrays(path, examples.labels, names=examples.names)
 
 
 def read_image(path: Path, size: tuple[int, int] | None) -> np.ndarray:
@@ -475,6 +496,12 @@ def read_image(path: Path, size: tuple[int, int] | None) -> np.ndarray:
         raise InputError(
             f"Each image should be readable. Received: {path}, which is not."
         ) from None
+
+
+def _taken(
+    names: Sequence[str] | None, indices: np.ndarray
+) -> Sequence[str] | None:
+    return None if names is None else [names[index] for index in indices]
 
 
 def _write(examples: Examples, path: Path) -> None:

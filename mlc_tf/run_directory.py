@@ -9,11 +9,13 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from collections.abc import Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import ml_collections
+import numpy as np
 
 from mlc_tf.errors import InputError
 
@@ -139,6 +141,14 @@ def write_atomically(path: Path, content: bytes) -> None:
     """Writes a file so that it is either the old one or the whole new one."""
     part = Path(path).with_name(f".{Path(path).name}")
     part.write_bytes(content)
+    os.replace(part, path)
+
+
+def save_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
+    """Writes an `.npz` so that it is the old one or the whole new one."""
+    part = Path(path).with_name(f".{Path(path).name}")
+    with open(part, "wb") as file:
+        np.savez(file, **arrays)
     os.replace(part, path)
 
 

@@ -47,6 +47,7 @@ LEVELS = {
     "training": 9,
     "report": 9,
     "description": 9,
+    "relabel": 8,
     "experiments": 10,
     "benchmarks": 10,
     "studies": 11,

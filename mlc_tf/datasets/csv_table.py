@@ -60,8 +60,10 @@ def load(path: str, options: Options) -> Splits:
             f"Received: {table[label_key][row]!r} in line {tables.line(row)}."
         )
     x = _inputs(path, table.drop(columns=marked), train)
+    lines = np.array([f"{path}:{tables.line(row)}" for row in range(len(x))])
     splits = {
-        name: Arrays(x[which == name], ids[which == name]) for name in wanted
+        name: Arrays(x[here], ids[here], lines[here].tolist())
+        for name, here in ((name, which == name) for name in wanted)
     }
     return Splits(
         splits["train"],

@@ -12,12 +12,17 @@ from mlc_tf.errors import InputError
 _TRUE, _FALSE = {"true", "1", "yes"}, {"false", "0", "no"}
 
 
-def read(path: str | Path, columns: Sequence[str]) -> pd.DataFrame:
+def read(
+    path: str | Path,
+    columns: Sequence[str],
+    may_be_empty: Sequence[str] = (),
+) -> pd.DataFrame:
     """Returns a CSV file with a header, after checking its columns.
 
     Args:
         path: The file.
-        columns: Those it should have, without a gap; they are read as text.
+        columns: Those it should have; they are read as text.
+        may_be_empty: Columns in which cells may be. Defaults to none.
 
     Raises:
         InputError: if it is no such file, with the line.
@@ -50,7 +55,7 @@ def read(path: str | Path, columns: Sequence[str]) -> pd.DataFrame:
         )
     if table.empty:
         raise InputError(f"{path} should have rows. Received: only a header.")
-    for name in table.columns:
+    for name in table.columns.difference(may_be_empty, sort=False):
         if table[name].isna().any():
             row = int(np.argmax(table[name].isna()))
             raise InputError(

@@ -1,0 +1,50 @@
+"""Applies decisions on labels to a dataset, as a new one beside it.
+
+    python launch/review.py --workdir=runs/mine
+    # In a browser, decide in runs/mine/review.html, and download decisions.csv.
+    python launch/relabel.py --workdir=runs/mine --decisions=decisions.csv \\
+        --output=mended.npz
+
+The workdir is that of the finished run that was reviewed, on an "npz:" or
+"folder:" dataset. What is written is told with the setting to train on it.
+"""
+
+import command_line
+from absl import flags
+
+from mlc_tf import finished_run
+from mlc_tf import relabel
+from mlc_tf.errors import bad_argument
+
+_WORKDIR = flags.DEFINE_string("workdir", None, "That of a finished run.")
+_DECISIONS = flags.DEFINE_string("decisions", None, "A CSV of the review page.")
+_OUTPUT = flags.DEFINE_string("output", None, "A new .npz, or .csv of images.")
+
+
+def main(argv: list[str]) -> None:
+    del argv
+    for flag, what in (
+        (_WORKDIR, "that of a finished run"),
+        (_DECISIONS, "a CSV file that the review page gave"),
+        (_OUTPUT, "a new file"),
+    ):
+        if flag.value is None:
+            raise bad_argument(flag.name, what, None)
+    config = finished_run.load(_WORKDIR.value).config
+    applied = relabel.apply(config, _DECISIONS.value, _OUTPUT.value)
+    print(
+        f"{applied.relabelled} labels changed, {applied.dropped} examples "
+        f"dropped, {applied.kept} as they were. Train on it with"
+    )
+    if config.dataset.name.startswith("npz:"):
+        print(f"    --config.dataset.name=npz:{_OUTPUT.value}")
+    else:
+        print(
+            f"    --config.dataset.name={config.dataset.name} "
+            f"--config.dataset.labels={_OUTPUT.value} "
+            "--config.dataset.clean=split:clean"
+        )
+
+
+if __name__ == "__main__":
+    command_line.run(main)
