@@ -2,10 +2,17 @@
 
     python launch/audit.py --workdir=runs/digits/flip_to_one-0.4/mlc-seed0
 
-Into the folder `--output` go `label_issues.csv` and `.parquet`, one row an
-example, the most suspicious first; `classes.csv`, the noise of each class; and
-`audit.json`, that of all, with how well wrong labels were found where they are
-known because they were injected. Nothing is trained.
+Into the folder `--output` go
+
+    label_issues.csv, .parquet  one row an example, the most suspicious first
+    classes.csv                 the noise of each class
+    clean_label_issues.csv      the same of the trusted set itself
+    to_check.csv                with --pick=N, N examples to look at next, for a
+                                larger trusted set
+    audit.json                  the noise of all, and how well wrong labels were
+                                found where they are known, being injected
+
+Nothing is trained.
 """
 
 import json
@@ -16,7 +23,6 @@ import command_line
 import numpy as np
 import pandas as pd
 from absl import flags
-from sklearn import metrics
 
 from mlc_tf import audit
 from mlc_tf import finished_run
@@ -24,11 +30,13 @@ from mlc_tf import problems
 from mlc_tf import run_directory
 from mlc_tf.errors import bad_argument
 from mlc_tf.errors import told_if_unwritable
+from mlc_tf.examples import Examples
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "That of a finished run.")
 _OUTPUT = flags.DEFINE_string(
     "output", None, "A folder. Defaults to audit/ in the workdir."
 )
+_PICK = flags.DEFINE_integer("pick", 0, "How many examples to pick. None: 0.")
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 256, "Examples in a batch.")
 
 
@@ -38,6 +46,8 @@ def main(argv: list[str]) -> None:
         raise bad_argument("workdir", "that of a finished run", None)
     if _BATCH_SIZE.value < 1:
         raise bad_argument("batch_size", "an integer >= 1", _BATCH_SIZE.value)
+    if _PICK.value < 0:
+        raise bad_argument("pick", "an integer >= 0", _PICK.value)
     run = finished_run.load(_WORKDIR.value)
     problem, true_labels = problems.load_with_truth(run.config)
     found = audit.audit(
@@ -47,6 +57,18 @@ def main(argv: list[str]) -> None:
         batch_size=_BATCH_SIZE.value,
         verbose=1,
     )
+    suspicious = audit.check_clean_set(
+        run.network, problem.clean, _BATCH_SIZE.value
+    )
+    tables = {
+        "label_issues": _named(found.label_issues, problem, problem.noisy),
+        "clean_label_issues": _named(suspicious, problem, problem.clean),
+    }
+    if _PICK.value:
+        picked = audit.pick_to_check(
+            found.label_issues, _PICK.value, run.config.seed
+        )
+        tables["to_check"] = _named(picked, problem, problem.noisy)
     output = Path(_OUTPUT.value or run.workdir / "audit")
     summary = {
         **{
@@ -57,30 +79,34 @@ def main(argv: list[str]) -> None:
         "label_issues": int(found.label_issues["is_label_issue"].sum()),
         "noise_rate": found.noise_rate,
         "used_transition": run.transition is not None,
+        "clean_label_issues": int(suspicious["is_label_issue"].sum()),
         **_scores(found.label_issues, true_labels),
     }
     with told_if_unwritable("output", output):
         output.mkdir(parents=True, exist_ok=True)
-        _write(output, found, problem)
+        for name, table in tables.items():
+            table.to_csv(output / f"{name}.csv", index=False)
+        tables["label_issues"].to_parquet(
+            output / "label_issues.parquet", index=False
+        )
+        classes = found.classes
+        classes.insert(0, "name", problem.class_names)
+        classes.to_csv(output / "classes.csv")
         run_directory.write_json(output / "audit.json", summary)
     print(f"{output} holds the label issues.")
     print(json.dumps(summary))
 
 
-def _write(output: Path, found: audit.Audit, problem: problems.Problem) -> None:
+def _named(
+    issues: pd.DataFrame, problem: problems.Problem, examples: Examples
+) -> pd.DataFrame:
+    """Returns the table with names, the most suspicious first."""
     names = np.array(problem.class_names)
-    issues = found.label_issues.rename_axis("index").reset_index()
+    issues = issues.rename_axis("index").reset_index()
     for column in ("given", "predicted"):
         issues[f"{column}_name"] = names[issues[f"{column}_label"]]
-    issues["example"] = [
-        problem.noisy.name_of(index) for index in issues["index"]
-    ]
-    issues = issues.sort_values("label_quality", kind="stable")
-    issues.to_csv(output / "label_issues.csv", index=False)
-    issues.to_parquet(output / "label_issues.parquet", index=False)
-    classes = found.classes
-    classes.insert(0, "name", names)
-    classes.to_csv(output / "classes.csv")
+    issues["example"] = [examples.name_of(index) for index in issues["index"]]
+    return issues.sort_values("label_quality", kind="stable")
 
 
 def _scores(
@@ -92,13 +118,9 @@ def _scores(
     wrong = true_labels != issues["given_label"].to_numpy()
     if wrong.all() or not wrong.any():
         return {}
-    suspicion = 1 - issues["label_quality"]
     right = issues["predicted_label"].to_numpy() == true_labels
     return {
-        "auroc": float(metrics.roc_auc_score(wrong, suspicion)),
-        "average_precision": float(
-            metrics.average_precision_score(wrong, suspicion)
-        ),
+        **audit.scores(wrong, issues["label_quality"]),
         "labels_right_as_given": float(np.mean(~wrong)),
         "labels_right_as_predicted": float(np.mean(right)),
     }

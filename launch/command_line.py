@@ -12,6 +12,7 @@ from absl import logging
 from mlc_tf.errors import DivergedError
 from mlc_tf.errors import InputError
 from mlc_tf.errors import InterruptedRunError
+from mlc_tf.errors import bad_argument
 
 
 def run(main: Callable[[list[str]], None]) -> None:
@@ -33,6 +34,19 @@ def run(main: Callable[[list[str]], None]) -> None:
             _exit(str(error), error.status)
 
     app.run(guarded, flags_parser=_parse)
+
+
+def integers(flag: flags.FlagHolder[list[str]]) -> list[int]:
+    """Returns the integers >= 0 that a list flag names, at least one.
+
+    Raises:
+        InputError: if it names anything else.
+    """
+    if not flag.value or not all(text.isdigit() for text in flag.value):
+        raise bad_argument(
+            flag.name, "integers, with commas between", ",".join(flag.value)
+        )
+    return [int(text) for text in flag.value]
 
 
 def _parse(argv: list[str]) -> list[str]:

@@ -10,6 +10,7 @@ README.md are made (`launch/report.py`).
 """
 
 import itertools
+from pathlib import Path
 
 import command_line
 import ml_collections
@@ -20,7 +21,7 @@ from mlc_tf import experiments
 from mlc_tf import methods
 from mlc_tf import problems
 from mlc_tf import report
-from mlc_tf.errors import InputError
+from mlc_tf import run_directory
 
 _CONFIG = config_flags.DEFINE_config_file(
     "config", "configs/digits.py", "The experiment, configs/DATASET.py."
@@ -45,12 +46,14 @@ def main(argv: list[str]) -> None:
         names = list(methods.METHODS)
     for name in names:
         methods.get(name)
-    seeds = [_seed(text) for text in _SEEDS.value]
+    seeds = command_line.integers(_SEEDS)
     kinds = _NOISE.value or [config.noise.kind]
-    configs = []
-    for kind, seed, name in itertools.product(kinds, seeds, names):
-        config.noise.kind, config.seed, config.method.name = kind, seed, name
-        configs.append(config.copy_and_resolve_references())
+    configs = {}
+    for kind, seed, method in itertools.product(kinds, seeds, names):
+        config.noise.kind, config.seed = kind, seed
+        config.method.name = method
+        name = run_directory.name_of(config)
+        configs[name] = config.copy_and_resolve_references()
     experiments.do(configs, _RUNS.value, _RESULTS.value, _JOBS.value)
     for config.noise.kind in kinds:
         print(report.markdown_table(_rows(config, names, seeds)), flush=True)
@@ -61,7 +64,9 @@ def _rows(
 ) -> list[report.Row]:
     results = [
         result
-        for result in report.load_results(_RESULTS.value)
+        for result in report.load_results(
+            Path(_RESULTS.value) / Path(run_directory.name_of(config)).parts[0]
+        )
         if result["method"] in names and result["seed"] in seeds
     ]
     noise = config.noise
@@ -72,14 +77,6 @@ def _rows(
         noise.ratio if problems.has_ratio(noise.kind) else None,
         "validation" if config.dataset.validation else "test",
     )
-
-
-def _seed(text: str) -> int:
-    if not text.isdigit():
-        raise InputError(
-            f"`seeds` should be integers. Received: `seeds` = {text!r}."
-        )
-    return int(text)
 
 
 if __name__ == "__main__":

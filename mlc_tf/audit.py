@@ -16,12 +16,14 @@ import keras
 import numpy as np
 import pandas as pd
 import scipy.special
+from sklearn import metrics
 
 from mlc_tf import data_checks
 from mlc_tf import examples
 from mlc_tf import prediction
 from mlc_tf import transition as transition_room
 from mlc_tf.errors import bad_argument
+from mlc_tf.errors import check_seed
 
 
 @dataclass(frozen=True)
@@ -187,6 +189,37 @@ def check_clean_set(
     )
 
 
+def pick_to_check(
+    issues: pd.DataFrame, count: int, seed: int = 0
+) -> pd.DataFrame:
+    """Returns examples to check next, that they may join the trusted set.
+
+    Equally many of each predicted class, as far as there are, drawn at random
+    within it: a trusted set should look like the data, and the most suspicious
+    examples alone do not.
+
+    Args:
+        issues: As `Audit.label_issues`.
+        count: How many.
+        seed: Draws them. Defaults to 0.
+
+    Returns:
+        The rows of `issues`, by their index.
+
+    Raises:
+        InputError: if `count` is not in `[1, examples]`.
+    """
+    if not isinstance(count, (int, np.integer)) or not (
+        1 <= count <= len(issues)
+    ):
+        raise bad_argument("count", f"an integer in [1, {len(issues)}]", count)
+    order = issues.sample(frac=1, random_state=check_seed(seed))
+    # The first of each class, then the second of each, and so on.
+    turn = order.groupby("predicted_label").cumcount()
+    chosen = turn.sort_values(kind="stable").index[:count]
+    return issues.loc[chosen.sort_values()]
+
+
 def clean_posterior(logits: np.ndarray, columns: np.ndarray) -> np.ndarray:
     """Returns p(clean | x, noisy) of each example, `(batch, classes)`.
 
@@ -200,6 +233,22 @@ def clean_posterior(logits: np.ndarray, columns: np.ndarray) -> np.ndarray:
     nothing = ~np.isfinite(log_columns).any(axis=1, keepdims=True)
     log_columns = np.where(nothing, 0.0, log_columns)
     return scipy.special.softmax(logits + log_columns, axis=1)
+
+
+def scores(wrong: np.ndarray, label_quality: np.ndarray) -> dict[str, float]:
+    """Returns how well low quality tells wrong labels from right ones.
+
+    Args:
+        wrong: `(examples,)`, whether the given label is wrong.
+        label_quality: `(examples,)`.
+    """
+    suspicion = -np.asarray(label_quality, np.float64)
+    return {
+        "auroc": float(metrics.roc_auc_score(wrong, suspicion)),
+        "average_precision": float(
+            metrics.average_precision_score(wrong, suspicion)
+        ),
+    }
 
 
 def noise_matrix(transition: Any) -> np.ndarray:

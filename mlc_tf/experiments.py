@@ -9,6 +9,7 @@ import multiprocessing
 import shutil
 import statistics
 import time
+from collections.abc import Mapping
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -24,19 +25,19 @@ from mlc_tf.errors import told_if_unwritable
 
 
 def do(
-    configs: Sequence[ml_collections.ConfigDict],
+    configs: Mapping[str, ml_collections.ConfigDict],
     runs: str | Path,
     results: str | Path,
     jobs: int = 1,
 ) -> list[str]:
     """Runs each config, and copies its result to the folder of results.
 
-    Runs lie in `runs` and results in `results` under `run_directory.name_of`.
     One that was cut off goes on; one that is done is only copied. One whose
     loss diverges is told of, and the others go on.
 
     Args:
-        configs: As `training.run` takes them.
+        configs: As `training.run` takes them, by the names that the runs'
+            directories have in `runs` and their results in `results`.
         runs: The folder of the runs' directories.
         results: The folder of the results.
         jobs: Runs at a time. Defaults to 1.
@@ -51,15 +52,13 @@ def do(
     """
     if jobs < 1:
         raise bad_argument("jobs", "an integer >= 1", jobs)
-    for config in configs:
+    for name, config in configs.items():
         settings.check(config)
-        workdir = Path(runs) / run_directory.name_of(config)
-        run_directory.check(workdir, config)
+        run_directory.check(Path(runs) / name, config)
     missing, diverged = [], []
-    for config in configs:
-        name = run_directory.name_of(config)
+    for name in configs:
         if run_directory.finished_result(Path(runs) / name) is None:
-            missing.append(config)
+            missing.append(name)
         else:
             _copy(name, Path(runs), Path(results))
     progress = _Progress(len(missing), jobs)
@@ -68,10 +67,10 @@ def do(
     with concurrent.futures.ProcessPoolExecutor(
         jobs, multiprocessing.get_context("spawn"), max_tasks_per_child=1
     ) as pool:
-        tasks = {}
-        for config in missing:
-            name = run_directory.name_of(config)
-            tasks[pool.submit(_run, config, Path(runs) / name)] = name
+        tasks = {
+            pool.submit(_run, configs[name], Path(runs) / name): name
+            for name in missing
+        }
         try:
             for task in concurrent.futures.as_completed(tasks):
                 name = tasks[task]

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -155,6 +156,39 @@ def _heat_map(
                 color="white" if value > 0.5 else "black",
             )
     return image
+
+
+def clean_budget_figure(sizes: pd.DataFrame, title: str = "") -> Figure:
+    """Returns accuracy and distance of T over the size of the trusted set.
+
+    Args:
+        sizes: One row per method and size, with the columns method,
+            clean_examples, accuracy and deviation (in %) and transition_l1.
+        title: Defaults to none.
+    """
+    figure = Figure(figsize=(11, 4.2), layout="constrained")
+    figure.suptitle(title)
+    axes = figure.subplots(1, 2)
+    for method, rows in sizes.groupby("method"):
+        x = rows["clean_examples"]
+        axes[0].errorbar(
+            x,
+            rows["accuracy"],
+            yerr=rows["deviation"].fillna(0),
+            marker="o",
+            capsize=3,
+            label=method,
+        )
+        if rows["transition_l1"].notna().any():
+            axes[1].plot(x, rows["transition_l1"], marker="o", label=method)
+    axes[0].set(ylabel="test accuracy, %")
+    axes[1].set(ylabel="mean L1 distance of a row of T", ylim=(0, None))
+    for ax in axes:
+        ax.set(xlabel="trusted examples", xscale="log")
+        ax.grid(alpha=0.3)
+        if ax.get_legend_handles_labels()[0]:
+            ax.legend()
+    return figure
 
 
 def ratios_figure(ratios: Mapping[str, Mapping[str, Any]]) -> Figure:

@@ -240,7 +240,7 @@ class _Run:
             done = end
         base.save(workdir / "model.keras")
         metrics = callbacks.read_metrics(workdir / "metrics.jsonl")
-        result = _result(config, metrics, stages)
+        result = _result(config, problem, metrics, stages)
         run_directory.write_json(workdir / "result.json", result)
         return result
 
@@ -527,6 +527,7 @@ def _normalization(model: PairModel) -> str:
 
 def _result(
     config: ml_collections.ConfigDict,
+    problem: Problem,
     metrics: list[dict[str, Any]],
     stages: list[_Stage],
 ) -> dict[str, Any]:
@@ -553,6 +554,8 @@ def _result(
         "options": options,
         "evaluated_on": "validation" if config.dataset.validation else "test",
         "oracle": "" if method.instead in options else method.oracle,
+        "noisy_examples": len(problem.noisy),
+        "clean_examples": len(problem.clean),
         "phases": len(method.phases),
         "epochs": last["epoch"],
         "train_steps": sum(

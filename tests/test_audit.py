@@ -5,6 +5,7 @@ import sys
 
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 import tensorflow as tf
 from cleanlab.benchmarking import noise_generation
@@ -228,3 +229,33 @@ print(len(issues), int(peak))
     rows, kibibytes = map(int, last.split())
     assert rows == 10**6 and kibibytes < 2 * 2**20
     assert "1000000/1000000" in "".join(progress)
+
+
+def test_scores_of_a_perfect_and_of_a_reversed_order():
+    wrong = np.array([True, False, True, False])
+    perfect = audit.scores(wrong, np.array([0.1, 0.9, 0.2, 0.8]))
+    assert perfect == {"auroc": 1.0, "average_precision": 1.0}
+    reverse = audit.scores(wrong, np.array([0.9, 0.1, 0.8, 0.2]))
+    assert reverse["auroc"] == 0.0
+
+
+def test_picked_examples_are_of_all_classes_alike():
+    issues = pd.DataFrame({"predicted_label": [0] * 90 + [1] * 8 + [2] * 2})
+    picked = audit.pick_to_check(issues, 12)
+    assert picked["predicted_label"].value_counts().to_dict() == {
+        0: 5,
+        1: 5,
+        2: 2,
+    }
+    assert picked.index.is_monotonic_increasing and picked.index.is_unique
+    pd.testing.assert_frame_equal(picked, audit.pick_to_check(issues, 12))
+    others = audit.pick_to_check(issues, 12, seed=1)
+    assert set(others.index) != set(picked.index)
+    assert len(audit.pick_to_check(issues, 100)) == 100
+
+
+@pytest.mark.parametrize("count", [0, 101, 1.5])
+def test_a_count_that_cannot_be_picked(count):
+    issues = pd.DataFrame({"predicted_label": [0] * 100})
+    with pytest.raises(InputError, match=r"an integer in \[1, 100\]"):
+        audit.pick_to_check(issues, count)

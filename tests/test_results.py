@@ -9,7 +9,11 @@ from mlc_tf import methods
 from mlc_tf import report
 
 ROOT = Path(__file__).parents[1]
-RESULTS = report.load_results(ROOT / "results")
+RESULTS = [
+    result
+    for dataset in ("digits", "mnist")
+    for result in report.load_results(ROOT / "results" / dataset)
+]
 
 
 def rows(dataset):

@@ -13,7 +13,6 @@ import ml_collections
 import numpy as np
 import pandas as pd
 import scipy.special
-from sklearn import metrics
 from sklearn import model_selection
 
 from mlc_tf import audit
@@ -31,22 +30,6 @@ _FOLDS = 5
 # Of the clean set's labels, to see whether the check of it finds them.
 _PLANTED = 0.1
 _BATCH_SIZE = 500
-
-
-def scores(wrong: np.ndarray, label_quality: np.ndarray) -> dict[str, float]:
-    """Returns how well low quality tells wrong labels from right ones.
-
-    Args:
-        wrong: `(examples,)`, whether the given label is wrong.
-        label_quality: `(examples,)`.
-    """
-    suspicion = -np.asarray(label_quality, np.float64)
-    return {
-        "auroc": float(metrics.roc_auc_score(wrong, suspicion)),
-        "average_precision": float(
-            metrics.average_precision_score(wrong, suspicion)
-        ),
-    }
 
 
 def measure(
@@ -113,8 +96,8 @@ def measure(
         },
         "method": run.result["method"],
         "examples": len(given),
-        "audit": {"trainings": 0, **scores(wrong, ours["label_quality"])},
-        "cleanlab": {"trainings": _FOLDS, **scores(wrong, quality)},
+        "audit": {"trainings": 0, **audit.scores(wrong, ours["label_quality"])},
+        "cleanlab": {"trainings": _FOLDS, **audit.scores(wrong, quality)},
         "cross_entropy": accuracies,
         "clean_set": _planted(config, problem),
     }
@@ -169,7 +152,7 @@ def _planted(
     return {
         "examples": len(clean),
         "planted": int(planted.sum()),
-        **scores(planted, issues["label_quality"]),
+        **audit.scores(planted, issues["label_quality"]),
         "test_accuracy": result["test_accuracy"],
     }
 

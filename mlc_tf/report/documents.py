@@ -1,0 +1,136 @@
+"""A document's tables, renewed between their marks.
+
+A mark is `<!-- KIND: ARGUMENTS -->`; what it asks for stands between it and
+`<!-- end of KIND -->`, or `<!-- end of table -->`. Kinds are those of
+`RENEWERS`.
+"""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from mlc_tf.errors import bad_argument
+from mlc_tf.errors import unknown_name
+from mlc_tf.report import tables
+from mlc_tf.report.results import by_clean_examples
+from mlc_tf.report.results import load_results
+from mlc_tf.report.results import summarize
+
+_MARKED = re.compile(
+    r"(?P<mark><!-- (?P<kind>\w+): (?P<arguments>[^>]+) -->\n)"
+    r"(?P<old>.*?)(?=<!-- end of \w+ -->)",
+    re.DOTALL,
+)
+_METHOD_ROW = re.compile(
+    r"^(?P<row>\| `(?P<name>\w+)` \|.*\|)[^|]*\|$", re.MULTILINE
+)
+
+
+def fill_tables(document: str, folder: str | Path) -> str:
+    """Returns a document with what stands at each mark renewed.
+
+    Args:
+        document: The text.
+        folder: That of the results.
+
+    Raises:
+        InputError: for an unknown mark, or one that there is no result for.
+    """
+
+    def renew(match: re.Match[str]) -> str:
+        kind = match["kind"]
+        if kind not in RENEWERS:
+            raise unknown_name("mark", kind, RENEWERS)
+        arguments = match["arguments"].split()
+        new = RENEWERS[kind](match["old"], Path(folder), *arguments)
+        return f"{match['mark']}{new}"
+
+    return _MARKED.sub(renew, document)
+
+
+def _table(old: str, folder: Path, dataset: str, noise: str, ratio: str) -> str:
+    """The methods on one dataset and noise; of no ratio, "-"."""
+    where = dataset, noise, _ratio(ratio)
+    rows = summarize(load_results(folder / dataset), *where)
+    if not rows:
+        raise bad_argument("results", f"found for {where}", "none")
+    return f"\n{tables.markdown_table(rows)}\n"
+
+
+def _choices(
+    old: str, folder: Path, dataset: str, noise: str, ratio: str
+) -> str:
+    """The settings that were chosen between on held-out data."""
+    table = tables.choices_table(folder, dataset, noise, _ratio(ratio))
+    return f"\n{table}\n"
+
+
+def _benchmark(old: str, folder: Path, pattern: str, key: str) -> str:
+    """What benchmarks measured: of the files of a pattern, what has a key."""
+    return f"\n{tables.benchmark_table(folder, pattern, key)}\n"
+
+
+def _campaign(old: str, folder: Path, path: str) -> str:
+    """What killed runs came to."""
+    return f"\n{tables.campaign_table(folder / path)}\n"
+
+
+def _clean_budget(
+    old: str, folder: Path, path: str, dataset: str, noise: str, ratio: str
+) -> str:
+    """What trusted sets of several sizes came to."""
+    results = load_results(folder / path)
+    sizes = by_clean_examples(results, dataset, noise, _ratio(ratio))
+    return f"\n{tables.clean_budget_table(sizes)}\n"
+
+
+def _label_issues(old: str, folder: Path, path: str) -> str:
+    """How wrong labels were found."""
+    contents = [
+        json.loads(file.read_text())
+        for file in sorted((folder / path).rglob("*.json"))
+    ]
+    if not contents:
+        raise bad_argument("results", f"a folder with {path}", str(folder))
+    return f"\n{tables.label_issues_table(contents)}\n"
+
+
+def _costs(old: str, folder: Path, path: str) -> str:
+    """A table of methods as it is, its last column that of a benchmark."""
+    costs = json.loads(_text(folder, path))["cost"]
+
+    def priced(row: re.Match[str]) -> str:
+        if row["name"] not in costs:
+            raise bad_argument(f"the cost of {row['name']}", "there", "none")
+        return f"{row['row']} {costs[row['name']]['median']:.1f} |"
+
+    return _METHOD_ROW.sub(priced, old)
+
+
+def _file(old: str, folder: Path, path: str) -> str:
+    """A result file as it is."""
+    return f"\n```json\n{_text(folder, path)}```\n\n"
+
+
+def _text(folder: Path, path: str) -> str:
+    if not (folder / path).is_file():
+        name = Path(path).name
+        raise bad_argument("results", f"a folder with {name}", str(folder))
+    return (folder / path).read_text()
+
+
+def _ratio(text: str) -> float | None:
+    return None if text == "-" else float(text)
+
+
+RENEWERS: dict[str, Callable[..., str]] = {
+    "table": _table,
+    "choices": _choices,
+    "benchmark": _benchmark,
+    "campaign": _campaign,
+    "clean_budget": _clean_budget,
+    "label_issues": _label_issues,
+    "costs": _costs,
+    "file": _file,
+}

@@ -1,0 +1,175 @@
+"""Results of runs, read from their files and averaged over seeds."""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mlc_tf import methods
+from mlc_tf import paper_results
+from mlc_tf.errors import InputError
+from mlc_tf.errors import bad_argument
+
+
+@dataclass(frozen=True)
+class Row:
+    """One method under one noise, over its seeds.
+
+    Attributes:
+        method: Its name in `METHODS`.
+        oracle: What it was told that no user knows; "" for nothing.
+        seeds: How many runs.
+        accuracy: Test accuracy after the last epoch, in %, mean.
+        deviation: Its standard deviation over the seeds (n - 1), or None for
+            one seed.
+        best_clean: Test accuracy of the epoch that is best on the clean set,
+            in %, mean.
+        best_test: The best test accuracy of any epoch, in %, mean; it is
+            chosen on the test set, and so no result.
+        transition_l1: Mean L1 distance of a row of T from the true one, mean
+            over the seeds; None for a method without a T.
+        paper: The paper's accuracy, or None.
+    """
+
+    method: str
+    oracle: str
+    seeds: int
+    accuracy: float
+    deviation: float | None
+    best_clean: float
+    best_test: float
+    transition_l1: float | None
+    paper: float | None
+
+
+def load_results(folder: str | Path) -> list[dict[str, Any]]:
+    """Returns the results of all `*.json` under a folder, by path.
+
+    Those of benchmarks and campaigns, which are of no run, are passed over.
+    """
+    contents = (
+        json.loads(path.read_text())
+        for path in sorted(Path(folder).rglob("*.json"))
+    )
+    return [content for content in contents if "test_accuracy" in content]
+
+
+def summarize(
+    results: Iterable[dict[str, Any]],
+    dataset: str,
+    noise: str,
+    ratio: float | None,
+    evaluated_on: str = "test",
+) -> list[Row]:
+    """Returns one row per method, in the order of `METHODS`.
+
+    Args:
+        results: As `load_results` returns them; those of another dataset,
+            noise, ratio or evaluation set are passed over.
+        dataset: Name of the dataset.
+        noise: Kind of the noise.
+        ratio: Its ratio; None for a noise that has none.
+        evaluated_on: "test" or "validation". Defaults to "test".
+
+    Raises:
+        InputError: if two results are of one method and seed.
+    """
+    by_method: dict[str, dict[int, dict[str, Any]]] = defaultdict(dict)
+    for result in results:
+        where = result["dataset"], result["noise"], result["ratio"]
+        if where != (dataset, noise, ratio):
+            continue
+        if result["evaluated_on"] != evaluated_on:
+            continue
+        seeds = by_method[result["method"]]
+        if result["seed"] in seeds:
+            raise InputError(
+                "There should be one result per method and seed. Received: "
+                f"two of {result['method']} with seed {result['seed']}."
+            )
+        seeds[result["seed"]] = result
+    return [
+        _row(method, list(by_method[method].values()))
+        for method in methods.METHODS
+        if method in by_method
+    ]
+
+
+def by_clean_examples(
+    results: Iterable[dict[str, Any]],
+    dataset: str,
+    noise: str,
+    ratio: float | None,
+) -> pd.DataFrame:
+    """Returns what runs with trusted sets of several sizes came to.
+
+    Args:
+        results: As `load_results` returns them; those of another dataset,
+            noise or ratio are passed over.
+        dataset: Name of the dataset.
+        noise: Kind of the noise.
+        ratio: Its ratio; None for a noise that has none.
+
+    Returns:
+        One row per method and size, with the columns method, clean_examples,
+        accuracy and deviation (in %, mean and standard deviation over the
+        seeds, NaN for one), transition_l1 (NaN without a T) and seeds.
+
+    Raises:
+        InputError: if there is no such result.
+    """
+    rows = [
+        {
+            "method": result["method"],
+            "clean_examples": result["clean_examples"],
+            "accuracy": 100 * result["test_accuracy"],
+            "transition_l1": result["transition_l1"],
+        }
+        for result in results
+        if (result["dataset"], result["noise"], result["ratio"])
+        == (dataset, noise, ratio)
+    ]
+    if not rows:
+        raise bad_argument(
+            "results", f"found for {(dataset, noise, ratio)}", "none"
+        )
+    return (
+        pd.DataFrame(rows)
+        .astype({"transition_l1": float})
+        .groupby(["method", "clean_examples"])
+        .agg(
+            accuracy=("accuracy", "mean"),
+            deviation=("accuracy", "std"),
+            transition_l1=("transition_l1", "mean"),
+            seeds=("accuracy", "size"),
+        )
+        .reset_index()
+    )
+
+
+def _row(method: str, results: Sequence[dict[str, Any]]) -> Row:
+    def percent(name: str) -> np.ndarray:
+        return 100 * np.array([result[name] for result in results])
+
+    first = results[0]
+    distances = [result["transition_l1"] for result in results]
+    accuracy = percent("test_accuracy")
+    several = len(results) > 1
+    where = first["dataset"], first["noise"], first["ratio"]
+    return Row(
+        method=method,
+        oracle=methods.get(method).oracle if first["oracle"] else "",
+        seeds=len(results),
+        accuracy=float(accuracy.mean()),
+        deviation=float(accuracy.std(ddof=1)) if several else None,
+        best_clean=float(percent("best_clean_accuracy_test_accuracy").mean()),
+        best_test=float(percent("best_test_accuracy").mean()),
+        transition_l1=None if None in distances else float(np.mean(distances)),
+        paper=paper_results.accuracy(*where, method),
+    )

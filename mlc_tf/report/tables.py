@@ -1,0 +1,248 @@
+"""Markdown tables of what result files say."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from mlc_tf.errors import bad_argument
+from mlc_tf.report.results import Row
+from mlc_tf.report.results import load_results
+from mlc_tf.report.results import summarize
+
+# Results of settings that were chosen between, one folder a setting.
+CHOICES = "choices"
+
+
+def markdown_table(rows: Sequence[Row]) -> str:
+    """Returns the rows as a Markdown table, with footnotes."""
+    lines = [
+        "| method | test accuracy, % | best on clean set | best on test* "
+        "| distance of T | seeds | paper |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        spread = "" if row.deviation is None else f" ± {row.deviation:.2f}"
+        distance = row.transition_l1
+        cells = [
+            f"`{row.method}`" + (" †" if row.oracle else ""),
+            f"{row.accuracy:.2f}{spread}",
+            f"{row.best_clean:.2f}",
+            f"{row.best_test:.2f}",
+            "–" if distance is None else f"{distance:.3f}",
+            str(row.seeds),
+            "–" if row.paper is None else f"{row.paper:.2f}",
+        ]
+        lines.append("| " + " | ".join(cells) + " |")
+    notes = (
+        "Last epoch, mean ± standard deviation over the seeds. "
+        "\\* Chosen on the test set: shown because the authors' code reports "
+        "it, not a result."
+    )
+    if any(row.oracle for row in rows):
+        told = ", ".join(
+            f"`{row.method}` {row.oracle}" for row in rows if row.oracle
+        )
+        notes += f" † Is told what no user knows: {told}."
+    return "\n".join([*lines, "", notes, ""])
+
+
+def choices_table(
+    folder: str | Path, dataset: str, noise: str, ratio: float | None
+) -> str:
+    """Returns the validation results of `mlc` per setting, as Markdown.
+
+    Args:
+        folder: That of the results; settings are the folders under its
+            `CHOICES`.
+        dataset: Name of the dataset.
+        noise: Kind of the noise.
+        ratio: Its ratio.
+    """
+    lines = [
+        "| setting | validation accuracy, % | distance of T | seeds |",
+        "|---|---|---|---|",
+    ]
+    for setting in sorted((Path(folder) / CHOICES).iterdir()):
+        for row in summarize(
+            load_results(setting), dataset, noise, ratio, "validation"
+        ):
+            spread = f" ± {row.deviation:.2f}" if row.deviation else ""
+            lines.append(
+                f"| `{setting.name}` | {row.accuracy:.2f}{spread} | "
+                f"{row.transition_l1:.3f} | {row.seeds} |"
+            )
+    return "\n".join([*lines, ""])
+
+
+def benchmark_table(folder: str | Path, pattern: str, key: str) -> str:
+    """Returns what benchmarks measured, as a Markdown table.
+
+    Args:
+        folder: That of the results.
+        pattern: The files in it, as for `Path.glob`.
+        key: What to tell of each file. Maps columns to ratios, so that each
+            file is a row; or rows to such mappings.
+
+    Raises:
+        InputError: if there is no such file.
+    """
+    rows: dict[str, dict[str, Any]] = {}
+    for path in sorted(Path(folder).glob(pattern)):
+        content = json.loads(path.read_text())
+        if key not in content:
+            raise bad_argument(f"{key} of {path.name}", "there", "none")
+        measured = content[key]
+        if all("median" in value for value in measured.values()):
+            measured = {content["network"]: measured}
+        if rows.keys() & measured:
+            raise bad_argument(
+                f"rows of {pattern}", "named once", list(rows.keys() & measured)
+            )
+        rows |= measured
+    if not rows:
+        raise bad_argument("results", f"a folder with {pattern}", folder)
+    columns = list(dict.fromkeys(name for row in rows.values() for name in row))
+    lines = [["", *columns], ["---"] * (len(columns) + 1)]
+    for name, row in rows.items():
+        cells = [_ratio_cell(row.get(column)) for column in columns]
+        lines.append([name, *cells])
+    return _markdown(lines)
+
+
+def campaign_table(folder: str | Path) -> str:
+    """Returns what killed runs came to, as a Markdown table.
+
+    Args:
+        folder: The files of `launch/chaos.py`, one a method.
+
+    Raises:
+        InputError: if there are none.
+    """
+    contents = [
+        json.loads(path.read_text())
+        for path in sorted(Path(folder).glob("*.json"))
+    ]
+    if not contents:
+        raise bad_argument("results", "a folder of a campaign", folder)
+    ours = [each for each in contents if each["method"] == "mlc"]
+    others = [each for each in contents if each["method"] != "mlc"]
+    lines = [
+        ["", "kills", "damaged checkpoints", "most steps lost by one"]
+        + ["runs that ended with other bits"],
+        ["---"] * 5,
+    ]
+    for name, group in (
+        ("`mlc`", ours),
+        (f"the other {len(others)} methods", others),
+    ):
+        damages = [damage for each in group for damage in each["damages"]]
+        lost = [damage["steps_lost"] for damage in damages]
+        runs = sum(each["runs"] for each in group)
+        other_bits = sum(each["runs_with_other_bits"] for each in group)
+        lines.append(
+            [
+                name,
+                str(sum(len(each["kills"]) for each in group)),
+                str(len(damages)),
+                f"{max(lost)} of {group[0]['interval']}" if lost else "–",
+                f"{other_bits} of {runs}",
+            ]
+        )
+    return _markdown(lines)
+
+
+def clean_budget_table(sizes: pd.DataFrame) -> str:
+    """Returns accuracy and distance of T per size of the trusted set.
+
+    Args:
+        sizes: As `results.by_clean_examples` returns it.
+    """
+    methods = list(sizes["method"].unique())
+    with_distance = [
+        method
+        for method in methods
+        if sizes.loc[sizes["method"] == method, "transition_l1"].notna().any()
+    ]
+    columns = [f"`{method}`, %" for method in methods]
+    columns += [f"distance of T, `{method}`" for method in with_distance]
+    lines = [["trusted examples", *columns], ["---"] * (len(columns) + 1)]
+    for size, rows in sizes.groupby("clean_examples"):
+        by_method = rows.set_index("method")
+        cells = []
+        for method in methods:
+            accuracy = by_method["accuracy"].get(method)
+            deviation = by_method["deviation"].get(method)
+            cells.append(_mean_cell(accuracy, deviation))
+        for method in with_distance:
+            distance = by_method["transition_l1"].get(method)
+            cells.append("–" if pd.isna(distance) else f"{distance:.3f}")
+        lines.append([str(size), *cells])
+    return _markdown(lines)
+
+
+def label_issues_table(contents: Sequence[dict[str, Any]]) -> str:
+    """Returns how wrong labels were found, and what mending them is worth.
+
+    Args:
+        contents: Of the files of `launch/label_issues.py`.
+    """
+    table = pd.DataFrame(
+        [
+            {
+                "where": (each["dataset"], each["noise"], each["ratio"]),
+                **{
+                    f"{way} {score}": each[way][score]
+                    for way in ("audit", "cleanlab", "clean_set")
+                    for score in ("auroc", "average_precision")
+                },
+                **{
+                    f"ce {labels}": 100 * trained["test_accuracy"]
+                    for labels, trained in each["cross_entropy"].items()
+                },
+            }
+            for each in contents
+        ]
+    )
+    lines = [
+        ["", "AUROC", "cleanlab's", "average precision", "cleanlab's"]
+        + ["CE as given, %", "as the audit says, %", "as cleanlab says, %"]
+        + ["AUROC in the clean set", "seeds"],
+        ["---"] * 10,
+    ]
+    for (dataset, noise, ratio), rows in table.groupby("where", sort=False):
+        scores = [
+            f"{rows[f'{way} {score}'].mean():.3f}"
+            for score in ("auroc", "average_precision")
+            for way in ("audit", "cleanlab")
+        ]
+        trained = [
+            _mean_cell(rows[name].mean(), rows[name].std())
+            for name in ("ce given", "ce audit", "ce cleanlab")
+        ]
+        clean = f"{rows['clean_set auroc'].mean():.3f}"
+        name = f"{dataset}, {noise} {ratio:g}"
+        lines.append([name, *scores, *trained, clean, str(len(rows))])
+    return _markdown(lines)
+
+
+def _mean_cell(mean: float | None, deviation: float | None) -> str:
+    if mean is None or pd.isna(mean):
+        return "–"
+    spread = "" if pd.isna(deviation) else f" ± {deviation:.2f}"
+    return f"{mean:.2f}{spread}"
+
+
+def _markdown(lines: Sequence[Sequence[str]]) -> str:
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+
+
+def _ratio_cell(value: Any) -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, dict):
+        spread = f"{value['quartile_1']:.2f}–{value['quartile_3']:.2f}"
+        return f"{value['median']:.2f} ({spread})"
+    return f"{value:.2f}" if isinstance(value, float) else str(value)
