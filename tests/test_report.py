@@ -209,3 +209,67 @@ def test_a_campaign_is_summed_up(tmp_path):
 def test_a_campaign_without_files_is_told(tmp_path):
     with pytest.raises(InputError, match="a folder of a campaign"):
         report.campaign_table(tmp_path)
+
+
+def test_an_unknown_mark_is_refused(tmp_path):
+    text = "<!-- tabel: mnist uniform 0.4 -->\n<!-- end of table -->"
+    with pytest.raises(InputError, match="Did you mean 'table'"):
+        report.fill_tables(text, tmp_path)
+
+
+def test_trusted_sets_of_several_sizes(tmp_path):
+    write(
+        tmp_path / "budget",
+        [
+            result("mlc", 0, 0.9, clean_examples=100, transition_l1=0.2),
+            result("mlc", 1, 0.8, clean_examples=100, transition_l1=0.4),
+            result("mlc", 0, 0.7, clean_examples=20, transition_l1=0.5),
+            result("fine_tune", 0, 0.6, clean_examples=20),
+            result("mlc", 0, 0.1, clean_examples=20, noise="uniform"),
+        ],
+    )
+    marks = "<!-- clean_budget: budget {} -->\n{}<!-- end of table -->"
+    where = " ".join(map(str, WHERE))
+    filled = report.fill_tables(marks.format(where, "old\n"), tmp_path)
+    assert filled == marks.format(
+        where,
+        "\n| trusted examples | `fine_tune`, % | `mlc`, % "
+        "| distance of T, `mlc` |\n| --- | --- | --- | --- |\n"
+        "| 20 | 60.00 | 70.00 | 0.500 |\n"
+        "| 100 | – | 85.00 ± 7.07 | 0.300 |\n\n",
+    )
+    with pytest.raises(InputError, match="`results` should be found for"):
+        report.fill_tables(marks.format("mnist pair 0.4", ""), tmp_path)
+
+
+def test_label_issues_are_averaged_over_seeds(tmp_path):
+    def study(seed, score, accuracy):
+        found = {"auroc": score, "average_precision": score / 2}
+        return {
+            "dataset": "digits",
+            "noise": "uniform",
+            "ratio": 0.4,
+            "seed": seed,
+            "audit": found,
+            "cleanlab": {"auroc": 0.5, "average_precision": 0.25},
+            "cross_entropy": {
+                name: {"test_accuracy": accuracy + more}
+                for name, more in (
+                    ("given", 0),
+                    ("audit", 0.2),
+                    ("cleanlab", 0.1),
+                )
+            },
+            "clean_set": {"auroc": 0.95, "average_precision": 0.9},
+        }
+
+    write(tmp_path / "issues", [study(0, 0.8, 0.5), study(1, 0.9, 0.6)])
+    marks = "<!-- label_issues: issues -->\n{}<!-- end of table -->"
+    filled = report.fill_tables(marks.format("old\n"), tmp_path)
+    assert filled.splitlines()[-2] == ""
+    assert filled.splitlines()[-3] == (
+        "| digits, uniform 0.4 | 0.850 | 0.500 | 0.425 | 0.250 | 55.00 ± 7.07 "
+        "| 75.00 ± 7.07 | 65.00 ± 7.07 | 0.950 | 2 |"
+    )
+    with pytest.raises(InputError, match="a folder with none"):
+        report.fill_tables(marks.replace(": issues", ": none"), tmp_path)

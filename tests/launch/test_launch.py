@@ -93,7 +93,13 @@ def test_audit_finds_the_labels_that_were_made_wrong(tmp_path):
         tmp_path,
         ("train.py", config(), "--workdir=run", "--config.train.epochs=12"),
         ("audit.py", "--workdir=run"),
-        ("audit.py", "--workdir=run", "--output=out", "--batch_size=7"),
+        (
+            "audit.py",
+            "--workdir=run",
+            "--output=out",
+            "--batch_size=7",
+            "--pick=20",
+        ),
     )
     assert trained[0] == first[0] == second[0] == 0, first[2] + second[2]
     summary = json.loads(first[1].splitlines()[-1])
@@ -114,6 +120,12 @@ def test_audit_finds_the_labels_that_were_made_wrong(tmp_path):
     by_index = parquet.set_index("index")["label_quality"].sort_index()
     first_quality = issues.set_index("index")["label_quality"].sort_index()
     np.testing.assert_allclose(by_index, first_quality, rtol=1e-4, atol=1e-6)
+    picked = pd.read_csv(tmp_path / "out/to_check.csv")
+    assert picked["predicted_label"].value_counts().eq(2).all()
+    assert not (tmp_path / "run/audit/to_check.csv").exists()
+    clean = pd.read_csv(tmp_path / "out/clean_label_issues.csv")
+    assert len(clean) == 100
+    assert clean["is_label_issue"].sum() == summary["clean_label_issues"]
     classes = pd.read_csv(tmp_path / "run/audit/classes.csv")
     assert classes["given"].sum() == len(issues)
     written = json.loads((tmp_path / "run/audit/audit.json").read_text())
@@ -150,12 +162,80 @@ def test_compare_runs_what_is_missing_and_prints_the_table(tmp_path):
     first, again = launch(tmp_path, compare, compare)
     assert first[0] == again[0] == 0, first[2]
     assert first[1].count("| `cross_entropy` |") == 2
-    assert "[1/1] digits/pair-0.4/cross_entropy-seed3: " in first[1]
+    assert "[1/2] digits/pair-0.4/cross_entropy-seed3: " in first[1]
     name = "digits/flip_to_one-0.4/cross_entropy-seed3"
     result = json.loads((tmp_path / f"results/{name}.json").read_text())
     assert (result["epochs"], result["seed"]) == (1, 3)
     told = [line for line in first[1].splitlines() if line[:1] != "["]
     assert again[1].splitlines() == told
+
+
+def test_clean_budget_draws_what_trusted_sets_come_to(tmp_path):
+    budget = (
+        "clean_budget.py",
+        config(),
+        "--config.train.epochs=1",
+        "--sizes=3,1",
+        "--methods=clean_only",
+        "--seeds=4",
+    )
+    (run,) = launch(tmp_path, budget)
+    assert run[0] == 0, run[2]
+    folder = tmp_path / "results/clean_budget"
+    table = pd.read_csv(folder / "digits-flip_to_one-0.4.csv")
+    assert table["clean_examples"].tolist() == [10, 30]
+    for size, accuracy in zip((1, 3), table["accuracy"]):
+        name = f"{size}-per-class/digits/flip_to_one-0.4/clean_only-seed4.json"
+        result = json.loads((folder / name).read_text())
+        assert accuracy == pytest.approx(100 * result["test_accuracy"])
+    assert f"| 30 | {table['accuracy'][1]:.2f} |" in run[1]
+    picture = (folder / "digits-flip_to_one-0.4.png").read_bytes()
+    assert picture.startswith(b"\x89PNG") and len(picture) > 10_000
+
+
+def test_relabel_makes_a_dataset_that_trains(tmp_path, rng):
+    x = rng.normal(size=(60, 4)).astype(np.float32)
+    labels = (x[:, 0] > 0).astype(np.int64)
+    np.savez(
+        tmp_path / "own.npz",
+        x_train=x[:40],
+        y_train=1 - labels[:40],
+        x_clean=x[40:50],
+        y_clean=labels[40:50],
+        x_test=x[50:],
+        y_test=labels[50:],
+    )
+    (tmp_path / "decisions.csv").write_text(
+        "index,example,given_label,decision,label\n"
+        + "".join(
+            f"{index},example {index},{1 - label},relabel,{label}\n"
+            for index, label in enumerate(labels[:40])
+        )
+    )
+    settings = (
+        "train.py",
+        config(),
+        "--config.noise.kind=none",
+        "--config.train.batch_size=10",
+        "--config.clean.batch_size=5",
+    )
+    old, applied, new = launch(
+        tmp_path,
+        (*settings, "--config.dataset.name=npz:own.npz", "--workdir=old"),
+        (
+            "relabel.py",
+            "--workdir=old",
+            "--decisions=decisions.csv",
+            "--output=mended.npz",
+        ),
+        (*settings, "--config.dataset.name=npz:mended.npz", "--workdir=new"),
+    )
+    assert old[0] == applied[0] == new[0] == 0, old[2] + applied[2] + new[2]
+    assert "40 labels changed, 0 examples dropped, 0 as they were" in applied[1]
+    assert "--config.dataset.name=npz:mended.npz" in applied[1]
+    mended = np.load(tmp_path / "mended.npz")
+    np.testing.assert_array_equal(mended["y_train"], labels[:40])
+    assert (tmp_path / "new/result.json").exists()
 
 
 def test_describe_tells_the_data_and_draws_it(tmp_path):
@@ -226,7 +306,22 @@ MISTAKES = [
     ("audit.py", "`workdir` should be that of a finished run"),
     ("audit.py", "--workdir=nowhere", "the directory of a finished run"),
     ("audit.py", "--workdir=x", "--batch_size=0", "`batch_size` should be an"),
+    ("audit.py", "--workdir=x", "--pick=-1", "`pick` should be an integer"),
     ("compare.py", config(), "--seeds=x", "`seeds` should be integers"),
+    ("compare.py", config(), "--jobs=0", "`jobs` should be an integer >= 1"),
+    ("clean_budget.py", config(), "--sizes=1,x", "`sizes` should be integers"),
+    ("clean_budget.py", config(), "--sizes=0", "`sizes` should be integers >="),
+    ("clean_budget.py", config(), "--methods=mlcc", "Did you mean 'mlc'"),
+    ("label_issues.py", "`workdirs` should be those of finished runs"),
+    ("label_issues.py", "--workdirs=no", "the directory of a finished run"),
+    ("relabel.py", "--workdir=x", "`decisions` should be a CSV file"),
+    (
+        "relabel.py",
+        "--workdir=x",
+        "--decisions=d.csv",
+        "--output=o.npz",
+        "the directory of a finished run",
+    ),
     ("compare.py", config(), "--methods=mlcc", "Did you mean 'mlc'"),
     ("compare.py", config(), "--noise=pair,pear", "Did you mean 'pair'"),
     ("describe.py", config(), "--config.noise.kind=pear", "mean 'pair'"),
