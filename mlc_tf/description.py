@@ -92,8 +92,7 @@ def _pictures(
     problem: Problem,
     true_labels: np.ndarray | None,
 ) -> Figure | None:
-    shape = problem.noisy.input_spec.shape
-    if len(shape) != 3 or shape[-1] not in (1, 3):
+    if not figures.is_image(problem.noisy.input_spec.shape):
         return None
     chosen = _chosen(problem.noisy, true_labels, config.seed)
     names, given = problem.class_names, problem.noisy.labels[chosen]

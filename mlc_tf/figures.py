@@ -60,13 +60,14 @@ def curves_figure(
     figure.suptitle(title)
     axes = figure.subplots(1, 2 if with_distance else 1, squeeze=False)[0]
     epochs = [row["epoch"] for row in metrics]
+    marker = "o" if len(epochs) == 1 else ""  # no line goes through one
     for name, label, style in (
         ("test_accuracy", "held-out set, true labels", "-"),
         ("clean_accuracy", "clean set", "--"),
         ("noisy_accuracy", "training set, given labels", ":"),
     ):
         values = [100 * row[name] for row in metrics]
-        axes[0].plot(epochs, values, style, label=label)
+        axes[0].plot(epochs, values, style, marker=marker, label=label)
     axes[0].set(xlabel="epoch", ylabel="accuracy, %")
     axes[0].legend()
     axes[0].grid(alpha=0.3)
@@ -80,7 +81,7 @@ def curves_figure(
         )
         axes[1].grid(alpha=0.3)
     for ax in axes:
-        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     return figure
 
 
@@ -102,13 +103,31 @@ def samples_figure(
     for ax in axes:
         ax.axis("off")
     for ax, image, title, is_wrong in zip(axes, images, titles, wrong):
-        if image.dtype != np.uint8:
-            low, high = image.min(), image.max()
-            image = (image - low) / (high - low or 1)
         grey = image.shape[-1] == 1
+        image = to_uint8(image)
         ax.imshow(image[..., 0] if grey else image, cmap="gray")
-        ax.set_title(title, fontsize=8, color="firebrick" if is_wrong else "k")
+        color = "firebrick" if is_wrong else "k"
+        ax.set_title(title, fontsize=8, color=color, parse_math=False)
     return figure
+
+
+def is_image(shape: Sequence[int]) -> bool:
+    """Returns whether inputs of a shape are pictures."""
+    return len(shape) == 3 and shape[-1] in (1, 3)
+
+
+def to_uint8(image: np.ndarray) -> np.ndarray:
+    """Returns an image as uint8.
+
+    Args:
+        image: Any shape; scaled from the least to the largest value unless it
+            is uint8.
+    """
+    if image.dtype == np.uint8:
+        return image
+    low, high = image.min(), image.max()
+    scaled = 255 * (image - low) / (high - low or 1)
+    return np.round(scaled).astype(np.uint8)
 
 
 def heat_map_pixels(
@@ -142,8 +161,9 @@ def _heat_map(
         return image
     names = class_names or [str(label) for label in range(size)]
     rotation = 90 if max(map(len, names)) > 2 else 0
-    ax.set_xticks(range(size), names, rotation=rotation)
-    ax.set_yticks(range(size), names)
+    # A name may have dollar signs, which are no formula.
+    ax.set_xticks(range(size), names, rotation=rotation, parse_math=False)
+    ax.set_yticks(range(size), names, parse_math=False)
     for (row, column), value in np.ndenumerate(matrix):
         if value >= 0.005:
             ax.text(
