@@ -90,6 +90,10 @@ class Examples(abc.ABC):
         """Returns what a message calls an example."""
         return self.names[index] if self.names else f"example {index}"
 
+    def text_of(self, index: int) -> str | None:
+        """Returns the text that an input was made of; None if it was none."""
+        return None
+
 
 class _Indexed(Examples):
     """Examples that can be read in any order."""
@@ -133,6 +137,8 @@ class Arrays(_Indexed):
         x: `(examples, ...)`.
         labels: As `Examples.labels`.
         names: As `Examples.names`. Defaults to None.
+        texts: `(examples,)`, what a person reads in the place of `x`. Defaults
+            to None.
     """
 
     def __init__(
@@ -140,8 +146,10 @@ class Arrays(_Indexed):
         x: np.ndarray,
         labels: np.ndarray,
         names: Sequence[str] | None = None,
+        texts: np.ndarray | None = None,
     ) -> None:
-        self.x, self.labels, self.names = x, labels, names
+        self.x, self.labels = x, labels
+        self.names, self.texts = names, texts
         self._tensors: tuple[tf.Tensor, tf.Tensor] | None = None
 
     @property
@@ -150,11 +158,17 @@ class Arrays(_Indexed):
 
     def take(self, indices: np.ndarray) -> "Arrays":
         return Arrays(
-            self.x[indices], self.labels[indices], _taken(self.names, indices)
+            self.x[indices],
+            self.labels[indices],
+            _taken(self.names, indices),
+            None if self.texts is None else self.texts[indices],
         )
 
     def relabel(self, labels: np.ndarray) -> "Arrays":
-        return Arrays(self.x, labels, self.names)
+        return Arrays(self.x, labels, self.names, self.texts)
+
+    def text_of(self, index: int) -> str | None:
+        return None if self.texts is None else str(self.texts[index])
 
     def sample(self, count: int) -> np.ndarray:
         return self.x

@@ -246,6 +246,17 @@ def test_names_are_those_of_files_or_numbers(tmp_path):
     assert source.name_of(1) == str(tmp_path / "2.png")
 
 
+def test_names_and_texts_go_with_their_inputs(tmp_path):
+    x = build("arrays", tmp_path, 0, 3).x
+    texts = np.array(["a", "b", "c"])
+    source = Arrays(x, np.zeros(3, int), ["p", "q", "r"], texts)
+    chosen = source.take(np.array([0, 2])).relabel(np.ones(2, int))
+    assert [chosen.text_of(index) for index in range(2)] == ["a", "c"]
+    assert [chosen.name_of(index) for index in range(2)] == ["p", "r"]
+    for kind in ("arrays", "files"):
+        assert build(kind, tmp_path, 0, 3).text_of(1) is None
+
+
 def test_a_stream_that_is_told_its_labels_reads_none():
     source, asked = flowing(6)
     told = Stream(source.dataset, labels=np.arange(6) % 5)

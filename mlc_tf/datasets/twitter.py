@@ -72,9 +72,11 @@ def load(options: Options) -> Splits:
         encoded = [encode(part, tables) for part in (training, windows["test"])]
     return Splits(
         Arrays(
-            encoded[0], np.concatenate([labels["train"], labels["validation"]])
+            encoded[0],
+            np.concatenate([labels["train"], labels["validation"]]),
+            texts=_texts(training),
         ),
-        Arrays(encoded[1], labels["test"]),
+        Arrays(encoded[1], labels["test"], texts=_texts(windows["test"])),
         twitter_builder.TAGS,
         twins_are_one=False,
     )
@@ -160,6 +162,13 @@ def look_up(words: np.ndarray, vectors: dict[str, np.ndarray]) -> np.ndarray:
         for word in np.unique(words)
     }
     return np.array([[rows[w] for w in window] for window in words], np.float32)
+
+
+def _texts(words: np.ndarray) -> np.ndarray:
+    """Returns windows as text, the word that is tagged in brackets."""
+    return np.array(
+        [f"{before} [{word}] {after}" for before, word, after in words]
+    )
 
 
 def _table(feature: int, words: Iterable[str]) -> dict[str, int]:

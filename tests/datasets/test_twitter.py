@@ -81,6 +81,13 @@ def test_labels_are_tags_in_the_order_of_the_glc_code(load):
     assert splits.clean is None
 
 
+def test_windows_can_be_read(load):
+    splits = load()
+    assert splits.train.text_of(0) == "</s> [@ann] is"
+    assert splits.train.text_of(8) == "running [home] </s>"
+    assert splits.test.text_of(0) == "</s> [singing] Zoning"
+
+
 def test_inputs_are_numbers_of_words_and_of_what_their_letters_tell(load):
     splits = load()
     assert (
