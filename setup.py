@@ -21,11 +21,13 @@ setup(
     long_description=(ROOT / "README.md").read_text(),
     long_description_content_type="text/markdown",
     packages=find_packages(include=["mlc_tf", "mlc_tf.*"]),
+    package_data={"mlc_tf.review": ["*.j2"]},
     python_requires=">=3.11",
     install_requires=[
         "absl-py",
         # tensorflow-datasets 4.9 imports it without requiring it.
         "importlib_resources",
+        "jinja2",
         "keras>=3.15",
         "matplotlib",
         "ml_collections",
@@ -48,6 +50,7 @@ setup(
             "pytest",
             "pytest-xdist",
             "ruff",
+            "selenium",
         ],
     },
 )

@@ -55,18 +55,21 @@ def unknown_name(name: str, value: Any, known: Iterable[str]) -> InputError:
 
 
 @contextmanager
-def told_if_unwritable(name: str, folder: str | Path) -> Iterator[None]:
-    """Turns an `OSError` into the error that a folder cannot be written.
+def told_if_unwritable(
+    name: str, path: str | Path, kind: str = "folder"
+) -> Iterator[None]:
+    """Turns an `OSError` into the error that a path cannot be written.
 
     Args:
         name: Of the argument that names it.
-        folder: What it names.
+        path: What it names.
+        kind: What the path is of. Defaults to "folder".
     """
     try:
         yield
     except OSError as error:
-        expectation = f"a folder that can be written ({error.strerror})"
-        raise bad_argument(name, expectation, str(folder)) from None
+        expectation = f"a {kind} that can be written ({error.strerror})"
+        raise bad_argument(name, expectation, str(path)) from None
 
 
 def check_seed(seed: Any) -> int:

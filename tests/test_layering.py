@@ -44,6 +44,7 @@ LEVELS = {
     "termination": 1,
     "problems": 7,
     "finished_run": 7,
+    "review": 8,
     "training": 9,
     "report": 9,
     "description": 9,

@@ -6,6 +6,7 @@ imports it, and is forked for each command before it has run anything.
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +16,10 @@ import pandas as pd
 import pytest
 
 from configs import digits
+from mlc_tf import audit
+from mlc_tf import finished_run
 from mlc_tf import problems
+from mlc_tf import review
 
 ROOT = Path(__file__).parents[2]
 LAUNCH = ROOT / "launch"
@@ -26,6 +30,7 @@ import mlc_tf.audit
 import mlc_tf.benchmarks
 import mlc_tf.description
 import mlc_tf.report
+import mlc_tf.review
 import mlc_tf.training
 
 sys.path.insert(0, sys.argv[1])
@@ -130,6 +135,41 @@ def test_audit_finds_the_labels_that_were_made_wrong(tmp_path):
     assert classes["given"].sum() == len(issues)
     written = json.loads((tmp_path / "run/audit/audit.json").read_text())
     assert written == summary
+
+
+def test_review_writes_a_page_of_the_worst_labels(tmp_path):
+    trained, first, second, refused = launch(
+        tmp_path,
+        ("train.py", config(), "--workdir=run"),
+        ("review.py", "--workdir=run"),
+        ("review.py", "--workdir=run", "--output=new/a.html", "--most=7"),
+        ("review.py", "--workdir=run", "--output=/proc/no/a.html"),
+    )
+    assert trained[0] == first[0] == second[0] == 0, first[2] + second[2]
+    assert "run/review.html is the page" in first[1]
+    page = (tmp_path / "run/review.html").read_text()
+    run = finished_run.load(tmp_path / "run")
+    found = audit.audit(
+        run.network,
+        problems.load(run.config).noisy,
+        transition=run.transition,
+    )
+    worst = review.suspects(found, 200).index.tolist()
+    short = (tmp_path / "new/a.html").read_text()
+    for text, most in ((page, 200), (short, 7)):
+        listed = re.findall(r'<li class="example" data-index="(\d+)"', text)
+        assert sorted(map(int, listed)) == sorted(worst[:most])
+        assert text.count("<img") == len(listed) + 2
+    assert f"<dd>{100 * found.noise_rate:.1f} %</dd>" in page
+    accuracy = json.loads(trained[1].splitlines()[-1])["test_accuracy"]
+    assert f"<dd>{100 * accuracy:.1f} % " in page
+    (cells,) = re.findall(r"label \\ predicted(.*?)</table>", page, re.DOTALL)
+    counts = [int(cell) for cell in re.findall(r">(\d+)</td>", cells)]
+    matrix = np.reshape(counts, (10, 10))
+    assert matrix.sum() == 500
+    assert np.trace(matrix) / 500 == pytest.approx(accuracy)
+    assert refused[0] == 2
+    assert "`output` should be a file that can be written" in refused[2]
 
 
 def test_train_keeps_replicas_of_a_split_cpu_in_step(tmp_path):
@@ -307,6 +347,9 @@ MISTAKES = [
     ("audit.py", "--workdir=nowhere", "the directory of a finished run"),
     ("audit.py", "--workdir=x", "--batch_size=0", "`batch_size` should be an"),
     ("audit.py", "--workdir=x", "--pick=-1", "`pick` should be an integer"),
+    ("review.py", "`workdir` should be that of a finished run"),
+    ("review.py", "--workdir=nowhere", "the directory of a finished run"),
+    ("review.py", "--workdir=x", "--most=0", "`most` should be an integer"),
     ("compare.py", config(), "--seeds=x", "`seeds` should be integers"),
     ("compare.py", config(), "--jobs=0", "`jobs` should be an integer >= 1"),
     ("clean_budget.py", config(), "--sizes=1,x", "`sizes` should be integers"),

@@ -1,0 +1,53 @@
+"""Writes a page on which a user reviews a finished run, and decides on labels.
+
+    python launch/review.py --workdir=runs/digits/flip_to_one-0.4/mlc-seed0
+
+The page is one file, for any browser, without a network: curves, T, noise rates
+and errors on the test set; and the most suspicious labels, each to keep, to
+change or to drop. The page saves what was decided as `decisions.csv`; its
+columns are told in `mlc_tf/review/__init__.py`. Nothing is trained.
+"""
+
+from pathlib import Path
+
+import command_line
+from absl import flags
+
+from mlc_tf import audit
+from mlc_tf import finished_run
+from mlc_tf import problems
+from mlc_tf import review
+from mlc_tf import run_directory
+from mlc_tf.errors import bad_argument
+from mlc_tf.errors import told_if_unwritable
+
+_WORKDIR = flags.DEFINE_string("workdir", None, "That of a finished run.")
+_OUTPUT = flags.DEFINE_string(
+    "output", None, "A file. Defaults to review.html in the workdir."
+)
+_MOST = flags.DEFINE_integer("most", 200, "Suspicious labels to show.")
+
+
+def main(argv: list[str]) -> None:
+    del argv
+    if _WORKDIR.value is None:
+        raise bad_argument("workdir", "that of a finished run", None)
+    if _MOST.value < 1:
+        raise bad_argument("most", "an integer >= 1", _MOST.value)
+    run = finished_run.load(_WORKDIR.value)
+    problem = problems.load(run.config)
+    found = audit.audit(
+        run.network, problem.noisy, transition=run.transition, verbose=1
+    )
+    confused = review.confusion(run.network, problem.test)
+    page = review.page(run, problem, found, confused, _MOST.value)
+    output = Path(_OUTPUT.value or run.workdir / "review.html")
+    with told_if_unwritable("output", output, "file"):
+        output.parent.mkdir(parents=True, exist_ok=True)
+        # A file's name may hold bytes that are no text.
+        run_directory.write_atomically(output, page.encode(errors="replace"))
+    print(f"{output} is the page; open it in a browser.")
+
+
+if __name__ == "__main__":
+    command_line.run(main)
