@@ -6,6 +6,8 @@ Into the folder `--output` go
 
     label_issues.csv, .parquet  one row an example, the most suspicious first
     classes.csv                 the noise of each class
+    transition.csv              T as the audited labels show it, often nearer to
+                                the truth than the one that was learned
     clean_label_issues.csv      the same of the trusted set itself
     to_check.csv                with --pick=N, N examples to look at next, for a
                                 larger trusted set
@@ -28,6 +30,7 @@ from mlc_tf import audit
 from mlc_tf import finished_run
 from mlc_tf import problems
 from mlc_tf import run_directory
+from mlc_tf import transition
 from mlc_tf.errors import bad_argument
 from mlc_tf.errors import told_if_unwritable
 from mlc_tf.examples import Examples
@@ -80,6 +83,7 @@ def main(argv: list[str]) -> None:
         "noise_rate": found.noise_rate,
         "used_transition": run.transition is not None,
         "clean_label_issues": int(suspicious["is_label_issue"].sum()),
+        **_distances(run.transition_of_rows, found, problem.true_transition),
         **_scores(found.label_issues, true_labels),
     }
     with told_if_unwritable("output", output):
@@ -92,6 +96,9 @@ def main(argv: list[str]) -> None:
         classes = found.classes
         classes.insert(0, "name", problem.class_names)
         classes.to_csv(output / "classes.csv")
+        pd.DataFrame(
+            found.transition, problem.class_names, problem.class_names
+        ).to_csv(output / "transition.csv")
         run_directory.write_json(output / "audit.json", summary)
     print(f"{output} holds the label issues.")
     print(json.dumps(summary))
@@ -107,6 +114,19 @@ def _named(
         issues[f"{column}_name"] = names[issues[f"{column}_label"]]
     issues["example"] = [examples.name_of(index) for index in issues["index"]]
     return issues.sort_values("label_quality", kind="stable")
+
+
+def _distances(
+    learned: np.ndarray | None, found: audit.Audit, true: np.ndarray | None
+) -> dict[str, Any]:
+    """Returns how far the T learned, and that of the audit, are from truth."""
+    if true is None:
+        return {}
+    return {
+        f"transition_l1_{name}": transition.distance(matrix, true)
+        for name, matrix in (("learned", learned), ("audit", found.transition))
+        if matrix is not None
+    }
 
 
 def _scores(

@@ -48,6 +48,17 @@ class Audit:
         return float(1 - np.trace(self.joint) / self.joint.sum())
 
     @property
+    def transition(self) -> np.ndarray:
+        """T as these labels show it, `(classes, classes)`, rows are clean
+        classes and sum to 1: a step of expectation-maximisation from the T that
+        the audit was made with. The row of a class that nothing is of is that
+        of the identity.
+        """
+        size = self.joint.sum(axis=1, keepdims=True)
+        rows = self.joint / np.where(size, size, 1)
+        return np.where(size, rows, np.eye(len(self.joint)))
+
+    @property
     def classes(self) -> pd.DataFrame:
         """One row a class: `given`, how many examples have its label;
         `label_issues`, of how many of these it is suspected; `noise_rate_in`,

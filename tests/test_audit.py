@@ -259,3 +259,28 @@ def test_a_count_that_cannot_be_picked(count):
     issues = pd.DataFrame({"predicted_label": [0] * 100})
     with pytest.raises(InputError, match=r"an integer in \[1, 100\]"):
         audit.pick_to_check(issues, count)
+
+
+def test_the_transition_of_an_audit_is_a_step_of_em(network, examples):
+    found = audit.audit(network, examples, transition=T)
+    joint = np.zeros((3, 3))
+    np.add.at(joint.T, GIVEN, POSTERIOR)
+    expected = joint / joint.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(found.transition, expected, **FLOAT32)
+
+
+def test_em_keeps_the_true_transition(network, rng):
+    # Clean classes drawn from what the network says: then T is a fixed point.
+    probs = rng.dirichlet([0.2] * 3, 20_000).astype(np.float32)
+    cumulated = probs.cumsum(axis=1)
+    clean = (rng.random((len(probs), 1)) > cumulated[:, :2]).sum(axis=1)
+    given = np.array([rng.choice(3, p=T[label]) for label in clean])
+    found = audit.audit(network, (np.log(probs + 1e-30), given), transition=T)
+    np.testing.assert_allclose(found.transition, T, atol=0.01)
+
+
+def test_a_class_of_nothing_keeps_the_identity():
+    issues = pd.DataFrame()
+    joint = np.array([[3.0, 1.0], [0.0, 0.0]])
+    shown = audit.Audit(issues, joint).transition
+    np.testing.assert_allclose(shown, [[0.75, 0.25], [0, 1]])

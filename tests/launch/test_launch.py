@@ -133,6 +133,11 @@ def test_audit_finds_the_labels_that_were_made_wrong(tmp_path):
     assert clean["is_label_issue"].sum() == summary["clean_label_issues"]
     classes = pd.read_csv(tmp_path / "run/audit/classes.csv")
     assert classes["given"].sum() == len(issues)
+    shown = pd.read_csv(tmp_path / "run/audit/transition.csv", index_col=0)
+    np.testing.assert_allclose(shown.sum(axis=1), 1)
+    identity = 0.8  # away from 40 % flipped labels
+    assert summary["transition_l1_learned"] < identity
+    assert summary["transition_l1_audit"] < identity
     written = json.loads((tmp_path / "run/audit/audit.json").read_text())
     assert written == summary
 
