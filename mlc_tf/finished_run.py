@@ -40,10 +40,8 @@ class FinishedRun:
             return None
         method = self.config.method
         options = method.get(method.name, {})
-        if options.get("normalization", "rows") == "rows":
-            return self.transition
-        nonnegative = np.maximum(transition.regauge(self.transition), 0)
-        return nonnegative / nonnegative.sum(axis=1, keepdims=True)
+        normalization = options.get("normalization", "rows")
+        return transition.of_rows(self.transition, normalization)
 
 
 def load(workdir: str | Path) -> FinishedRun:

@@ -118,6 +118,19 @@ def regauge(transition: np.ndarray) -> np.ndarray:
     return transition * scales
 
 
+def of_rows(transition: np.ndarray, normalization: str) -> np.ndarray:
+    """Returns T with rows that sum to 1, whatever it is normalised by.
+
+    Args:
+        transition: `(classes, classes)`, rows are clean classes.
+        normalization: `"rows"`, which changes nothing, or `"columns"`.
+    """
+    if normalization == "rows":
+        return transition
+    nonnegative = np.maximum(regauge(transition), 0)
+    return nonnegative / nonnegative.sum(axis=1, keepdims=True)
+
+
 def distance(
     learned: np.ndarray, true: np.ndarray, normalization: str = "rows"
 ) -> float:

@@ -63,7 +63,9 @@ def word_window(
         inputs = keras.Input(input_shape, dtype="int32")
         # Else they would be rows of the next table.
         x = keras.ops.where(inputs < np.array(table_sizes), inputs, 0)
-        x = keras.ops.add(x, _first_rows(table_sizes))
+        # In this order: Keras would turn the other into BiasAdd, which LiteRT
+        # lacks for integers.
+        x = keras.ops.add(_first_rows(table_sizes), x)
         x = keras.layers.Embedding(sum(table_sizes), DIMENSIONS)(x)
         x = keras.ops.sum(x, axis=2)
     x = keras.layers.Flatten()(x)
