@@ -21,7 +21,7 @@ setup(
     long_description=(ROOT / "README.md").read_text(),
     long_description_content_type="text/markdown",
     packages=find_packages(include=["mlc_tf", "mlc_tf.*"]),
-    package_data={"mlc_tf.review": ["*.j2"]},
+    package_data={"mlc_tf": ["*.j2"], "mlc_tf.review": ["*.j2"]},
     python_requires=">=3.11",
     install_requires=[
         "absl-py",
@@ -43,14 +43,19 @@ setup(
     ],
     extras_require={
         "cuda": ["tensorflow[and-cuda]>=2.21"],
+        "onnx": ["onnx", "tf2onnx>=1.17"],
         "test": [
+            "ai-edge-litert",
             "cleanlab",
             "kubernetes-validate",
             "mypy",
+            "onnx",
+            "onnxruntime",
             "pytest",
             "pytest-xdist",
             "ruff",
             "selenium",
+            "tf2onnx>=1.17",
         ],
     },
 )

@@ -2,9 +2,11 @@
 
 `PairModel` wraps the network instead of changing it: `base` maps inputs to
 logits and knows nothing of noise. Training machinery never reaches serving:
-`call`, `evaluate`, `predict`, `save` and `export` are those of the base.
+`call`, `evaluate`, `predict` and `save` are those of the base, and `export`
+needs nothing else.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -13,7 +15,9 @@ import tensorflow as tf
 
 from mlc_tf import data_checks
 from mlc_tf import distribution
+from mlc_tf import export
 from mlc_tf import losses
+from mlc_tf import transition
 from mlc_tf import virtual_network
 from mlc_tf.errors import InputError
 from mlc_tf.errors import bad_argument
@@ -179,9 +183,39 @@ class PairModel(MultiWorkerFit):
         """
         self.base.save(filepath, *args, **kwargs)
 
-    def export(self, filepath: Any, *args: Any, **kwargs: Any) -> None:
-        """Exports `base` to a SavedModel; see `keras.Model.export`."""
-        self.base.export(filepath, *args, **kwargs)
+    def export(
+        self,
+        filepath: Any,
+        format: str = "tf_saved_model",
+        verbose: bool | None = None,
+        input_signature: Any = None,
+        *,
+        class_names: Sequence[str] | None = None,
+    ) -> None:
+        """Exports `base`, and T where there is one; see `mlc_tf.export.write`.
+
+        Args:
+            filepath: A folder, or a file that ends in `.tflite` or `.onnx`.
+            format: "tf_saved_model", "litert" or "onnx". Defaults to
+                "tf_saved_model".
+            verbose: Whether to tell where it is. Defaults to None, yes.
+            input_signature: A `tf.TensorSpec` of the inputs; needed for a
+                subclassed base, which does not tell them.
+            class_names: One a class. Defaults to "0", "1", ...
+
+        Raises:
+            InputError: as `mlc_tf.export.write`.
+        """
+        matrix = getattr(self, "transition_matrix", None)
+        if matrix is not None:
+            matrix = transition.of_rows(
+                matrix, getattr(self, "normalization", "rows")
+            )
+        export.write(
+            self.base, filepath, format, class_names, matrix, input_signature
+        )
+        if verbose or verbose is None:
+            print(f"Saved artifact at '{filepath}'.")
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:

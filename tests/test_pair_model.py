@@ -397,7 +397,8 @@ def test_save_and_export_leave_the_package_behind(sets, tmp_path):
     expected = model.predict(x, verbose=0)
     assert not isinstance(saved, PairModel)
     np.testing.assert_allclose(saved.predict(x, verbose=0), expected)
-    np.testing.assert_allclose(served.serve(x), expected, **FLOAT32)
+    logits = served.signatures["logits"](inputs=x)["logits"]
+    np.testing.assert_allclose(logits, expected, **FLOAT32)
 
 
 def test_soft_labels_train_as_their_ids_do(sets):
