@@ -1,39 +1,83 @@
-"""Writes a finished run's network as a SavedModel for serving.
+"""Writes a finished run's network for those who serve it, without `mlc_tf`.
 
     python launch/export.py --workdir=runs/digits/flip_to_one-0.4/mlc-seed0 \\
         --output=served/digits
 
-Each call adds a version, `served/digits/1/`, `2/`, ... It needs no `mlc_tf` to
-load, and has class names and, if the method learned one, T inside.
+Each call adds a version, `served/digits/1/`, `2/`, ..., a SavedModel with class
+names and, if the method learned one, T inside, and a `model_card.md` beside it.
+`launch/serve_example.md` shows how TensorFlow Serving takes it from there.
+
+With `--format=keras`, `litert` or `onnx` the output is one file that ends in
+`.keras`, `.tflite` or `.onnx`.
 """
+
+from pathlib import Path
 
 import command_line
 from absl import flags
 
+from mlc_tf import audit
 from mlc_tf import export
 from mlc_tf import finished_run
+from mlc_tf import model_card
 from mlc_tf import problems
 from mlc_tf.errors import bad_argument
+from mlc_tf.errors import told_if_unwritable
+from mlc_tf.errors import unknown_name
 
+_FORMATS = ("saved_model", "keras", "litert", "onnx")
 _WORKDIR = flags.DEFINE_string("workdir", None, "That of a finished run.")
-_OUTPUT = flags.DEFINE_string("output", None, "The folder of the versions.")
+_OUTPUT = flags.DEFINE_string(
+    "output", None, "The folder of the versions, or a file."
+)
+_FORMAT = flags.DEFINE_string("format", "saved_model", ", ".join(_FORMATS))
 
 
 def main(argv: list[str]) -> None:
     del argv
+    if _FORMAT.value not in _FORMATS:
+        raise unknown_name("format", _FORMAT.value, _FORMATS)
     for flag, what in (
         (_WORKDIR, "that of a finished run"),
-        (_OUTPUT, "the folder of the versions"),
+        (_OUTPUT, "the folder of the versions, or a file"),
     ):
-        if flag.value is None:
-            raise bad_argument(flag.name, what, None)
+        if not flag.value:
+            raise bad_argument(flag.name, what, flag.value)
+    output = Path(_OUTPUT.value)
+    if _FORMAT.value == "keras" and output.suffix != ".keras":
+        raise bad_argument(
+            "output",
+            "a file that ends in .keras for the format 'keras'",
+            output,
+        )
+    if _FORMAT.value in export.SUFFIXES:
+        export.check_path("output", output, _FORMAT.value)
     run = finished_run.load(_WORKDIR.value)
+    with told_if_unwritable("output", output):
+        output.parent.mkdir(parents=True, exist_ok=True)
+        if _FORMAT.value == "keras":
+            run.network.save(output)
+    if _FORMAT.value == "saved_model":
+        print(_version(run, output))
+        return
+    if _FORMAT.value != "keras":
+        names = problems.load(run.config).class_names
+        export.write(run.network, output, _FORMAT.value, names)
+    print(output)
+
+
+def _version(run: finished_run.FinishedRun, output: Path) -> Path:
     problem = problems.load(run.config)
-    transition = run.transition_of_rows
-    version = export.saved_model(
-        run.network, _OUTPUT.value, problem.class_names, transition
+    found = audit.audit(
+        run.network, problem.noisy, transition=run.transition, verbose=1
     )
-    print(version)
+    return export.saved_model(
+        run.network,
+        output,
+        problem.class_names,
+        run.transition_of_rows,
+        model_card.render(run, problem, found),
+    )
 
 
 if __name__ == "__main__":

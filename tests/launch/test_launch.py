@@ -177,6 +177,34 @@ def test_review_writes_a_page_of_the_worst_labels(tmp_path):
     assert "`output` should be a file that can be written" in refused[2]
 
 
+def test_export_writes_what_the_run_came_to(tmp_path):
+    export = "export.py", "--workdir=run"
+    trained, version, keras_file, litert, onnx, unwritable = launch(
+        tmp_path,
+        ("train.py", config(), "--workdir=run"),
+        (*export, "--output=served/digits"),
+        (*export, "--output=out/base.keras", "--format=keras"),
+        (*export, "--output=out/base.tflite", "--format=litert"),
+        (*export, "--output=out/base.onnx", "--format=onnx"),
+        (*export, "--output=/proc/no/base.keras", "--format=keras"),
+    )
+    assert trained[0] == version[0] == 0, version[2]
+    assert version[1].splitlines()[-1] == "served/digits/1"
+    result = json.loads(trained[1].splitlines()[-1])
+    card = (tmp_path / "served/digits/1/model_card.md").read_text()
+    assert f"{100 * result['test_accuracy']:.2f} % of the test set" in card
+    assert "| **9** |" in card and "| clean, trusted | 100 |" in card
+    for written, name in (
+        (keras_file, "out/base.keras"),
+        (litert, "out/base.tflite"),
+        (onnx, "out/base.onnx"),
+    ):
+        assert written[0] == 0, written[2]
+        assert written[1].splitlines()[-1] == name
+        assert (tmp_path / name).stat().st_size > 10_000
+    assert unwritable[0] == 2 and "`output` should be a" in unwritable[2]
+
+
 def test_train_keeps_replicas_of_a_split_cpu_in_step(tmp_path):
     one, two = launch(
         tmp_path,
@@ -355,6 +383,24 @@ MISTAKES = [
     ("review.py", "`workdir` should be that of a finished run"),
     ("review.py", "--workdir=nowhere", "the directory of a finished run"),
     ("review.py", "--workdir=x", "--most=0", "`most` should be an integer"),
+    ("export.py", "`workdir` should be that of a finished run"),
+    ("export.py", "--workdir=x", "`output` should be the folder of the"),
+    ("export.py", "--workdir=x", "--output=y", "directory of a finished run"),
+    ("export.py", "--format=onx", "Did you mean 'onnx'"),
+    (
+        "export.py",
+        "--workdir=x",
+        "--output=y",
+        "--format=keras",
+        "`output` should be a file that ends in .keras",
+    ),
+    (
+        "export.py",
+        "--workdir=x",
+        "--output=y.onnx",
+        "--format=litert",
+        "`output` should be a file that ends in .tflite",
+    ),
     ("compare.py", config(), "--seeds=x", "`seeds` should be integers"),
     ("compare.py", config(), "--jobs=0", "`jobs` should be an integer >= 1"),
     ("clean_budget.py", config(), "--sizes=1,x", "`sizes` should be integers"),
