@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from mlc_tf import methods
@@ -62,3 +63,49 @@ def test_head_sends_hardly_more_than_cross_entropy():
         content = json.loads(path.read_text())
         (ratios,) = content["ratio_to_cross_entropy"].values()
         assert ratios["fast"] <= 1.1 < ratios["exact"]
+
+
+LABEL_ISSUES = [
+    json.loads(path.read_text())
+    for path in (ROOT / "results" / "label_issues").rglob("*.json")
+]
+WHERE = [
+    (dataset, noise)
+    for dataset in ("digits", "mnist")
+    for noise in ("flip_to_one", "uniform")
+]
+
+
+def label_issues(dataset, noise, *names):
+    """Returns the mean over the seeds of what names lead to."""
+    values = []
+    for content in LABEL_ISSUES:
+        if (content["dataset"], content["noise"]) == (dataset, noise):
+            for name in names:
+                content = content[name]
+            values.append(content)
+    assert values
+    return np.mean(values)
+
+
+@pytest.mark.parametrize("dataset, noise", WHERE)
+def test_the_audit_finds_wrong_labels_as_well_as_cleanlab(dataset, noise):
+    where = dataset, noise
+    for score in ("auroc", "average_precision"):
+        ours = label_issues(*where, "audit", score)
+        assert ours >= label_issues(*where, "cleanlab", score) - 0.001
+    assert label_issues(*where, "clean_set", "auroc") >= 0.9
+
+
+@pytest.mark.parametrize(
+    "dataset, noise, points",
+    # At uniform noise on MNIST nothing is gained, as the README says.
+    [("digits", "flip_to_one", 15), ("mnist", "flip_to_one", 15)]
+    + [("digits", "uniform", 1), ("mnist", "uniform", -0.3)],
+)
+def test_accepted_suggestions_are_worth_points(dataset, noise, points):
+    accuracies = [
+        label_issues(dataset, noise, "cross_entropy", labels, "test_accuracy")
+        for labels in ("given", "audit")
+    ]
+    assert 100 * (accuracies[1] - accuracies[0]) >= points
