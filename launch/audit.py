@@ -8,7 +8,8 @@ Into the folder `--output` go
     classes.csv                 the noise of each class
     transition.csv              T as the audited labels show it, often nearer to
                                 the truth than the one that was learned
-    clean_label_issues.csv      the same of the trusted set itself
+    clean_label_issues.csv      of the trusted set itself, one row an example;
+                                not for methods that were fitted to its labels
     to_check.csv                with --pick=N, N examples to look at next, for a
                                 larger trusted set
     audit.json                  the noise of all, and how well wrong labels were
@@ -28,6 +29,7 @@ from absl import flags
 
 from mlc_tf import audit
 from mlc_tf import finished_run
+from mlc_tf import methods
 from mlc_tf import problems
 from mlc_tf import run_directory
 from mlc_tf import transition
@@ -53,6 +55,10 @@ def main(argv: list[str]) -> None:
         raise bad_argument("pick", "an integer >= 0", _PICK.value)
     run = finished_run.load(_WORKDIR.value)
     problem, true_labels = problems.load_with_truth(run.config)
+    if _PICK.value > len(problem.noisy):
+        raise bad_argument(
+            "pick", f"at most {len(problem.noisy)}, all examples", _PICK.value
+        )
     found = audit.audit(
         run.network,
         problem.noisy,
@@ -60,13 +66,21 @@ def main(argv: list[str]) -> None:
         batch_size=_BATCH_SIZE.value,
         verbose=1,
     )
-    suspicious = audit.check_clean_set(
-        run.network, problem.clean, _BATCH_SIZE.value
-    )
     tables = {
-        "label_issues": _named(found.label_issues, problem, problem.noisy),
-        "clean_label_issues": _named(suspicious, problem, problem.clean),
+        "label_issues": _named(found.label_issues, problem, problem.noisy)
     }
+    if methods.get(run.result["method"]).fits_clean:
+        print(
+            f"{run.result['method']} was fitted to the trusted labels, so it "
+            "cannot tell which of these are wrong."
+        )
+    else:
+        suspicious = audit.check_clean_set(
+            run.network, problem.clean, _BATCH_SIZE.value
+        )
+        tables["clean_label_issues"] = _named(
+            suspicious, problem, problem.clean
+        )
     if _PICK.value:
         picked = audit.pick_to_check(
             found.label_issues, _PICK.value, run.config.seed
@@ -79,10 +93,13 @@ def main(argv: list[str]) -> None:
             for name in ("dataset", "method", "noise", "ratio", "seed")
         },
         "examples": len(found.label_issues),
-        "label_issues": int(found.label_issues["is_label_issue"].sum()),
+        **{
+            name: int(table["is_label_issue"].sum())
+            for name, table in tables.items()
+            if name != "to_check"
+        },
         "noise_rate": found.noise_rate,
         "used_transition": run.transition is not None,
-        "clean_label_issues": int(suspicious["is_label_issue"].sum()),
         **_distances(run.transition_of_rows, found, problem.true_transition),
         **_scores(found.label_issues, true_labels),
     }

@@ -8,6 +8,7 @@ this dataset and noise, a CSV and a PNG: accuracy and the distance of T over the
 size.
 """
 
+import json
 from pathlib import Path
 
 import command_line
@@ -19,6 +20,7 @@ from mlc_tf import figures
 from mlc_tf import methods
 from mlc_tf import problems
 from mlc_tf import report
+from mlc_tf.errors import bad_argument
 from mlc_tf.studies import clean_budget
 
 _CONFIG = config_flags.DEFINE_config_file(
@@ -37,8 +39,12 @@ _JOBS = flags.DEFINE_integer("jobs", 1, "Runs at a time.")
 def main(argv: list[str]) -> None:
     del argv
     config = _CONFIG.value
-    for name in _METHODS.value:
+    for name in _METHODS.value or [""]:
         methods.get(name)
+    if config.noise.kind == "none":
+        raise bad_argument(
+            "noise.kind", "injected: else the trusted set is given", "none"
+        )
     folder = Path(_RESULTS.value) / "clean_budget"
     configs = clean_budget.plan(
         config,
@@ -46,13 +52,21 @@ def main(argv: list[str]) -> None:
         _METHODS.value,
         command_line.integers(_SEEDS),
     )
+    problems.load(max(configs.values(), key=lambda one: one.clean.per_class))
     experiments.do(
         configs, Path(_RUNS.value) / "clean_budget", folder, _JOBS.value
     )
     noise = config.noise.kind
     ratio = config.noise.ratio if problems.has_ratio(noise) else None
     sizes = report.by_clean_examples(
-        report.load_results(folder), config.dataset.name, noise, ratio
+        [
+            json.loads(path.read_text())
+            for path in (folder / f"{name}.json" for name in configs)
+            if path.exists()  # else its loss diverged
+        ],
+        config.dataset.name,
+        noise,
+        ratio,
     )
     _, dataset, named_noise, _ = Path(next(iter(configs))).parts
     name = f"{dataset}-{named_noise}"

@@ -32,6 +32,8 @@ def run(main: Callable[[list[str]], None]) -> None:
         except InterruptedRunError as error:
             print(file=sys.stderr)  # below a progress bar
             _exit(str(error), error.status)
+        except KeyboardInterrupt:
+            _exit("Ended by SIGINT.", 130)
 
     app.run(guarded, flags_parser=_parse)
 
@@ -42,7 +44,9 @@ def integers(flag: flags.FlagHolder[list[str]]) -> list[int]:
     Raises:
         InputError: if it names anything else.
     """
-    if not flag.value or not all(text.isdigit() for text in flag.value):
+    if not flag.value or not all(
+        re.fullmatch("[0-9]+", text) for text in flag.value
+    ):
         raise bad_argument(
             flag.name, "integers, with commas between", ",".join(flag.value)
         )

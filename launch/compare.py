@@ -44,7 +44,7 @@ def main(argv: list[str]) -> None:
     names = _METHODS.value
     if names == ["all"]:
         names = list(methods.METHODS)
-    for name in names:
+    for name in names or [""]:
         methods.get(name)
     seeds = command_line.integers(_SEEDS)
     kinds = _NOISE.value or [config.noise.kind]

@@ -5,10 +5,12 @@
         --workdirs=runs/digits/flip_to_one-0.4/mlc-seed0
 
 The runs are used as they are. For cleanlab, and to see what mended labels are
-worth, cross-entropy is trained eight times. A JSON file a run goes to
+worth, cross-entropy is trained eight times; and the run's own method once more,
+with errors planted in the trusted set. A JSON file a run goes to
 `results/label_issues/`; one that is there is not made again.
 """
 
+import json
 from pathlib import Path
 
 import command_line
@@ -16,6 +18,7 @@ from absl import flags
 
 from mlc_tf import finished_run
 from mlc_tf import run_directory
+from mlc_tf.errors import InputError
 from mlc_tf.errors import bad_argument
 from mlc_tf.errors import told_if_unwritable
 from mlc_tf.studies import label_issues
@@ -28,12 +31,21 @@ def main(argv: list[str]) -> None:
     del argv
     if not _WORKDIRS.value:
         raise bad_argument("workdirs", "those of finished runs", None)
-    runs = [finished_run.load(workdir) for workdir in _WORKDIRS.value]
-    for run in runs:
-        name = run_directory.name_of(run.config)
-        output = Path(_RESULTS.value) / "label_issues" / f"{name}.json"
+    runs = {
+        _output(run): run for run in map(finished_run.load, _WORKDIRS.value)
+    }
+    if len(runs) < len(_WORKDIRS.value):
+        raise bad_argument(
+            "workdirs",
+            "of runs that differ in dataset, noise, method or seed",
+            _WORKDIRS.value,
+        )
+    for output, run in runs.items():
+        label_issues.check(run)
+        _check_same(output, run)
+    for output, run in runs.items():
         if not output.exists():
-            print(name, flush=True)
+            print(run.workdir, flush=True)
             content = label_issues.measure(
                 run, lambda line: print(f"    {line}", flush=True)
             )
@@ -41,6 +53,21 @@ def main(argv: list[str]) -> None:
                 output.parent.mkdir(parents=True, exist_ok=True)
                 run_directory.write_json(output, content)
         print(output, flush=True)
+
+
+def _output(run: finished_run.FinishedRun) -> Path:
+    name = run_directory.name_of(run.config)
+    return Path(_RESULTS.value) / "label_issues" / f"{name}.json"
+
+
+def _check_same(output: Path, run: finished_run.FinishedRun) -> None:
+    """Refuses to take what was measured of another run for this one's."""
+    digest = label_issues.settings_digest(run.config)
+    if output.exists() and json.loads(output.read_text())["config"] != digest:
+        raise InputError(
+            "`results` should be a folder without results of other settings. "
+            f"Received: {output}, which is not of {run.workdir}."
+        )
 
 
 if __name__ == "__main__":

@@ -9,6 +9,8 @@ The workdir is that of the finished run that was reviewed, on an "npz:" or
 "folder:" dataset. What is written is told with the setting to train on it.
 """
 
+import shlex
+
 import command_line
 from absl import flags
 
@@ -36,14 +38,22 @@ def main(argv: list[str]) -> None:
         f"{applied.relabelled} labels changed, {applied.dropped} examples "
         f"dropped, {applied.kept} as they were. Train on it with"
     )
-    if config.dataset.name.startswith("npz:"):
-        print(f"    --config.dataset.name=npz:{_OUTPUT.value}")
-    else:
-        print(
-            f"    --config.dataset.name={config.dataset.name} "
-            f"--config.dataset.labels={_OUTPUT.value} "
-            "--config.dataset.clean=split:clean"
-        )
+    flags_to_train = (
+        {"name": f"npz:{_OUTPUT.value}"}
+        if config.dataset.name.startswith("npz:")
+        else {
+            "name": config.dataset.name,
+            "labels": _OUTPUT.value,
+            "clean": "split:clean",
+        }
+    )
+    print(
+        "   ",
+        shlex.join(
+            f"--config.dataset.{name}={value}"
+            for name, value in flags_to_train.items()
+        ),
+    )
 
 
 if __name__ == "__main__":

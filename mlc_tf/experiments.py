@@ -4,13 +4,18 @@ Each ends in a result file of its own under a folder of results, from which
 tables and figures are made.
 """
 
-import concurrent.futures
+import json
 import multiprocessing
 import shutil
+import signal
 import statistics
+import threading
 import time
+from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
+from contextlib import contextmanager
+from multiprocessing import connection
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +25,14 @@ from mlc_tf import run_directory
 from mlc_tf import settings
 from mlc_tf import training
 from mlc_tf.errors import DivergedError
+from mlc_tf.errors import InputError
+from mlc_tf.errors import InterruptedRunError
 from mlc_tf.errors import bad_argument
 from mlc_tf.errors import told_if_unwritable
+from mlc_tf.termination import Termination
+
+# What a result tells of the settings that it was made with.
+_SETTINGS = ("network", "options", "evaluated_on", "epochs", "train_steps")
 
 
 def do(
@@ -46,45 +57,33 @@ def do(
         The names of the runs that diverged.
 
     Raises:
-        InputError: for a bad setting of any config, before the first run; or
-            as `training.run`.
-        InterruptedRunError: as `training.run`.
+        InputError: for a bad setting of any config, before the first run; if
+            the results hold one of other settings; or as `training.run`.
+        InterruptedRunError: as `training.run`, or if this process is asked to
+            end by SIGTERM or SIGINT: then runs under way save their state.
     """
-    if jobs < 1:
+    if not isinstance(jobs, int) or jobs < 1:
         raise bad_argument("jobs", "an integer >= 1", jobs)
+    runs, results = Path(runs), Path(results)
     for name, config in configs.items():
         settings.check(config)
-        run_directory.check(Path(runs) / name, config)
-    missing, diverged = [], []
+        run_directory.check(runs / name, config)
+    missing = []
     for name in configs:
-        if run_directory.finished_result(Path(runs) / name) is None:
+        if run_directory.finished_result(runs / name) is None:
             missing.append(name)
         else:
-            _copy(name, Path(runs), Path(results))
-    progress = _Progress(len(missing), jobs)
-    # A process a run: TensorFlow returns no memory, and a run should not
-    # depend on those before it.
-    with concurrent.futures.ProcessPoolExecutor(
-        jobs, multiprocessing.get_context("spawn"), max_tasks_per_child=1
-    ) as pool:
-        tasks = {
-            pool.submit(_run, configs[name], Path(runs) / name): name
-            for name in missing
-        }
-        try:
-            for task in concurrent.futures.as_completed(tasks):
-                name = tasks[task]
-                try:
-                    seconds, accuracy = task.result()
-                except DivergedError as error:
-                    print(f"{name} is left out: {error}", flush=True)
-                    diverged.append(name)
-                else:
-                    _copy(name, Path(runs), Path(results))
-                    progress.tell(name, seconds, accuracy)
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+            _copy(name, runs, results)
+    progress, diverged = _Progress(len(missing), jobs), []
+    for name, seconds, outcome in _outcomes(
+        {name: (configs[name], runs / name) for name in missing}, jobs
+    ):
+        if isinstance(outcome, DivergedError):
+            print(f"{name} is left out: {outcome}", flush=True)
+            diverged.append(name)
+        else:
+            _copy(name, runs, results)
+            progress.tell(name, seconds, outcome["test_accuracy"])
     return diverged
 
 
@@ -131,16 +130,118 @@ class _Progress:
         )
 
 
-def _run(
+def _outcomes(
+    tasks: Mapping[str, tuple[ml_collections.ConfigDict, Path]], jobs: int
+) -> Iterator[tuple[str, float, Any]]:
+    """Yields (name, seconds, result or `DivergedError`) as runs end.
+
+    A process a run: TensorFlow returns no memory, and a run should not depend
+    on those before it. When one fails, or this process is asked to end, no
+    other begins, and those under way save their state.
+    """
+    waiting = list(tasks)
+    running: dict[Any, tuple[str, Any, float]] = {}
+    failure: Exception | None = None
+    told = False
+    with Termination(with_others=True).listening() as termination:
+        try:
+            while running or (waiting and not (failure or termination.asked)):
+                if failure or termination.asked:
+                    if not told:
+                        print(f"Ending {len(running)} runs.", flush=True)
+                        _terminate(running)
+                    told = True
+                elif waiting and len(running) < jobs:
+                    name = waiting.pop(0)
+                    answer, process = _started(*tasks[name])
+                    running[answer] = name, process, time.monotonic()
+                    continue
+                for ended in connection.wait([*running], timeout=0.5):
+                    name, process, begin = running.pop(ended)
+                    outcome = _received(ended, process, name)
+                    if isinstance(outcome, (InputError, InterruptedRunError)):
+                        failure = failure or outcome
+                    else:
+                        yield name, time.monotonic() - begin, outcome
+        finally:
+            _terminate(running)
+    if termination.asked and (waiting or failure):
+        termination.end(saved=True)
+    if failure:
+        raise failure
+
+
+def _started(
     config: ml_collections.ConfigDict, workdir: Path
-) -> tuple[float, float]:
-    begin = time.monotonic()
-    result = training.run(config, workdir, verbose=0)
-    return time.monotonic() - begin, result["test_accuracy"]
+) -> tuple[Any, Any]:
+    """Starts a run; returns where its answer comes from, and its process."""
+    spawn = multiprocessing.get_context("spawn")
+    ours, theirs = spawn.Pipe(duplex=False)
+    process = spawn.Process(target=_run, args=(theirs, config, workdir))
+    with _interrupts_ignored():
+        process.start()
+    theirs.close()  # else nobody sees that its other end is closed
+    return ours, process
+
+
+def _terminate(running: Mapping[Any, tuple[str, Any, float]]) -> None:
+    for _, process, _ in running.values():
+        process.terminate()
+
+
+def _run(answer: Any, config: ml_collections.ConfigDict, workdir: Path) -> None:
+    try:
+        answer.send(training.run(config, workdir, verbose=0))
+    except (InputError, DivergedError, InterruptedRunError) as error:
+        answer.send(error)
+
+
+def _received(answer: Any, process: Any, name: str) -> Any:
+    """Returns what a run came to; of one that says nothing, an error."""
+    try:
+        outcome = answer.recv()
+    except EOFError:
+        outcome = None
+    process.join()
+    return outcome or InterruptedRunError(
+        f"The run {name} ended with status {process.exitcode} before its "
+        "result. The same command again resumes it."
+    )
+
+
+@contextmanager
+def _interrupts_ignored() -> Iterator[None]:
+    """Lets a process that is started ignore Ctrl-C, until it listens itself.
+
+    A terminal sends it to all; in its imports it would end with a traceback.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _copy(name: str, runs: Path, results: Path) -> None:
+    """Copies a result, but not over one of other settings."""
     copy = results / f"{name}.json"
+    result = run_directory.finished_result(runs / name)
+    if copy.exists():
+        there = json.loads(copy.read_text())
+        other = [
+            key
+            for key in _SETTINGS
+            if there.get(key) != (result or {}).get(key)
+        ]
+        if other:
+            raise InputError(
+                "`results` should be a folder of results with the same "
+                f"settings. Received: {copy}, which differs in "
+                f"{', '.join(other)}; give another folder, or remove it."
+            )
     with told_if_unwritable("results", results):
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(runs / name / "result.json", copy)

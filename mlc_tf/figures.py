@@ -16,6 +16,7 @@ _MAX_CLASSES_WITH_VALUES = 12
 _COLORS = "Blues"
 # Height and width of a matrix drawn without axes.
 _PICTURE_SIZE = 320
+_MARKERS = "osD^v<>Xph*"
 
 
 def transition_figure(
@@ -176,6 +177,41 @@ def _heat_map(
                 color="white" if value > 0.5 else "black",
             )
     return image
+
+
+def conditions_figure(conditions: pd.DataFrame, title: str = "") -> Figure:
+    """Returns curves of accuracy over the ratio, one panel a noise.
+
+    Args:
+        conditions: One row per noise, ratio and method, with the columns noise,
+            ratio, method, accuracy and deviation (in %).
+        title: Defaults to none.
+    """
+    noises = list(conditions["noise"].unique())
+    figure = Figure(figsize=(4.6 * len(noises), 4.6), layout="constrained")
+    figure.suptitle(title)
+    axes = figure.subplots(1, len(noises), sharey=True, squeeze=False)[0]
+    for ax, noise in zip(axes, noises):
+        here = conditions[conditions["noise"] == noise]
+        for number, (method, rows) in enumerate(
+            conditions.groupby("method", sort=False)
+        ):
+            rows = here[here["method"] == method]
+            ax.errorbar(
+                100 * rows["ratio"],
+                rows["accuracy"],
+                yerr=rows["deviation"].fillna(0),
+                marker=_MARKERS[number % len(_MARKERS)],
+                color=colormaps["tab20"](number % 20),
+                markersize=4,
+                capsize=2,
+                label=method,
+            )
+        ax.set(title=noise, xlabel="noise ratio, %")
+        ax.grid(alpha=0.3)
+    axes[0].set_ylabel("test accuracy, %")
+    axes[-1].legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
+    return figure
 
 
 def clean_budget_figure(sizes: pd.DataFrame, title: str = "") -> Figure:

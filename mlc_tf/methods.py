@@ -122,6 +122,7 @@ class Method:
         sums_loss: Whether its loss is a sum over the batch; the optimizer's
             rate is then divided by the batch size, so that steps compare.
         optimizer_steps: Of the optimizer, for each element. Defaults to 1.
+        clean_steps: Whether it trains on the clean half of each element, too.
     """
 
     phases: tuple[Phase, ...]
@@ -129,6 +130,14 @@ class Method:
     instead: str = ""
     sums_loss: bool = False
     optimizer_steps: int = 1
+    clean_steps: bool = False
+
+    @property
+    def fits_clean(self) -> bool:
+        """Whether its network is fitted to the trusted labels."""
+        return self.clean_steps or any(
+            phase.data != "noisy" for phase in self.phases
+        )
 
 
 def probabilities(base: keras.Model, inputs: Examples) -> np.ndarray:
@@ -241,10 +250,13 @@ METHODS: Mapping[str, Method] = {
     # The schedule of mlc with T frozen at the identity.
     "ce_control": Method((_NOISY,)),
     "authors_code": Method((Phase(AuthorsCode),), sums_loss=True),
-    "noise_layer": Method((Phase(NoiseLayer),), optimizer_steps=2),
+    "noise_layer": Method(
+        (Phase(NoiseLayer),), optimizer_steps=2, clean_steps=True
+    ),
     "noise_layer_logits": Method(
         (Phase(functools.partial(NoiseLayer, space="logits")),),
         optimizer_steps=2,
+        clean_steps=True,
     ),
     "forward": Method(
         (
@@ -310,7 +322,7 @@ METHODS: Mapping[str, Method] = {
     "pencil": Method((Phase(Pencil, data="merged", told=_pencil_stages),)),
     "gce": Method((Phase(GeneralizedCrossEntropy, data="merged"),)),
     "meta_weight_net": Method((Phase(MetaWeightNet),)),
-    "fasten": Method((Phase(Fasten, told=_given_labels),)),
+    "fasten": Method((Phase(Fasten, told=_given_labels),), clean_steps=True),
     "clean_only": Method((Phase(CrossEntropy, data="clean"),)),
     "fine_tune": Method(
         (_NOISY, Phase(CrossEntropy, data="clean", fresh=False))

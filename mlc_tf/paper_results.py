@@ -8,8 +8,8 @@ mistake in the table.
 
 from math import nan
 
-_NOISES = ("uniform", "flip_random", "flip_to_one")
-_RATIOS = (0.1, 0.2, 0.3, 0.4)
+NOISES = ("uniform", "flip_random", "flip_to_one")
+RATIOS = (0.1, 0.2, 0.3, 0.4)
 # Of each method a row for each noise, with a column for each ratio.
 _TABLE_1: dict[str, dict[str, tuple[tuple[float, ...], ...]]] = {
     "mnist": {
@@ -173,7 +173,7 @@ def accuracy(
 ) -> float | None:
     """Returns the paper's test accuracy in %, or None where it has none."""
     rows = _TABLE_1.get(dataset, {}).get(method)
-    if rows is None or noise not in _NOISES or ratio not in _RATIOS:
+    if rows is None or noise not in NOISES or ratio not in RATIOS:
         return None
-    value = rows[_NOISES.index(noise)][_RATIOS.index(ratio)]
+    value = rows[NOISES.index(noise)][RATIOS.index(ratio)]
     return None if value != value else value

@@ -20,6 +20,7 @@ from mlc_tf.examples import ImageFiles
 
 COLUMNS = ("index", "given_label", "decision", "label")
 DECISIONS = ("keep", "relabel", "drop")
+_SUFFIXES = {"npz": ".npz", "folder": ".csv"}
 
 
 class Applied(NamedTuple):
@@ -67,6 +68,8 @@ def apply(
             f"not in the dataset. Received: {config.noise.kind!r}."
         )
     output = Path(output)
+    if output.suffix != _SUFFIXES[scheme]:
+        raise bad_argument("output", f"a {_SUFFIXES[scheme]} file", str(output))
     if output.exists():
         raise bad_argument("output", "a new file", str(output))
     options = Options.from_config(config.dataset)
@@ -154,8 +157,6 @@ def _write_npz(
     kept: np.ndarray,
     output: Path,
 ) -> None:
-    if output.suffix != ".npz":
-        raise bad_argument("output", "a .npz file", str(output))
     with np.load(path, allow_pickle=False) as archive:
         arrays = {name: archive[name] for name in archive.files}
     arrays["x_train"] = arrays["x_train"][kept]

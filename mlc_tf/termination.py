@@ -33,13 +33,16 @@ class Termination:
         return self._asked.is_set()
 
     @contextmanager
-    def listening(self) -> Iterator[None]:
+    def listening(self) -> Iterator["Termination"]:
         """Listens to both signals; a second one has its usual effect.
 
         Only a process' main thread can; in another nothing is changed.
+
+        Yields:
+            Itself.
         """
         if threading.current_thread() is not threading.main_thread():
-            yield
+            yield self
             return
         signals = (signal.SIGTERM, signal.SIGINT)
         before = {
@@ -56,7 +59,7 @@ class Termination:
         for each in signals:
             signal.signal(each, ask)
         try:
-            yield
+            yield self
         finally:
             for each, handler in before.items():
                 signal.signal(each, handler)

@@ -126,6 +126,7 @@ def network_of(
         DivergedError: if the loss becomes NaN or infinite.
     """
     settings.check(config)
+    keras.config.set_dtype_policy(config.train.dtype)
     keras.utils.set_random_seed(config.seed)
     base, stages = build_base(config, problem), _stages(config, problem)
     with tempfile.TemporaryDirectory(prefix="mlc_tf-") as folder:

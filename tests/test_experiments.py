@@ -1,10 +1,20 @@
+import fcntl
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import pytest
 
 from configs import digits
 from mlc_tf import experiments
+from mlc_tf import run_directory
 from mlc_tf.errors import InputError
+
+ROOT = Path(__file__).parents[1]
 
 
 def config_of(method="cross_entropy", rate=0.05):
@@ -36,6 +46,76 @@ def test_one_that_diverges_is_told_of_and_the_others_go_on(tmp_path, capsys):
     assert experiments.do({done: configs[done]}, runs, results) == []
     assert (results / f"{done}.json").exists()
     assert capsys.readouterr().out == ""
+
+
+def test_a_result_of_other_settings_is_not_written_over(tmp_path):
+    configs = {"one": config_of()}
+    runs, results = tmp_path / "runs", tmp_path / "results"
+    (runs / "one").mkdir(parents=True)
+    (runs / "one/result.json").write_text('{"epochs": 2}')
+    results.mkdir()
+    (results / "one.json").write_text('{"epochs": 30}')
+    with pytest.raises(InputError, match="which differs in epochs"):
+        experiments.do(configs, runs, results)
+    assert (results / "one.json").read_text() == '{"epochs": 30}'
+
+
+BATCH = """
+import sys
+from configs import digits
+from mlc_tf import experiments
+from mlc_tf.errors import InterruptedRunError
+
+if __name__ == "__main__":
+    configs = {}
+    for seed in range(3):
+        configs[f"seed{seed}"] = config = digits.get_config()
+        config.train.epochs, config.seed = int(sys.argv[1]), seed
+        config.method.name = "clean_only"
+    try:
+        experiments.do(configs, "runs", "results", jobs=2)
+    except InterruptedRunError as error:
+        print(error, flush=True)
+        sys.exit(error.status)
+"""
+
+
+def batch(folder, epochs):
+    return subprocess.Popen(
+        [sys.executable, "batch.py", str(epochs)],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+@pytest.mark.parametrize("to_all", [True, False], ids=["SIGINT", "SIGTERM"])
+def test_a_batch_that_is_ended_saves_and_starts_nothing(tmp_path, to_all):
+    (tmp_path / "batch.py").write_text(BATCH)
+    process = batch(tmp_path, epochs=5000)
+    saved = [tmp_path / f"runs/seed{n}/checkpoints" for n in range(2)]
+    while not all([*folder.glob("*.h5")] for folder in saved):
+        assert process.poll() is None, process.communicate()[1]
+        time.sleep(0.1)
+    if to_all:  # as a terminal does
+        os.killpg(process.pid, signal.SIGINT)
+    else:  # as `kill` and schedulers do
+        process.terminate()
+    out, errors = process.communicate(timeout=120)
+    assert process.returncode == (130 if to_all else 143), errors
+    assert to_all or "Ending 2 runs." in out
+    assert "again resumes it." in out.splitlines()[-1]
+    assert "Traceback" not in errors
+    assert not (tmp_path / "runs/seed2").exists()
+    # No process is left that would claim the directories.
+    for folder in saved:
+        done = run_directory.finished_result(folder.parent)
+        assert done is None
+        with open(folder.parent / ".lock") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def test_all_configs_are_checked_before_the_first_runs(tmp_path):

@@ -234,3 +234,17 @@ def test_probabilities_are_the_softmax_of_a_network_in_order():
     odds = np.arange(1, 301)
     np.testing.assert_allclose(probs[:, 0], odds / (odds + 1), rtol=1e-5)
     np.testing.assert_allclose(probs.sum(axis=1), 1)
+
+
+def test_these_methods_are_not_fitted_to_the_trusted_labels():
+    free = {
+        name for name in methods.METHODS if not methods.get(name).fits_clean
+    }
+    assert free == {
+        "mlc",
+        "ce_control",
+        "authors_code",
+        "lre",
+        "meta_weight_net",
+        "true_forward",
+    }

@@ -144,7 +144,19 @@ def test_decisions_of_something_else_are_refused(npz, tmp_path, rows, message):
         ("digits", "none", "mended.npz", "npz:PATH or folder:PATH"),
         ("npz:{npz}", "uniform", "mended.npz", "should be 'none'"),
         ("npz:{npz}", "none", "own.npz", "`output` should be a new file"),
-        ("npz:{npz}", "none", "mended.csv", "`output` should be a .npz file"),
+        ("npz:{npz}", "none", "mended.csv", "should be a .npz file"),
+        (
+            "npz:{npz}",
+            "none",
+            "new/mended.csv",
+            "should be a .npz file",
+        ),
+        (
+            "folder:{npz}",
+            "none",
+            "mended.npz",
+            "should be a .csv file",
+        ),
         ("npz:{npz}", "none", "own.npz/x.npz", "can be written"),
     ],
 )
@@ -156,3 +168,4 @@ def test_what_cannot_be_relabelled(npz, tmp_path, name, kind, output, message):
     with pytest.raises(InputError, match=message):
         relabel.apply(config, path, tmp_path / output)
     assert checksums(tmp_path) == before
+    assert not (tmp_path / "new").exists()

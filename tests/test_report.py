@@ -226,6 +226,7 @@ def test_trusted_sets_of_several_sizes(tmp_path):
             result("mlc", 0, 0.7, clean_examples=20, transition_l1=0.5),
             result("fine_tune", 0, 0.6, clean_examples=20),
             result("mlc", 0, 0.1, clean_examples=20, noise="uniform"),
+            result("mlc", 0, 0, clean_examples=20, evaluated_on="validation"),
         ],
     )
     marks = "<!-- clean_budget: budget {} -->\n{}<!-- end of table -->"
@@ -242,6 +243,12 @@ def test_trusted_sets_of_several_sizes(tmp_path):
         report.fill_tables(marks.format("mnist pair 0.4", ""), tmp_path)
 
 
+def test_two_results_of_a_size_and_seed_are_refused():
+    twice = [result("mlc", 0, 0.9, clean_examples=100)] * 2
+    with pytest.raises(InputError, match="two of mlc with 100 trusted exam"):
+        report.by_clean_examples(twice, *WHERE)
+
+
 def test_label_issues_are_averaged_over_seeds(tmp_path):
     def study(seed, score, accuracy):
         found = {"auroc": score, "average_precision": score / 2}
@@ -250,7 +257,9 @@ def test_label_issues_are_averaged_over_seeds(tmp_path):
             "noise": "uniform",
             "ratio": 0.4,
             "seed": seed,
+            "method": "mlc",
             "audit": found,
+            "network_alone": {"auroc": 0.6, "average_precision": 0.3},
             "cleanlab": {"auroc": 0.5, "average_precision": 0.25},
             "cross_entropy": {
                 name: {"test_accuracy": accuracy + more}
@@ -268,8 +277,60 @@ def test_label_issues_are_averaged_over_seeds(tmp_path):
     filled = report.fill_tables(marks.format("old\n"), tmp_path)
     assert filled.splitlines()[-2] == ""
     assert filled.splitlines()[-3] == (
-        "| digits, uniform 0.4 | 0.850 | 0.500 | 0.425 | 0.250 | 55.00 ± 7.07 "
-        "| 75.00 ± 7.07 | 65.00 ± 7.07 | 0.950 | 2 |"
+        "| digits, uniform 0.4, `mlc` | 0.8500 | 0.6000 | 0.5000 | 0.4250 "
+        "| 0.2500 | 55.00 ± 7.07 | 75.00 ± 7.07 | 65.00 ± 7.07 | 0.9500 | 2 |"
     )
+    other = {**study(0, 0.8, 0.5), "noise": "human:worst", "ratio": None}
+    (tmp_path / "issues/2.json").write_text(json.dumps(other))
+    renewed = report.fill_tables(marks.format("old\n"), tmp_path)
+    assert "| digits, human:worst, `mlc` | 0.8000 |" in renewed
     with pytest.raises(InputError, match="a folder with none"):
         report.fill_tables(marks.replace(": issues", ": none"), tmp_path)
+
+
+CONDITIONS = [
+    result("mlc", 0, 0.98, ratio=0.1, transition_l1=0.1),
+    result("mlc", 1, 0.96, ratio=0.1, transition_l1=0.3),
+    result("mlc", 0, 0.95, noise="uniform", ratio=0.1, transition_l1=0.4),
+    result("glc", 0, 0.90, ratio=0.1, transition_l1=0.5),
+    result("cross_entropy", 0, 0.97, ratio=0.1),
+    result("cross_entropy", 0, 0.94, noise="uniform", ratio=0.1),
+    result("true_forward", 0, 0.99, ratio=0.1),
+    result("true_forward", 0, 0.98, noise="uniform", ratio=0.1),
+]
+
+
+def test_conditions_are_in_the_order_of_the_table():
+    conditions = report.by_condition([*CONDITIONS, *RESULTS[-1:]], "mnist")
+    assert conditions["noise"].tolist() == ["uniform"] * 3 + ["flip_to_one"] * 4
+    mlc = conditions[conditions["method"] == "mlc"]
+    np.testing.assert_allclose(mlc["accuracy"], [95, 97])
+    np.testing.assert_allclose(mlc["deviation"], [np.nan, np.sqrt(2)])
+    assert report.by_condition(CONDITIONS, "twitter").empty
+
+
+def test_the_paper_and_the_best_stand_in_the_table():
+    conditions = report.by_condition(CONDITIONS, "mnist")
+    lines = report.conditions_table(conditions).splitlines()
+    assert lines[0] == "| method | U 0.1 | O 0.1 | mean | seeds |"
+    assert lines[2:6] == [
+        # Equal in a column: both are the best.
+        "| `mlc` | **95.00** (98.98) | **97.00 ± 1.41** (99.18) "
+        "| **96.00** (99.08) | 1–2 |",
+        "| `cross_entropy` | 94.00 (98.59) | **97.00** (97.59) "
+        "| 95.50 (98.09) | 1 |",
+        "| `true_forward` † | 98.00 | 99.00 | 98.50 | 1 |",
+        # Not all conditions, no mean.
+        "| `glc` | – | 90.00 (97.86) | – | 1 |",
+    ]
+    assert lines[-1].endswith("no user knows: `true_forward` the true T.")
+
+
+def test_distances_of_t_have_a_table():
+    conditions = report.by_condition(CONDITIONS, "mnist")
+    assert report.distances_table(conditions).splitlines() == [
+        "| method | U 0.1 | O 0.1 | mean |",
+        "| --- | --- | --- | --- |",
+        "| `mlc` | 0.400 | 0.200 | 0.300 |",
+        "| `glc` | – | 0.500 | – |",
+    ]

@@ -3,21 +3,27 @@
 from mlc_tf.report.documents import fill_tables
 from mlc_tf.report.results import Row
 from mlc_tf.report.results import by_clean_examples
+from mlc_tf.report.results import by_condition
 from mlc_tf.report.results import load_results
 from mlc_tf.report.results import summarize
 from mlc_tf.report.tables import benchmark_table
 from mlc_tf.report.tables import campaign_table
 from mlc_tf.report.tables import choices_table
 from mlc_tf.report.tables import clean_budget_table
+from mlc_tf.report.tables import conditions_table
+from mlc_tf.report.tables import distances_table
 from mlc_tf.report.tables import markdown_table
 
 __all__ = [
     "Row",
     "benchmark_table",
     "by_clean_examples",
+    "by_condition",
     "campaign_table",
     "choices_table",
     "clean_budget_table",
+    "conditions_table",
+    "distances_table",
     "fill_tables",
     "load_results",
     "markdown_table",

@@ -1,5 +1,6 @@
 """Results of runs, read from their files and averaged over seeds."""
 
+import dataclasses
 import json
 from collections import defaultdict
 from collections.abc import Iterable
@@ -101,6 +102,33 @@ def summarize(
     ]
 
 
+def by_condition(
+    results: Iterable[dict[str, Any]], dataset: str
+) -> pd.DataFrame:
+    """Returns what each method came to under each noise of the Table 1.
+
+    Args:
+        results: As `load_results` returns them; those of other datasets, and
+            those on held-out training data, are passed over.
+        dataset: Name of the dataset.
+
+    Returns:
+        One row per noise, ratio and method, in the table's order and that of
+        `METHODS`, with the fields of `Row`; without results, no rows.
+    """
+    results = list(results)
+    rows = [
+        {"noise": noise, "ratio": ratio, **dataclasses.asdict(row)}
+        for noise in paper_results.NOISES
+        for ratio in paper_results.RATIOS
+        for row in summarize(results, dataset, noise, ratio)
+    ]
+    names = [field.name for field in dataclasses.fields(Row)]
+    table = pd.DataFrame(rows, columns=["noise", "ratio", *names])
+    numbers = ["deviation", "transition_l1", "paper"]
+    return table.astype(dict.fromkeys(numbers, float))
+
+
 def by_clean_examples(
     results: Iterable[dict[str, Any]],
     dataset: str,
@@ -122,27 +150,37 @@ def by_clean_examples(
         seeds, NaN for one), transition_l1 (NaN without a T) and seeds.
 
     Raises:
-        InputError: if there is no such result.
+        InputError: if there is no such result, or two of one method, size and
+            seed.
     """
     rows = [
         {
             "method": result["method"],
             "clean_examples": result["clean_examples"],
+            "seed": result["seed"],
             "accuracy": 100 * result["test_accuracy"],
             "transition_l1": result["transition_l1"],
         }
         for result in results
         if (result["dataset"], result["noise"], result["ratio"])
         == (dataset, noise, ratio)
+        and result["evaluated_on"] == "test"
     ]
     if not rows:
         raise bad_argument(
             "results", f"found for {(dataset, noise, ratio)}", "none"
         )
+    table = pd.DataFrame(rows).astype({"transition_l1": float})
+    twice = table.duplicated(["method", "clean_examples", "seed"])
+    if twice.any():
+        row = table[twice].iloc[0]
+        raise InputError(
+            "There should be one result per method, size and seed. Received: "
+            f"two of {row['method']} with {row['clean_examples']} trusted "
+            f"examples and seed {row['seed']}."
+        )
     return (
-        pd.DataFrame(rows)
-        .astype({"transition_l1": float})
-        .groupby(["method", "clean_examples"])
+        table.groupby(["method", "clean_examples"])
         .agg(
             accuracy=("accuracy", "mean"),
             deviation=("accuracy", "std"),

@@ -14,6 +14,8 @@ from mlc_tf.report.results import summarize
 
 # Results of settings that were chosen between, one folder a setting.
 CHOICES = "choices"
+# Of the noises of Table 1, whose columns are many.
+_SHORT = {"uniform": "U", "flip_random": "R", "flip_to_one": "O"}
 
 
 def markdown_table(rows: Sequence[Row]) -> str:
@@ -154,6 +156,101 @@ def campaign_table(folder: str | Path) -> str:
     return _markdown(lines)
 
 
+def conditions_table(conditions: pd.DataFrame) -> str:
+    """Returns the Table 1 of one dataset, ours with the paper's in brackets.
+
+    The best of a column without oracle knowledge is in bold; a dagger marks
+    what an oracle told. The mean is there for methods with all conditions.
+
+    Args:
+        conditions: As `results.by_condition` returns it.
+    """
+    columns = list(dict.fromkeys(zip(conditions["noise"], conditions["ratio"])))
+    told = conditions["oracle"] != ""
+    best = (
+        conditions[~told].groupby(["noise", "ratio"])["accuracy"].max().round(2)
+    )
+    by_method = {
+        method: rows.set_index(["noise", "ratio"])
+        for method, rows in conditions.groupby("method", sort=False)
+    }
+    means = {
+        method: rows["accuracy"].mean()
+        for method, rows in by_method.items()
+        if len(rows) == len(columns)
+    }
+    fair = [
+        mean
+        for method, mean in means.items()
+        if not by_method[method]["oracle"].any()
+    ]
+    header = [f"{_SHORT[noise]} {ratio:g}" for noise, ratio in columns]
+    lines = [["method", *header, "mean", "seeds"]]
+    lines.append(["---"] * len(lines[0]))
+    for method, rows in by_method.items():
+        oracle = rows["oracle"].iloc[0]
+        cells = []
+        for column in columns:
+            if column not in rows.index:
+                cells.append("–")
+                continue
+            row = rows.loc[column]
+            bold = not oracle and round(row["accuracy"], 2) == best[column]
+            cell = _mean_cell(row["accuracy"], row["deviation"])
+            cell = f"**{cell}**" if bold else cell
+            paper = row["paper"]
+            cells.append(cell if pd.isna(paper) else f"{cell} ({paper:.2f})")
+        mean = "–"
+        if method in means:
+            mean = f"{means[method]:.2f}"
+            if not oracle and means[method] == max(fair):
+                mean = f"**{mean}**"
+            if rows["paper"].notna().all():
+                mean = f"{mean} ({rows['paper'].mean():.2f})"
+        seeds = sorted({*rows["seeds"]})
+        lines.append(
+            [f"`{method}`" + (" †" if oracle else ""), *cells, mean]
+            + ["–".join(str(n) for n in dict.fromkeys((seeds[0], seeds[-1])))]
+        )
+    notes = (
+        "Test accuracy after the last epoch, %, mean ± standard deviation over "
+        "the seeds; in brackets the paper's. Bold: the best without oracle "
+        "knowledge."
+    )
+    oracles = {
+        method: rows["oracle"].iloc[0]
+        for method, rows in by_method.items()
+        if rows["oracle"].iloc[0]
+    }
+    if oracles:
+        knows = ", ".join(f"`{name}` {what}" for name, what in oracles.items())
+        notes += f" † Is told what no user knows: {knows}."
+    return f"{_markdown(lines)}\n{notes}\n"
+
+
+def distances_table(conditions: pd.DataFrame) -> str:
+    """Returns how far the T of each method is from the true one.
+
+    Args:
+        conditions: As `results.by_condition` returns it.
+    """
+    with_t = conditions[conditions["transition_l1"].notna()]
+    table = with_t.pivot_table(
+        index="method",
+        columns=["noise", "ratio"],
+        values="transition_l1",
+        sort=False,
+    )
+    header = [f"{_SHORT[noise]} {ratio:g}" for noise, ratio in table.columns]
+    lines = [["method", *header, "mean"]]
+    lines.append(["---"] * len(lines[0]))
+    for method, row in table.iterrows():
+        cells = ["–" if pd.isna(value) else f"{value:.3f}" for value in row]
+        mean = "–" if row.isna().any() else f"{row.mean():.3f}"
+        lines.append([f"`{method}`", *cells, mean])
+    return _markdown(lines)
+
+
 def clean_budget_table(sizes: pd.DataFrame) -> str:
     """Returns accuracy and distance of T per size of the trusted set.
 
@@ -189,13 +286,14 @@ def label_issues_table(contents: Sequence[dict[str, Any]]) -> str:
     Args:
         contents: Of the files of `launch/label_issues.py`.
     """
+    ways = ("audit", "network_alone", "cleanlab")
     table = pd.DataFrame(
         [
             {
-                "where": (each["dataset"], each["noise"], each["ratio"]),
+                "where": _where(each),
                 **{
                     f"{way} {score}": each[way][score]
-                    for way in ("audit", "cleanlab", "clean_set")
+                    for way in (*ways, "clean_set")
                     for score in ("auroc", "average_precision")
                 },
                 **{
@@ -207,25 +305,34 @@ def label_issues_table(contents: Sequence[dict[str, Any]]) -> str:
         ]
     )
     lines = [
-        ["", "AUROC", "cleanlab's", "average precision", "cleanlab's"]
-        + ["CE as given, %", "as the audit says, %", "as cleanlab says, %"]
-        + ["AUROC in the clean set", "seeds"],
-        ["---"] * 10,
+        ["", "AUROC of the audit", "of its network alone", "of cleanlab"]
+        + ["average precision of the audit", "of cleanlab"]
+        + ["CE on labels as given, %", "as the audit says", "as cleanlab says"]
+        + ["AUROC in the trusted set", "seeds"],
+        ["---"] * 11,
     ]
-    for (dataset, noise, ratio), rows in table.groupby("where", sort=False):
+    for where, rows in table.groupby("where", sort=False):
         scores = [
-            f"{rows[f'{way} {score}'].mean():.3f}"
-            for score in ("auroc", "average_precision")
-            for way in ("audit", "cleanlab")
+            f"{rows[name].mean():.4f}"
+            for name in (
+                *(f"{way} auroc" for way in ways),
+                "audit average_precision",
+                "cleanlab average_precision",
+            )
         ]
         trained = [
             _mean_cell(rows[name].mean(), rows[name].std())
             for name in ("ce given", "ce audit", "ce cleanlab")
         ]
-        clean = f"{rows['clean_set auroc'].mean():.3f}"
-        name = f"{dataset}, {noise} {ratio:g}"
-        lines.append([name, *scores, *trained, clean, str(len(rows))])
+        clean = f"{rows['clean_set auroc'].mean():.4f}"
+        lines.append([where, *scores, *trained, clean, str(len(rows))])
     return _markdown(lines)
+
+
+def _where(content: dict[str, Any]) -> str:
+    ratio = "" if content["ratio"] is None else f" {content['ratio']:g}"
+    noise = f"{content['noise']}{ratio}"
+    return f"{content['dataset']}, {noise}, `{content['method']}`"
 
 
 def _mean_cell(mean: float | None, deviation: float | None) -> str:

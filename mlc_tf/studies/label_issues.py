@@ -5,6 +5,8 @@ probabilities: those of plain cross-entropy, trained once a fold.
 """
 
 import dataclasses
+import hashlib
+import importlib.util
 from collections.abc import Callable
 from typing import Any
 
@@ -21,6 +23,7 @@ from mlc_tf import prediction
 from mlc_tf import problems
 from mlc_tf import training
 from mlc_tf.errors import InputError
+from mlc_tf.errors import bad_argument
 from mlc_tf.examples import Examples
 from mlc_tf.finished_run import FinishedRun
 from mlc_tf.problems import Problem
@@ -32,41 +35,73 @@ _PLANTED = 0.1
 _BATCH_SIZE = 500
 
 
+def check(run: FinishedRun) -> None:
+    """Refuses a run that cannot be measured, before anything is trained.
+
+    Raises:
+        InputError: if the run has no T, its labels' truth is not known, or
+            cleanlab is missing.
+    """
+    if run.transition is None:
+        raise bad_argument(
+            "workdirs",
+            "those of a method that learns T",
+            f"{run.workdir}, of {run.result['method']}",
+        )
+    if run.config.noise.kind == "none":
+        raise InputError(
+            "`noise.kind` should be injected noise, of which it is known which "
+            f"labels are wrong. Received: 'none' in {run.workdir}."
+        )
+    if importlib.util.find_spec("cleanlab") is None:
+        raise InputError(
+            "cleanlab should be installed, to compare with: "
+            "pip install 'mlc_tf[test]'."
+        )
+
+
+def settings_digest(config: ml_collections.ConfigDict) -> str:
+    """Returns what tells the settings of a run from all others."""
+    text = config.to_json(sort_keys=True).encode()
+    return hashlib.blake2b(text, digest_size=8).hexdigest()
+
+
 def measure(
     run: FinishedRun, tell: Callable[[str], None] = lambda line: None
 ) -> dict[str, Any]:
     """Measures a finished run's audit, and cleanlab, on the same labels.
 
     Args:
-        run: Of a method with T, on injected noise.
+        run: As `check` takes it.
         tell: Called with a line on what comes next. Defaults to nothing.
 
     Returns:
-        Of each way to find wrong labels, `auroc`, `average_precision` and the
-        `trainings` that it takes; test accuracies of cross-entropy on the
-        labels as given and as each way would have them; and how well errors
-        planted in the clean set are found.
+        Of each way to find wrong labels (`audit`, its network with no T in
+        `network_alone`, and `cleanlab`) `auroc` and `average_precision`; test
+        accuracies of cross-entropy on the labels as given and as two of them
+        would have them; and how well errors planted in the clean set are found.
 
     Raises:
-        InputError: if cleanlab is missing, or the labels' truth is not known.
+        InputError: as `check`.
     """
-    cleanlab = _cleanlab()
+    check(run)
+    import cleanlab.filter
+    import cleanlab.rank
+
     config = run.config
     problem, true_labels = problems.load_with_truth(config)
-    if true_labels is None:
-        raise InputError(
-            "`noise.kind` should be injected noise, of which it is known which "
-            f"labels are wrong. Received: {config.noise.kind!r}."
-        )
     given = np.asarray(problem.noisy.labels)
     wrong = given != true_labels
 
-    ours = audit.audit(
-        run.network,
-        problem.noisy,
-        transition=run.transition,
-        batch_size=_BATCH_SIZE,
-    ).label_issues
+    ours, alone = (
+        audit.find_label_issues(
+            run.network,
+            problem.noisy,
+            transition=matrix,
+            batch_size=_BATCH_SIZE,
+        )
+        for matrix in (run.transition, None)
+    )
     probabilities = _out_of_sample(config, problem, tell)
     quality = cleanlab.rank.get_label_quality_scores(given, probabilities)
     issues = cleanlab.filter.find_label_issues(given, probabilities)
@@ -95,9 +130,12 @@ def measure(
             for name in ("dataset", "network", "noise", "ratio", "seed")
         },
         "method": run.result["method"],
+        "config": settings_digest(config),
         "examples": len(given),
-        "audit": {"trainings": 0, **audit.scores(wrong, ours["label_quality"])},
-        "cleanlab": {"trainings": _FOLDS, **audit.scores(wrong, quality)},
+        "folds": _FOLDS,
+        "audit": audit.scores(wrong, ours["label_quality"]),
+        "network_alone": audit.scores(wrong, alone["label_quality"]),
+        "cleanlab": audit.scores(wrong, quality),
         "cross_entropy": accuracies,
         "clean_set": _planted(config, problem),
     }
@@ -163,15 +201,3 @@ def _with_method(
     config = config.copy_and_resolve_references()
     config.method.name = method
     return config
-
-
-def _cleanlab() -> Any:
-    try:
-        import cleanlab.filter
-        import cleanlab.rank
-    except ImportError:
-        raise InputError(
-            "cleanlab should be installed, to compare with: "
-            "pip install 'mlc_tf[test]'."
-        ) from None
-    return cleanlab

@@ -266,6 +266,41 @@ def test_clean_budget_draws_what_trusted_sets_come_to(tmp_path):
     assert picture.startswith(b"\x89PNG") and len(picture) > 10_000
 
 
+def test_table_1_plans_runs_and_is_made_of_their_results(tmp_path):
+    table = (
+        "table1.py",
+        "--dataset=digits",
+        "--methods=clean_only",
+        "--noises=uniform",
+        "--ratios=0.1,0.2",
+        "--seeds=0",
+    )
+    planned, done, left = launch(
+        tmp_path, (*table, "--dry_run"), table, (*table, "--dry_run")
+    )
+    assert planned[0] == done[0] == left[0] == 0, planned[2] + done[2]
+    assert "digits/uniform-0.1/clean_only-seed0: ?" in planned[1]
+    assert "2 of 2 runs are missing" in planned[1]
+    assert "2 of unknown cost" in planned[1]
+    assert "0 of 2 runs are missing" in left[1]
+    folder = tmp_path / "results"
+    accuracies = [
+        json.loads((folder / name).read_text())["test_accuracy"]
+        for name in (
+            "digits/uniform-0.1/clean_only-seed0.json",
+            "digits/uniform-0.2/clean_only-seed0.json",
+        )
+    ]
+    first, second = (f"**{100 * accuracy:.2f}**" for accuracy in accuracies)
+    markdown = (folder / "table1/digits.md").read_text()
+    assert f"| `clean_only` | {first} | {second} |" in markdown
+    assert f"| `clean_only` | {first} | {second} |" in done[1]
+    table = pd.read_csv(folder / "table1/digits.csv")
+    np.testing.assert_allclose(table["accuracy"], 100 * np.array(accuracies))
+    picture = (folder / "table1/digits.png").read_bytes()
+    assert picture.startswith(b"\x89PNG") and len(picture) > 10_000
+
+
 def test_relabel_makes_a_dataset_that_trains(tmp_path, rng):
     x = rng.normal(size=(60, 4)).astype(np.float32)
     labels = (x[:, 0] > 0).astype(np.int64)
@@ -406,6 +441,23 @@ MISTAKES = [
     ("clean_budget.py", config(), "--sizes=1,x", "`sizes` should be integers"),
     ("clean_budget.py", config(), "--sizes=0", "`sizes` should be integers >="),
     ("clean_budget.py", config(), "--methods=mlcc", "Did you mean 'mlc'"),
+    ("clean_budget.py", config(), "--methods=", "`method` should be one of"),
+    ("clean_budget.py", config(), "--seeds=²", "`seeds` should be integers"),
+    ("clean_budget.py", config(), "--sizes=9999", "`clean.per_class` should"),
+    (
+        "clean_budget.py",
+        config(),
+        "--config.noise.kind=none",
+        "`noise.kind` should be injected",
+    ),
+    ("compare.py", config(), "--methods=", "`method` should be one of"),
+    ("table1.py", "--dataset=mnits", "Did you mean 'mnist'"),
+    ("table1.py", "--dataset=", "`dataset` should be of digits, mnist"),
+    ("table1.py", "--methods=mlcc", "--dataset=digits", "Did you mean 'mlc'"),
+    ("table1.py", "--noises=pear", "--dataset=digits", "Did you mean 'pair'"),
+    ("table1.py", "--ratios=x", "`ratios` should be numbers"),
+    ("table1.py", "--ratios=2", "--dataset=digits", "should be in [0, 1]"),
+    ("table1.py", "--jobs=0", "`jobs` should be an integer >= 1"),
     ("label_issues.py", "`workdirs` should be those of finished runs"),
     ("label_issues.py", "--workdirs=no", "the directory of a finished run"),
     ("relabel.py", "--workdir=x", "`decisions` should be a CSV file"),
@@ -435,18 +487,15 @@ MISTAKES = [
 ]
 
 
-@pytest.fixture(scope="module")
-def answers(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("mistakes")
-    return launch(folder, *(mistake[:-1] for mistake in MISTAKES))
-
-
-@pytest.mark.parametrize(
-    "index", range(len(MISTAKES)), ids=lambda index: MISTAKES[index][-1]
-)
-def test_a_wrong_value_gets_one_sentence(index, answers):
-    status, _, stderr = answers[index]
-    assert status == 2
-    lines = [line for line in stderr.splitlines() if line.startswith("error: ")]
-    assert len(lines) == 1 and MISTAKES[index][-1] in lines[0]
-    assert "Traceback" not in stderr
+def test_a_wrong_value_gets_one_sentence(tmp_path):
+    # In one test: in several processes of pytest, each would ask all of them.
+    answers = launch(tmp_path, *(mistake[:-1] for mistake in MISTAKES))
+    wrong = []
+    for (*command, expected), (status, _, stderr) in zip(MISTAKES, answers):
+        errors = [
+            line for line in stderr.splitlines() if line.startswith("error: ")
+        ]
+        told = len(errors) == 1 and expected in errors[0]
+        if status != 2 or not told or "Traceback" in stderr:
+            wrong.append((command, expected, status, stderr))
+    assert not wrong

@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -48,9 +50,11 @@ def test_what_each_network_is_trained_on(run, monkeypatch):
             "labels_right": pytest.approx(right),
             "test_accuracy": pytest.approx(accuracy),
         }
-    # The same network for all folds: cleanlab then says what it says itself.
-    assert found["audit"]["trainings"] == 0
-    assert found["cleanlab"]["auroc"] > 0.5
+    # One network for all: cleanlab then says what it says itself.
+    alone = found["network_alone"]
+    assert found["cleanlab"] == pytest.approx(alone, abs=1e-6)
+    assert found["audit"]["auroc"] != alone["auroc"] > 0.5
+    assert found["config"] == label_issues.settings_digest(run.config)
 
     ((method, part),) = planted
     assert method == "mlc"
@@ -61,10 +65,25 @@ def test_what_each_network_is_trained_on(run, monkeypatch):
     assert len(lines) == 9
 
 
-def test_labels_of_unknown_truth_are_refused(run, monkeypatch):
-    loaded = problems.load(run.config), None
-    monkeypatch.setattr(
-        label_issues.problems, "load_with_truth", lambda config: loaded
-    )
+def test_runs_that_cannot_be_measured_are_refused(run, monkeypatch):
+    without = dataclasses.replace(run, transition=None)
+    with pytest.raises(InputError, match="a method that learns T"):
+        label_issues.check(without)
+    config = run.config.copy_and_resolve_references()
+    config.noise.kind = "none"
     with pytest.raises(InputError, match="should be injected noise"):
-        label_issues.measure(run)
+        label_issues.check(dataclasses.replace(run, config=config))
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(InputError, match="cleanlab should be installed"):
+        label_issues.check(run)
+
+
+def test_settings_have_a_digest_of_their_own(run):
+    other = run.config.copy_and_resolve_references()
+    assert label_issues.settings_digest(other) == label_issues.settings_digest(
+        run.config
+    )
+    other.clean.per_class += 1
+    assert label_issues.settings_digest(other) != label_issues.settings_digest(
+        run.config
+    )
