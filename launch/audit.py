@@ -31,6 +31,7 @@ from mlc_tf import audit
 from mlc_tf import finished_run
 from mlc_tf import methods
 from mlc_tf import problems
+from mlc_tf import run_audit
 from mlc_tf import run_directory
 from mlc_tf import transition
 from mlc_tf.errors import bad_argument
@@ -59,13 +60,7 @@ def main(argv: list[str]) -> None:
         raise bad_argument(
             "pick", f"at most {len(problem.noisy)}, all examples", _PICK.value
         )
-    found = audit.audit(
-        run.network,
-        problem.noisy,
-        transition=run.transition,
-        batch_size=_BATCH_SIZE.value,
-        verbose=1,
-    )
+    found = run_audit.of(run, problem, _BATCH_SIZE.value, verbose=1)
     tables = {
         "label_issues": _named(found.label_issues, problem, problem.noisy)
     }
@@ -100,6 +95,7 @@ def main(argv: list[str]) -> None:
         },
         "noise_rate": found.noise_rate,
         "used_transition": run.transition is not None,
+        "temperature": found.temperature,
         **_distances(run.transition_of_rows, found, problem.true_transition),
         **_scores(found.label_issues, true_labels),
     }

@@ -16,11 +16,11 @@ from pathlib import Path
 import command_line
 from absl import flags
 
-from mlc_tf import audit
 from mlc_tf import export
 from mlc_tf import finished_run
 from mlc_tf import model_card
 from mlc_tf import problems
+from mlc_tf import run_audit
 from mlc_tf.errors import bad_argument
 from mlc_tf.errors import told_if_unwritable
 from mlc_tf.errors import unknown_name
@@ -68,9 +68,7 @@ def main(argv: list[str]) -> None:
 
 def _version(run: finished_run.FinishedRun, output: Path) -> Path:
     problem = problems.load(run.config)
-    found = audit.audit(
-        run.network, problem.noisy, transition=run.transition, verbose=1
-    )
+    found = run_audit.of(run, problem, verbose=1)
     return export.saved_model(
         run.network,
         output,

@@ -13,10 +13,10 @@ from pathlib import Path
 import command_line
 from absl import flags
 
-from mlc_tf import audit
 from mlc_tf import finished_run
 from mlc_tf import problems
 from mlc_tf import review
+from mlc_tf import run_audit
 from mlc_tf import run_directory
 from mlc_tf.errors import bad_argument
 from mlc_tf.errors import told_if_unwritable
@@ -36,9 +36,7 @@ def main(argv: list[str]) -> None:
         raise bad_argument("most", "an integer >= 1", _MOST.value)
     run = finished_run.load(_WORKDIR.value)
     problem = problems.load(run.config)
-    found = audit.audit(
-        run.network, problem.noisy, transition=run.transition, verbose=1
-    )
+    found = run_audit.of(run, problem, verbose=1)
     confused = review.confusion(run.network, problem.test)
     page = review.page(run, problem, found, confused, _MOST.value)
     output = Path(_OUTPUT.value or run.workdir / "review.html")

@@ -15,6 +15,7 @@ from typing import Any
 import keras
 import numpy as np
 import pandas as pd
+import scipy.optimize
 import scipy.special
 from sklearn import metrics
 
@@ -24,6 +25,8 @@ from mlc_tf import prediction
 from mlc_tf import transition as transition_room
 from mlc_tf.errors import bad_argument
 from mlc_tf.errors import check_seed
+
+_MOST_TEMPERATURE = 4.0
 
 
 @dataclass(frozen=True)
@@ -37,10 +40,12 @@ class Audit:
             right, in [0, 1]; `is_label_issue`, whether the two labels differ.
         joint: `(classes, classes)`, expected counts of (clean class, given
             label); rows are clean classes.
+        temperature: That the network was calibrated by; 1 if it was not.
     """
 
     label_issues: pd.DataFrame
     joint: np.ndarray
+    temperature: float = 1.0
 
     @property
     def noise_rate(self) -> float:
@@ -87,6 +92,7 @@ def find_label_issues(
     dataset: Any,
     *,
     transition: Any = "learned",
+    clean: Any = None,
     batch_size: int = 256,
     verbose: int = 0,
 ) -> pd.DataFrame:
@@ -98,6 +104,7 @@ def find_label_issues(
         model: As in `audit`.
         dataset: As in `audit`.
         transition: As in `audit`.
+        clean: As in `audit`.
         batch_size: As in `audit`.
         verbose: As in `audit`.
 
@@ -108,6 +115,7 @@ def find_label_issues(
         model,
         dataset,
         transition=transition,
+        clean=clean,
         batch_size=batch_size,
         verbose=verbose,
     ).label_issues
@@ -118,6 +126,7 @@ def audit(
     dataset: Any,
     *,
     transition: Any = "learned",
+    clean: Any = None,
     batch_size: int = 256,
     verbose: int = 0,
 ) -> Audit:
@@ -136,6 +145,9 @@ def audit(
             where it has none, as if it were None. None takes each wrong label
             for equally likely, and then `label_quality` is `f[given]`. Defaults
             to "learned".
+        clean: The trusted set, as `dataset`, by which the network is calibrated
+            first (`temperature`); not one that it was fitted to, as that would
+            make it too sure. Defaults to None, as it is.
         batch_size: Defaults to 256.
         verbose: 1 shows a progress bar. Defaults to 0.
 
@@ -145,6 +157,7 @@ def audit(
     """
     labelled = examples.of("dataset", dataset)
     matrix = _transition_of(model, transition)
+    scale = 1.0 if clean is None else temperature(model, clean, batch_size)
     bar = keras.utils.Progbar(
         len(labelled), verbose=verbose, unit_name="example"
     )
@@ -160,7 +173,7 @@ def audit(
         if not done:
             columns, joint = _columns(matrix, size), np.zeros((size, size))
         labels = data_checks.check_given(labels, size)
-        posterior = clean_posterior(logits, columns[labels])
+        posterior = clean_posterior(logits / scale, columns[labels])
         here = slice(done, done + len(labels))
         given[here] = labels
         predicted[here] = posterior.argmax(axis=1)
@@ -176,7 +189,42 @@ def audit(
             "predicted_label": predicted,
         }
     )
-    return Audit(table, joint)
+    return Audit(table, joint, scale)
+
+
+def temperature(model: keras.Model, clean: Any, batch_size: int = 256) -> float:
+    """Returns what to divide logits by, for probabilities that hold true.
+
+    That under which the trusted labels are likeliest (Guo et al., "On
+    Calibration of Modern Neural Networks", ICML 2017, section 4.2), in
+    [1 / 4, 4]: a small set that is all right would else ask for certainty.
+
+    Args:
+        model: As in `audit`.
+        clean: The trusted set.
+        batch_size: Defaults to 256.
+
+    Raises:
+        InputError: if the labels are no ids of the network's classes.
+    """
+    parts = []
+    for logits, labels in prediction.logits(
+        prediction.forward_pass(model),
+        examples.of("clean", clean).batches(batch_size),
+    ):
+        labels = data_checks.check_given(labels, logits.shape[-1])
+        parts.append((logits.astype(np.float64), labels))
+    logits, labels = (np.concatenate(part) for part in zip(*parts))
+
+    def loss(log_temperature: float) -> float:
+        logs = scipy.special.log_softmax(logits / np.exp(log_temperature), 1)
+        return -float(logs[np.arange(len(labels)), labels].mean())
+
+    limit = np.log(_MOST_TEMPERATURE)
+    found = scipy.optimize.minimize_scalar(
+        loss, bounds=(-limit, limit), method="bounded"
+    )
+    return float(np.exp(found.x))
 
 
 def check_clean_set(

@@ -284,3 +284,34 @@ def test_a_class_of_nothing_keeps_the_identity():
     joint = np.array([[3.0, 1.0], [0.0, 0.0]])
     shown = audit.Audit(issues, joint).transition
     np.testing.assert_allclose(shown, [[0.75, 0.25], [0, 1]])
+
+
+def test_the_temperature_makes_trusted_labels_likeliest(network, rng):
+    probs = rng.dirichlet([0.3] * 3, 5000).astype(np.float32)
+    drawn = rng.random((len(probs), 1)) > probs.cumsum(axis=1)[:, :2]
+    labels = drawn.sum(axis=1)
+    logits = np.log(probs + 1e-30)
+    # Logits twice as large are too sure by a temperature of two.
+    for factor in (0.5, 1.0, 2.0):
+        found = audit.temperature(network, (factor * logits, labels))
+        assert found == pytest.approx(factor, rel=0.1)
+    right = probs.argmax(axis=1)
+    assert audit.temperature(network, (logits, right)) == pytest.approx(
+        0.25, rel=0.01
+    )
+
+
+def test_an_audit_is_made_at_the_temperature_of_the_trusted_set(
+    network, examples, rng
+):
+    x, given = examples
+    clean = x, np.array([0, 0, 0, 1, 1])
+    scale = audit.temperature(network, clean)
+    assert abs(scale - 1) > 0.05
+    found = audit.audit(network, examples, transition=T, clean=clean)
+    assert found.temperature == scale
+    assert audit.audit(network, examples).temperature == 1
+    plain = audit.audit(network, (x / scale, given), transition=T)
+    np.testing.assert_allclose(found.joint, plain.joint, rtol=1e-5)
+    with pytest.raises(InputError, match=r"in \[0, 3\)"):
+        audit.audit(network, examples, clean=(x, np.full(5, 3)))

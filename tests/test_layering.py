@@ -45,6 +45,7 @@ LEVELS = {
     "termination": 1,
     "problems": 7,
     "finished_run": 7,
+    "run_audit": 8,
     "review": 8,
     "model_card": 8,
     "training": 9,

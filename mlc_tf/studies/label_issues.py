@@ -21,6 +21,7 @@ from mlc_tf import audit
 from mlc_tf import noise
 from mlc_tf import prediction
 from mlc_tf import problems
+from mlc_tf import run_audit
 from mlc_tf import training
 from mlc_tf.errors import InputError
 from mlc_tf.errors import bad_argument
@@ -93,14 +94,10 @@ def measure(
     given = np.asarray(problem.noisy.labels)
     wrong = given != true_labels
 
-    ours, alone = (
-        audit.find_label_issues(
-            run.network,
-            problem.noisy,
-            transition=matrix,
-            batch_size=_BATCH_SIZE,
-        )
-        for matrix in (run.transition, None)
+    found = run_audit.of(run, problem, _BATCH_SIZE)
+    ours = found.label_issues
+    alone = audit.find_label_issues(
+        run.network, problem.noisy, transition=None, batch_size=_BATCH_SIZE
     )
     probabilities = _out_of_sample(config, problem, tell)
     quality = cleanlab.rank.get_label_quality_scores(given, probabilities)
@@ -133,6 +130,7 @@ def measure(
         "config": settings_digest(config),
         "examples": len(given),
         "folds": _FOLDS,
+        "temperature": found.temperature,
         "audit": audit.scores(wrong, ours["label_quality"]),
         "network_alone": audit.scores(wrong, alone["label_quality"]),
         "cleanlab": audit.scores(wrong, quality),

@@ -16,10 +16,10 @@ import pandas as pd
 import pytest
 
 from configs import digits
-from mlc_tf import audit
 from mlc_tf import finished_run
 from mlc_tf import problems
 from mlc_tf import review
+from mlc_tf import run_audit
 
 ROOT = Path(__file__).parents[2]
 LAUNCH = ROOT / "launch"
@@ -109,6 +109,7 @@ def test_audit_finds_the_labels_that_were_made_wrong(tmp_path):
     assert trained[0] == first[0] == second[0] == 0, first[2] + second[2]
     summary = json.loads(first[1].splitlines()[-1])
     assert summary["auroc"] > 0.9 and summary["used_transition"]
+    assert summary["temperature"] != 1  # mlc is not fitted to the trusted set
     issues = pd.read_csv(tmp_path / "run/audit/label_issues.csv")
     assert len(issues) == summary["examples"] == 1297 - 100
     assert issues["is_label_issue"].sum() == summary["label_issues"]
@@ -154,11 +155,7 @@ def test_review_writes_a_page_of_the_worst_labels(tmp_path):
     assert "run/review.html is the page" in first[1]
     page = (tmp_path / "run/review.html").read_text()
     run = finished_run.load(tmp_path / "run")
-    found = audit.audit(
-        run.network,
-        problems.load(run.config).noisy,
-        transition=run.transition,
-    )
+    found = run_audit.of(run, problems.load(run.config))
     worst = review.suspects(found, 200).index.tolist()
     short = (tmp_path / "new/a.html").read_text()
     for text, most in ((page, 200), (short, 7)):

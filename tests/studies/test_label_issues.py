@@ -54,6 +54,7 @@ def test_what_each_network_is_trained_on(run, monkeypatch):
     alone = found["network_alone"]
     assert found["cleanlab"] == pytest.approx(alone, abs=1e-6)
     assert found["audit"]["auroc"] != alone["auroc"] > 0.5
+    assert found["temperature"] != 1
     assert found["config"] == label_issues.settings_digest(run.config)
 
     ((method, part),) = planted
