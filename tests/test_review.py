@@ -277,7 +277,7 @@ def test_a_thousand_classes_fit_on_a_page(tmp_path):
 def test_inputs_that_are_no_pictures_are_told(tmp_path, texts, shown):
     x = np.zeros((1, 14), np.float32)
     x[0, :3] = 1.5, -2, 0.25
-    noisy = Arrays(x, np.array([3]), texts)
+    noisy = Arrays(x, np.array([3]), texts=texts)
     text, _ = page_of(tmp_path, noisy, tuple("abcdefghijklmn"))
     assert f'<p class="text">{shown}</p>' in text and "<img" not in text
 
