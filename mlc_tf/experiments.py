@@ -228,14 +228,11 @@ def _interrupts_ignored() -> Iterator[None]:
 def _copy(name: str, runs: Path, results: Path) -> None:
     """Copies a result, but not over one of other settings."""
     copy = results / f"{name}.json"
-    result = run_directory.finished_result(runs / name)
+    path = runs / name / "result.json"
     if copy.exists():
+        result = json.loads(path.read_text())
         there = json.loads(copy.read_text())
-        other = [
-            key
-            for key in _SETTINGS
-            if there.get(key) != (result or {}).get(key)
-        ]
+        other = [key for key in _SETTINGS if there.get(key) != result.get(key)]
         if other:
             raise InputError(
                 "`results` should be a folder of results with the same "
@@ -244,4 +241,4 @@ def _copy(name: str, runs: Path, results: Path) -> None:
             )
     with told_if_unwritable("results", results):
         copy.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(runs / name / "result.json", copy)
+        shutil.copy(path, copy)

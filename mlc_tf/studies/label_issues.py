@@ -10,22 +10,19 @@ import importlib.util
 from collections.abc import Callable
 from typing import Any
 
-import keras
 import ml_collections
 import numpy as np
 import pandas as pd
-import scipy.special
 from sklearn import model_selection
 
 from mlc_tf import audit
+from mlc_tf import methods
 from mlc_tf import noise
-from mlc_tf import prediction
 from mlc_tf import problems
 from mlc_tf import run_audit
 from mlc_tf import training
 from mlc_tf.errors import InputError
 from mlc_tf.errors import bad_argument
-from mlc_tf.examples import Examples
 from mlc_tf.finished_run import FinishedRun
 from mlc_tf.problems import Problem
 
@@ -156,17 +153,10 @@ def _out_of_sample(
         network, _ = training.network_of(
             _with_method(config, "cross_entropy"), part
         )
-        found[unseen] = _probabilities(network, problem.noisy.take(unseen))
+        found[unseen] = methods.probabilities(
+            network, problem.noisy.take(unseen)
+        )
     return found
-
-
-def _probabilities(network: keras.Model, inputs: Examples) -> np.ndarray:
-    batches = prediction.logits(
-        prediction.forward_pass(network), inputs.batches(_BATCH_SIZE)
-    )
-    logits = np.concatenate([logits for logits, _ in batches])
-    # In float64: cleanlab takes the logarithm of each.
-    return scipy.special.softmax(logits.astype(np.float64), axis=1)
 
 
 def _planted(
