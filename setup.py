@@ -29,6 +29,7 @@ setup(
         "importlib_resources",
         "jinja2",
         "keras>=3.15",
+        "keras-tuner>=1.4.8",
         "matplotlib",
         "ml_collections",
         "numpy",

@@ -34,11 +34,9 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.train.warmup_epochs = 30_000 // _STEPS_PER_EPOCH
     config.train.warmup_learning_rate = 0.1  # authors' code
     config.train.epochs = 80_000 // _STEPS_PER_EPOCH
-    # As configs/mnist.py, the limit for 50,000 steps; not tuned on CIFAR.
-    config.method.mlc.meta_gradient = "head"
-    config.method.mlc.virtual_learning_rate = 0.1
-    config.method.mlc.transition_learning_rate = 3.0
-    config.method.mlc.max_transition_step = 0.0005
+    config.method.mlc.meta_gradient = "head"  # not tuned on CIFAR
+    config.method.mlc_paper.virtual_learning_rate = 1e-3
+    config.method.mlc_paper.transition_learning_rate = 1e-2
     if variant == "smoke":
         config.network.wide_resnet.depth = 10
         config.network.wide_resnet.width = 1

@@ -34,11 +34,9 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     # with a checkpoint and an evaluation every 5,000 steps.
     config.train.epochs = 62
     config.train.steps_per_epoch = 5_000
-    config.method.mlc.virtual_learning_rate = 1e-2  # paper
-    config.method.mlc.transition_learning_rate = 1e-1  # paper
-    # As configs/mnist.py, the limit for 310,000 steps; not tuned.
+    config.method.mlc_paper.virtual_learning_rate = 1e-2
+    config.method.mlc_paper.transition_learning_rate = 1e-1
     config.method.mlc.meta_gradient = "head"
-    config.method.mlc.max_transition_step = 0.0001
     if variant == "smoke":
         config.dataset.image_size = (64, 64)
         config.network.weights = ""

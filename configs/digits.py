@@ -23,8 +23,10 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.optimizer.learning_rate = 0.05
     config.optimizer.schedule = "cosine"
     # Chosen on held-out training images; see BUILD_NOTES.md.
+    config.network.weight_decay = 3e-3
     config.method.mlc.meta_gradient = "head"
-    config.method.mlc.max_transition_step = 0.05
+    config.method.mlc.transition_learning_rate = 30.0
+    config.method.mlc.max_transition_step = 1.0
     # Few steps, so long ones; see BUILD_NOTES.md.
     config.method.noise_layer.noise_learning_rate = 10.0
     config.method.masking_hard.noise_learning_rate = 10.0

@@ -28,11 +28,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.optimizer.learning_rate = 1e-3  # paper
     config.train.batch_size = 64  # paper
     config.train.epochs = 15  # the GLC code
-    # As configs/mnist.py, the limit for 4,500 steps.
     config.method.mlc.meta_gradient = "head"
-    config.method.mlc.virtual_learning_rate = 0.1
-    config.method.mlc.transition_learning_rate = 3.0
-    config.method.mlc.max_transition_step = 0.005
     if variant == "smoke":
         config.train.epochs = 1
         config.train.steps_per_epoch = 100

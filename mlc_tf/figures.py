@@ -179,38 +179,116 @@ def _heat_map(
     return image
 
 
-def conditions_figure(conditions: pd.DataFrame, title: str = "") -> Figure:
-    """Returns curves of accuracy over the ratio, one panel a noise.
+def conditions_figure(
+    conditions: pd.DataFrame, title: str = "", x: str = "ratio"
+) -> Figure:
+    """Returns curves of accuracy, one panel a noise.
 
     Args:
-        conditions: One row per noise, ratio and method, with the columns noise,
-            ratio, method, accuracy and deviation (in %).
+        conditions: One row per noise, method and x, with the columns noise,
+            method, accuracy and deviation (in %), and x.
         title: Defaults to none.
+        x: "ratio", of the noise, or "clean_examples". Defaults to "ratio".
     """
     noises = list(conditions["noise"].unique())
     figure = Figure(figsize=(4.6 * len(noises), 4.6), layout="constrained")
     figure.suptitle(title)
     axes = figure.subplots(1, len(noises), sharey=True, squeeze=False)[0]
+    styles = {
+        method: _style(number)
+        for number, method in enumerate(conditions["method"].unique())
+    }
     for ax, noise in zip(axes, noises):
         here = conditions[conditions["noise"] == noise]
-        for number, (method, rows) in enumerate(
-            conditions.groupby("method", sort=False)
-        ):
-            rows = here[here["method"] == method]
-            ax.errorbar(
-                100 * rows["ratio"],
-                rows["accuracy"],
-                yerr=rows["deviation"].fillna(0),
-                marker=_MARKERS[number % len(_MARKERS)],
-                color=colormaps["tab20"](number % 20),
-                markersize=4,
-                capsize=2,
-                label=method,
-            )
-        ax.set(title=noise, xlabel="noise ratio, %")
-        ax.grid(alpha=0.3)
+        _accuracy_panel(ax, here, "method", styles, noise, x)
     axes[0].set_ylabel("test accuracy, %")
     axes[-1].legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
+    return figure
+
+
+def robustness_figure(
+    conditions: pd.DataFrame, methods: tuple[str, str], title: str = ""
+) -> Figure:
+    """Returns two methods under all noises, and all methods under each.
+
+    Args:
+        conditions: As `conditions_figure` takes them.
+        methods: The two of the first panel.
+        title: Defaults to none.
+
+    References:
+        The paper, Figure 4.
+    """
+    noises = list(conditions["noise"].unique())
+    panels = 1 + len(noises)
+    figure = Figure(figsize=(4.4 * panels, 4.6), layout="constrained")
+    figure.suptitle(title)
+    axes = figure.subplots(1, panels, squeeze=False)[0]
+    two = conditions[conditions["method"].isin(methods)]
+    curves = two.assign(curve=two["method"] + ", " + two["noise"])
+    styles = {
+        f"{method}, {noise}": {**_style(number), "linestyle": line}
+        for method, line in zip(methods, ("-", "--"))
+        for number, noise in enumerate(noises)
+    }
+    _accuracy_panel(axes[0], curves, "curve", styles, " and ".join(methods))
+    axes[0].legend(fontsize=7)
+    styles = {
+        method: _style(number)
+        for number, method in enumerate(conditions["method"].unique())
+    }
+    for ax, noise in zip(axes[1:], noises):
+        here = conditions[conditions["noise"] == noise]
+        _accuracy_panel(ax, here, "method", styles, noise)
+    axes[0].set_ylabel("test accuracy, %")
+    axes[-1].legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
+    return figure
+
+
+def bars_figure(
+    values: Mapping[str, float], others: Mapping[str, float], label: str
+) -> Figure:
+    """Returns bars, with a mark beside each that another value is known of.
+
+    Args:
+        values: By name.
+        others: The same of another source, for some of the names.
+        label: Of the axis.
+    """
+    figure = Figure(figsize=(7, 1.2 + 0.45 * len(values)), layout="constrained")
+    ax = figure.subplots()
+    bars = ax.barh(list(values), list(values.values()), label="ours")
+    ax.bar_label(bars, fmt="%.2f", padding=6, fontsize=8)
+    ax.plot(
+        list(others.values()), list(others), "k|", markersize=16, label="paper"
+    )
+    ax.invert_yaxis()
+    ax.set_xlabel(label)
+    ax.legend(fontsize=8)
+    return figure
+
+
+def corners_figure(
+    transitions: Mapping[str, np.ndarray], title: str = ""
+) -> Figure:
+    """Returns heat maps of several matrices side by side.
+
+    Args:
+        transitions: `(classes, classes)` each, by the name above it; rows are
+            clean classes.
+        title: Defaults to none.
+
+    References:
+        The paper, Figure 2.
+    """
+    width = 3.6 * len(transitions) + 0.8
+    figure = Figure(figsize=(width, 4), layout="constrained")
+    figure.suptitle(title)
+    axes = figure.subplots(1, len(transitions), squeeze=False)[0]
+    for ax, (name, matrix) in zip(axes, transitions.items()):
+        image = _heat_map(ax, matrix, None)
+        ax.set_title(name)
+    figure.colorbar(image, ax=list(axes), label="p(noisy | clean)", shrink=0.8)
     return figure
 
 
@@ -280,3 +358,38 @@ def ratios_figure(ratios: Mapping[str, Mapping[str, Any]]) -> Figure:
     ax.axvline(1, color="black", linewidth=0.8)
     ax.legend(fontsize=7)
     return figure
+
+
+def _accuracy_panel(
+    ax: Axes,
+    rows: pd.DataFrame,
+    curve: str,
+    styles: Mapping[str, Mapping[str, Any]],
+    title: str,
+    x: str = "ratio",
+) -> None:
+    """Draws accuracy over x, a curve for each value of the column `curve`."""
+    for name, style in styles.items():
+        one = rows[rows[curve] == name]
+        ax.errorbar(
+            100 * one["ratio"] if x == "ratio" else one[x],
+            one["accuracy"],
+            yerr=one["deviation"].fillna(0),
+            markersize=4,
+            capsize=2,
+            label=name,
+            **style,
+        )
+    if x == "ratio":
+        ax.set_xlabel("noise ratio, %")
+    else:
+        ax.set(xlabel="trusted examples", xscale="log")
+    ax.set_title(title)
+    ax.grid(alpha=0.3)
+
+
+def _style(number: int) -> dict[str, Any]:
+    return {
+        "marker": _MARKERS[number % len(_MARKERS)],
+        "color": colormaps["tab20"](number % 20),
+    }

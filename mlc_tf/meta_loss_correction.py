@@ -39,10 +39,17 @@ from mlc_tf.virtual_network import values
 
 META_GRADIENTS = ("exact", "head", "finite_difference")
 
-# Arguments that decide what a step costs; README.md has what each is worth.
+# The first two decide what a step costs (README.md has what each is worth), the
+# last is the paper's form of T's steps.
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "exact": {"meta_gradient": "exact"},
     "fast": {"meta_gradient": "head"},
+    "paper": {
+        "normalization": "columns",
+        "transition_update": "projected",
+        "smoothing": 0.0,
+        "max_transition_step": math.inf,
+    },
 }
 
 
@@ -66,9 +73,10 @@ class MetaLossCorrection(PairModel):
         virtual_learning_rate: The paper's alpha, the rate of the virtual step,
             for the mean loss. Defaults to 0.1.
         transition_learning_rate: The paper's beta, the rate of T; 0 freezes
-            it. Defaults to 1.
+            it. Defaults to 3.
         transition: The T to start from: "identity", or a `(classes, classes)`
-            array, rows are clean classes and sum to 1. Defaults to "identity".
+            array, rows are clean classes and sum to 1; its zeros stay zero
+            under exponentiated steps. Defaults to "identity".
         normalization: `"rows"`, T is a transition matrix; or `"columns"`, the
             paper's Eq. 10. Defaults to "rows".
         meta_gradient: `"exact"`, the paper's: two nested tapes, 3.3 times the
@@ -78,15 +86,29 @@ class MetaLossCorrection(PairModel):
             derivatives, 3 times, in less memory. Defaults to "exact".
         meta_interval: T is updated every so many steps; the steps between cost
             what plain training costs. Defaults to 1.
-        max_transition_step: A longer step of T, in the Frobenius norm and
-            before Eq. 9, is shortened to this length: where the network is
+        transition_update: `"exponentiated"`, each entry of T is multiplied by
+            `exp(-beta * its meta-gradient)` and T is normalised
+            (`transition.exponentiated_step`); or `"projected"`, the paper's
+            Eq. 7, 9, 10. Defaults to "exponentiated", with a `rank` to
+            "projected".
+        smoothing: The identity that T starts from is mixed with this share of
+            uniform noise: an exponentiated step cannot move an entry that is
+            zero, and a network that is told of no noise begins to learn it. In
+            [0, 1), above 0 for "exponentiated"; left out where `transition` is
+            an array. Defaults to 0.2, for "projected" to 0.
+        max_transition_step: A longer step `beta * meta-gradient`, in the
+            Frobenius norm, is shortened to this length: where the network is
             sure of another class than a label, the meta-gradient grows like
-            1 / p(label), and one example could decide a column of T. About
-            20 / (all steps) works, and much less leaves T at its start;
-            `math.inf` is the paper's form. Defaults to 0.01.
+            1 / p(label), and one example could decide a column of T. For
+            "projected" about 20 / (all steps) works, and much less leaves T at
+            its start; `math.inf` is the paper's form. Defaults to 0.3.
+        transition_decay_steps: beta and `max_transition_step` fall to 0 along
+            half a cosine over so many steps, so that T comes to rest; 0 for
+            never. Defaults to 0.
         rank: For thousands of classes: T as the identity and a product of this
             rank (`transition_forms.LowRankTransition`), with rows that sum to
-            1, from the identity. Defaults to None, all entries of T.
+            1, from the identity and by "projected" steps. Defaults to None, all
+            entries of T.
         name: Name of the model. Defaults to a unique one.
 
     Raises:
@@ -100,12 +122,15 @@ class MetaLossCorrection(PairModel):
         base: keras.Model,
         *,
         virtual_learning_rate: float = 0.1,
-        transition_learning_rate: float = 1.0,
+        transition_learning_rate: float = 3.0,
         transition: Any = "identity",
         normalization: str = "rows",
         meta_gradient: str = "exact",
         meta_interval: int = 1,
-        max_transition_step: float = 0.01,
+        transition_update: str | None = None,
+        smoothing: float | None = None,
+        max_transition_step: float = 0.3,
+        transition_decay_steps: int = 0,
         rank: int | None = None,
         name: str | None = None,
     ) -> None:
@@ -141,6 +166,38 @@ class MetaLossCorrection(PairModel):
                 "max_transition_step", "> 0", max_transition_step
             )
         self.max_transition_step = max_transition_step
+        if transition_update is None:
+            transition_update = "exponentiated" if rank is None else "projected"
+        if transition_update not in transition_matrix.STEPS:
+            raise unknown_name(
+                "transition_update", transition_update, transition_matrix.STEPS
+            )
+        self.transition_update = transition_update
+        exponentiated = transition_update == "exponentiated"
+        if not isinstance(transition, str) and smoothing is not None:
+            raise InputError(
+                "`smoothing` should be left out where `transition` is an "
+                f"array. Received: `smoothing` = {smoothing}."
+            )
+        if smoothing is None:
+            smoothing = 0.2 if exponentiated else 0.0
+        if not 0 <= smoothing < 1 or (exponentiated and not smoothing):
+            raise bad_argument(
+                "smoothing",
+                "in [0, 1), and above 0 for exponentiated steps",
+                smoothing,
+            )
+        self.smoothing = smoothing
+        if (
+            not isinstance(transition_decay_steps, int)
+            or transition_decay_steps < 0
+        ):
+            raise bad_argument(
+                "transition_decay_steps",
+                "an integer >= 0, 0 for no decay",
+                transition_decay_steps,
+            )
+        self.transition_decay_steps = transition_decay_steps
         self.virtual_network = (
             Head(base) if meta_gradient == "head" else WholeNetwork(base)
         )
@@ -189,10 +246,7 @@ class MetaLossCorrection(PairModel):
                 self._meta_gradient(forward, noisy_labels, clean)
             )
             new_transition = self.transition_form.update(
-                transition,
-                gradients,
-                self.transition_learning_rate,
-                self.max_transition_step,
+                transition, self._transition_steps(gradients)
             )  # Eq. 7, 9, 10
             return new_transition, tf.linalg.global_norm(gradients)
 
@@ -211,6 +265,18 @@ class MetaLossCorrection(PairModel):
             variable.assign(value)
         self.step.assign_add(1)
         self.meta_gradient_norm.update_state(norm, tf.cast(due, tf.float32))
+
+    def _transition_steps(self, gradients: meta.Tensors) -> meta.Tensors:
+        """Returns the step of T: beta times the gradient, not too long."""
+        steps = transition_matrix.shortened(
+            [self.transition_learning_rate * each for each in gradients],
+            self.max_transition_step,
+        )
+        if not self.transition_decay_steps:
+            return steps
+        share = tf.cast(self.step, steps[0].dtype) / self.transition_decay_steps
+        decay = 0.5 * (1 + tf.cos(math.pi * tf.minimum(share, 1)))
+        return [decay * step for step in steps]
 
     def _meta_gradient(
         self, forward: ForwardPass, noisy_labels: Any, clean: tuple[Any, Any]
@@ -253,16 +319,24 @@ class MetaLossCorrection(PairModel):
         if identity and transition != "identity":
             raise unknown_name("transition", transition, ["identity"])
         if rank is None:
-            dense = DenseTransition(self.normalization)
+            dense = DenseTransition(self.normalization, self.transition_update)
             return dense, dense.start(
-                transition_matrix.identity(self.num_classes)
+                transition_matrix.smoothed_identity(
+                    self.num_classes, self.smoothing
+                )
                 if identity
                 else transition_matrix.validate(transition, self.num_classes)
             )
-        if not identity or self.normalization != "rows":
+        if (
+            not identity
+            or self.normalization != "rows"
+            or self.transition_update != "projected"
+            or self.smoothing
+        ):
             raise InputError(
-                "`transition` should be 'identity', and `normalization` 'rows',"
-                f" where `rank` is given. Received: `rank` = {rank}."
+                "`transition` should be 'identity', `normalization` 'rows', "
+                "`transition_update` 'projected' and `smoothing` 0 where "
+                f"`rank` is given. Received: `rank` = {rank}."
             )
         low_rank = LowRankTransition(self.num_classes, rank)
         return low_rank, low_rank.start()

@@ -37,6 +37,7 @@ from mlc_tf.baselines.pencil import Pencil
 from mlc_tf.errors import InputError
 from mlc_tf.errors import unknown_name
 from mlc_tf.examples import Examples
+from mlc_tf.meta_loss_correction import PRESETS
 from mlc_tf.meta_loss_correction import MetaLossCorrection
 from mlc_tf.pair_model import PairModel
 
@@ -122,7 +123,8 @@ class Method:
         sums_loss: Whether its loss is a sum over the batch; the optimizer's
             rate is then divided by the batch size, so that steps compare.
         optimizer_steps: Of the optimizer, for each element. Defaults to 1.
-        clean_steps: Whether it trains on the clean half of each element, too.
+        draws_clean: Whether it uses the clean half of each element.
+        clean_steps: Whether it trains on that, too.
     """
 
     phases: tuple[Phase, ...]
@@ -130,6 +132,7 @@ class Method:
     instead: str = ""
     sums_loss: bool = False
     optimizer_steps: int = 1
+    draws_clean: bool = False
     clean_steps: bool = False
 
     @property
@@ -241,21 +244,41 @@ def _pencil_stages(setting: Setting) -> dict[str, Any]:
     return told
 
 
+def _whole_run(setting: Setting) -> dict[str, Any]:
+    """Lets T come to rest at the end of the run, unless told otherwise."""
+    if "transition_decay_steps" in setting.options:
+        return {}
+    return {"transition_decay_steps": setting.epochs * setting.steps_per_epoch}
+
+
 _MERGED = Phase(CrossEntropy, data="merged")
 _NOISY = Phase(CrossEntropy)
 
 METHODS: Mapping[str, Method] = {
-    "mlc": Method((Phase(MetaLossCorrection),)),
+    "mlc": Method(
+        (Phase(MetaLossCorrection, told=_whole_run),), draws_clean=True
+    ),
+    # Its literal form: Eq. 3-11 as they are written.
+    "mlc_paper": Method(
+        (Phase(functools.partial(MetaLossCorrection, **PRESETS["paper"])),),
+        draws_clean=True,
+    ),
     "cross_entropy": Method((_MERGED,)),
     # The schedule of mlc with T frozen at the identity.
     "ce_control": Method((_NOISY,)),
-    "authors_code": Method((Phase(AuthorsCode),), sums_loss=True),
+    "authors_code": Method(
+        (Phase(AuthorsCode),), sums_loss=True, draws_clean=True
+    ),
     "noise_layer": Method(
-        (Phase(NoiseLayer),), optimizer_steps=2, clean_steps=True
+        (Phase(NoiseLayer),),
+        optimizer_steps=2,
+        draws_clean=True,
+        clean_steps=True,
     ),
     "noise_layer_logits": Method(
         (Phase(functools.partial(NoiseLayer, space="logits")),),
         optimizer_steps=2,
+        draws_clean=True,
         clean_steps=True,
     ),
     "forward": Method(
@@ -284,7 +307,7 @@ METHODS: Mapping[str, Method] = {
             ),
         )
     ),
-    "lre": Method((Phase(LearningToReweight),)),
+    "lre": Method((Phase(LearningToReweight),), draws_clean=True),
     "co_teaching": Method(
         (
             Phase(
@@ -321,8 +344,12 @@ METHODS: Mapping[str, Method] = {
     ),
     "pencil": Method((Phase(Pencil, data="merged", told=_pencil_stages),)),
     "gce": Method((Phase(GeneralizedCrossEntropy, data="merged"),)),
-    "meta_weight_net": Method((Phase(MetaWeightNet),)),
-    "fasten": Method((Phase(Fasten, told=_given_labels),), clean_steps=True),
+    "meta_weight_net": Method((Phase(MetaWeightNet),), draws_clean=True),
+    "fasten": Method(
+        (Phase(Fasten, told=_given_labels),),
+        draws_clean=True,
+        clean_steps=True,
+    ),
     "clean_only": Method((Phase(CrossEntropy, data="clean"),)),
     "fine_tune": Method(
         (_NOISY, Phase(CrossEntropy, data="clean", fresh=False))

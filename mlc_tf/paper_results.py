@@ -1,4 +1,4 @@
-"""The paper's Table 1: test accuracy in %, to be shown beside ours.
+"""The paper's Tables 1 and 2: test accuracy in %, to be shown beside ours.
 
 Co-teaching's numbers are copied there from its own paper, under other noises
 (symmetric without the own class, pair flip at 45 %). On MNIST the row of
@@ -168,10 +168,23 @@ _TABLE_1: dict[str, dict[str, tuple[tuple[float, ...], ...]]] = {
 }
 
 
+# On Clothing1M, whose labels are noisy as they come; all but MLC's number are
+# copied there from the papers of the methods.
+TABLE_2: dict[str, float] = {
+    "cross_entropy": 68.94,
+    "forward": 69.84,
+    "glc": 70.84,
+    "masking": 71.10,
+    "mlc": 71.06,
+}
+
+
 def accuracy(
     dataset: str, noise: str, ratio: float | None, method: str
 ) -> float | None:
     """Returns the paper's test accuracy in %, or None where it has none."""
+    if dataset == "clothing1m" and noise == "none":
+        return TABLE_2.get(method)
     rows = _TABLE_1.get(dataset, {}).get(method)
     if rows is None or noise not in NOISES or ratio not in RATIOS:
         return None

@@ -82,13 +82,24 @@ def default_config() -> ml_collections.ConfigDict:
             "name": "mlc",
             "mlc": {
                 "virtual_learning_rate": 0.1,
-                "transition_learning_rate": 1.0,
+                "transition_learning_rate": 3.0,
                 "normalization": "rows",
                 "meta_gradient": "exact",
                 "meta_interval": 1,
-                "max_transition_step": 0.01,
+                # Those of the class where not given.
+                "transition_update": placeholder(str),
+                "smoothing": placeholder(float),
+                "max_transition_step": 0.3,
+                # The length of the run where not given; 0 for no decay.
+                "transition_decay_steps": placeholder(int),
                 # Of T beside the identity; all of T where not given.
                 "rank": placeholder(int),
+            },
+            # The paper's alpha and beta for MNIST and Twitter.
+            "mlc_paper": {
+                "virtual_learning_rate": 1e-2,
+                "transition_learning_rate": 1.0,
+                "meta_gradient": "exact",
             },
             "authors_code": {
                 "virtual_learning_rate": 1e-3,

@@ -13,6 +13,7 @@ that `regauge` makes of it.
 """
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -26,9 +27,17 @@ _SUM_AXIS = {"rows": 1, "columns": 0}
 _ROW_SUM_TOLERANCE = 1e-5
 
 
-def identity(num_classes: int) -> np.ndarray:
-    """Returns the T of clean labels, `(num_classes, num_classes)` float64."""
-    return np.eye(num_classes)
+def smoothed_identity(num_classes: int, smoothing: float = 0.0) -> np.ndarray:
+    """Returns the T of labels of which a share is drawn anew, uniformly.
+
+    Args:
+        num_classes: Number of classes.
+        smoothing: That share, in [0, 1]. Defaults to 0, the identity.
+
+    Returns:
+        `(num_classes, num_classes)` float64.
+    """
+    return (1 - smoothing) * np.eye(num_classes) + smoothing / num_classes
 
 
 def correct(probs: Any, transition: Any) -> Any:
@@ -45,12 +54,8 @@ def correct(probs: Any, transition: Any) -> Any:
     return probs @ transition
 
 
-def update(
-    transition: tf.Tensor,
-    gradient: tf.Tensor,
-    learning_rate: float,
-    normalization: str = "rows",
-    max_step: float = math.inf,
+def projected_step(
+    transition: tf.Tensor, step: tf.Tensor, normalization: str = "rows"
 ) -> tf.Tensor:
     """Returns T after one step of projected gradient descent (Eq. 7, 9, 10).
 
@@ -60,25 +65,63 @@ def update(
 
     Args:
         transition: T, `(classes, classes)`, rows are clean classes.
-        gradient: The gradient of the meta loss with respect to T, same shape.
-        learning_rate: The paper's beta.
+        step: The gradient of the meta loss with respect to T, times the
+            paper's beta; same shape.
         normalization: `"rows"` (a transition matrix) or `"columns"` (the
             paper's Eq. 10). Defaults to `"rows"`.
-        max_step: A step with a larger Frobenius norm is shortened to it.
-            Defaults to infinity, the paper's form.
 
     Returns:
         The new T, same shape and dtype.
     """
-    step = learning_rate * gradient
-    if math.isfinite(max_step):
-        step = tf.clip_by_norm(step, max_step)
     raw = tf.nn.relu(transition - step)  # Eq. 7, 9
     sums = tf.reduce_sum(raw, _SUM_AXIS[normalization], keepdims=True)
     # Not `sums > 0`: a NaN has to show.
     return tf.where(
         tf.equal(sums, 0), transition, normalize(raw, normalization)
     )
+
+
+def exponentiated_step(
+    transition: tf.Tensor, step: tf.Tensor, normalization: str = "rows"
+) -> tf.Tensor:
+    """Returns T after one step of exponentiated gradient descent.
+
+    Each entry is multiplied by `exp(-step)`, and Eq. 10 follows: T as a softmax
+    whose logits take the step, and mirror descent on the simplex. The entries
+    that are about zero stay there unless step after step agrees on another
+    value, where `projected_step` adds up what the batches disagree on. One that
+    is zero stays so.
+
+    Args:
+        transition: As in `projected_step`.
+        step: As there.
+        normalization: As there.
+
+    Returns:
+        The new T, same shape and dtype.
+
+    References:
+        Kivinen and Warmuth, "Exponentiated gradient versus gradient descent
+        for linear predictors", 1997.
+    """
+    return normalize(transition * tf.exp(-step), normalization)
+
+
+# The ways in which T follows the meta-gradient.
+STEPS = {"projected": projected_step, "exponentiated": exponentiated_step}
+
+
+def shortened(steps: Sequence[tf.Tensor], max_step: float) -> list[tf.Tensor]:
+    """Returns a step, shortened if it is longer than `max_step`.
+
+    Args:
+        steps: Its parts.
+        max_step: The longest, in the Frobenius norm of all parts; infinity
+            shortens none.
+    """
+    if math.isinf(max_step):
+        return list(steps)
+    return tf.clip_by_global_norm(steps, max_step)[0]
 
 
 def normalize(transition: tf.Tensor, normalization: str = "rows") -> tf.Tensor:

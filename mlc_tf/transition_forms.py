@@ -5,7 +5,6 @@ a batch (Eq. 2, 3), the step of projected gradient descent (Eq. 7, 9, 10), and
 the matrix. T is `(classes, classes)`, `T[i, j] = p(noisy = j | clean = i)`.
 """
 
-import math
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
@@ -26,10 +25,12 @@ class DenseTransition:
 
     Args:
         normalization: "rows", or "columns" (the paper's Eq. 10).
+        kind: Of its steps, of `transition.STEPS`.
     """
 
-    def __init__(self, normalization: str) -> None:
+    def __init__(self, normalization: str, kind: str) -> None:
         self.normalization = normalization
+        self._step = transition_matrix.STEPS[kind]
 
     def start(self, transition: np.ndarray) -> Mapping[str, np.ndarray]:
         """Returns what is learned, by name, for a T whose rows sum to 1."""
@@ -42,23 +43,9 @@ class DenseTransition:
         """Returns `losses.corrected_cross_entropy`, `(batch,)`."""
         return losses.corrected_cross_entropy(logits, labels, parameters[0])
 
-    def update(
-        self,
-        parameters: Tensors,
-        gradients: Tensors,
-        learning_rate: float,
-        max_step: float = math.inf,
-    ) -> Tensors:
-        """Returns what is learned after a step: `transition.update`."""
-        return [
-            transition_matrix.update(
-                parameters[0],
-                gradients[0],
-                learning_rate,
-                self.normalization,
-                max_step,
-            )
-        ]
+    def update(self, parameters: Tensors, steps: Tensors) -> Tensors:
+        """Returns what is learned after a step."""
+        return [self._step(parameters[0], steps[0], self.normalization)]
 
     def matrix(self, parameters: Sequence[np.ndarray]) -> np.ndarray:
         """Returns T, `(classes, classes)`."""
@@ -121,21 +108,11 @@ class LowRankTransition:
         columns /= _row_sums(odds, directions)
         return losses.mixture_cross_entropy(logits, columns)
 
-    def update(
-        self,
-        parameters: Tensors,
-        gradients: Tensors,
-        learning_rate: float,
-        max_step: float = math.inf,
-    ) -> Tensors:
+    def update(self, parameters: Tensors, steps: Tensors) -> Tensors:
         """Returns U and V after a step; rows of V again sum to 1.
 
-        A row that the step would empty keeps its value. `max_step` is that of
-        U and V together.
+        A row that the step would empty keeps its value.
         """
-        steps = [learning_rate * gradient for gradient in gradients]
-        if math.isfinite(max_step):
-            steps, _ = tf.clip_by_global_norm(steps, max_step)
         odds, directions = (
             tf.nn.relu(old - step) for old, step in zip(parameters, steps)
         )

@@ -78,10 +78,14 @@ def step(
     gamma,
     momentum,
     normalization,
+    transition_update,
 ):
     """Returns weights, velocities and T after one iteration."""
     slope = meta_gradient(logits_of, weights, transition, noisy, clean, alpha)
-    raw = np.maximum(transition - beta * slope, 0)
+    raw = {
+        "projected": np.maximum(transition - beta * slope, 0),
+        "exponentiated": transition * np.exp(-beta * slope),
+    }[transition_update]
     transition = normalize(raw, normalization)
     g = gradient(
         lambda w: corrected_loss(logits_of(w, noisy[0]), noisy[1], transition),

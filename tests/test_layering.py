@@ -53,6 +53,7 @@ LEVELS = {
     "description": 9,
     "relabel": 8,
     "experiments": 10,
+    "tuning": 10,
     "benchmarks": 10,
     "studies": 11,
 }

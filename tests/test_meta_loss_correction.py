@@ -103,6 +103,7 @@ def compiled(model, rate=0.1, momentum=0.0, **kwargs):
     return model
 
 
+@pytest.mark.parametrize("transition_update", ["projected", "exponentiated"])
 @pytest.mark.parametrize("normalization", ["rows", "columns"])
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize(
@@ -114,7 +115,7 @@ def compiled(model, rate=0.1, momentum=0.0, **kwargs):
     ids=["dense", "convolution and BatchNorm"],
 )
 def test_steps_equal_the_numpy_reference(
-    make_base, logits_of, dtype, normalization, rng
+    make_base, logits_of, dtype, normalization, transition_update, rng
 ):
     # Not symmetric, and with entries that the steps push below 0.
     start = np.array(
@@ -128,6 +129,7 @@ def test_steps_equal_the_numpy_reference(
         transition_learning_rate=rates["beta"],
         transition=start,
         normalization=normalization,
+        transition_update=transition_update,
         max_transition_step=math.inf,
     )
     compiled(model, rates["gamma"], momentum=0.9)
@@ -148,10 +150,12 @@ def test_steps_equal_the_numpy_reference(
             (clean[0].astype(np.float64), clean[1]),
             momentum=0.9,
             normalization=normalization,
+            transition_update=transition_update,
             **rates,
         )
     model.fit(dataset(*elements), verbose=0)
-    assert (matrix == 0).any()  # Eq. 9 had something to do
+    # Eq. 9 had something to do.
+    assert (matrix == 0).any() == (transition_update == "projected")
     np.testing.assert_allclose(
         model.transition_matrix, matrix, **TOLERANCE[dtype]
     )
@@ -186,7 +190,10 @@ def test_frozen_identity_equals_cross_entropy(meta_gradient, rng):
     one, other = dense_base("float64"), dense_base("float64")
     other.set_weights(one.get_weights())
     frozen = MetaLossCorrection(
-        one, transition_learning_rate=0.0, meta_gradient=meta_gradient
+        one,
+        transition=np.eye(CLASSES),
+        transition_learning_rate=0.0,
+        meta_gradient=meta_gradient,
     )
     compiled(frozen, momentum=0.9).fit(dataset(*elements), verbose=0)
     compiled(CrossEntropy(other), momentum=0.9).fit(
@@ -249,6 +256,7 @@ def test_a_long_step_of_the_transition_is_shortened(rng):
             base,
             transition=start + 0.1 * (np.eye(CLASSES) - 1 / CLASSES),
             transition_learning_rate=50.0,
+            transition_update="projected",
             max_transition_step=limit,
         )
         compiled(model).fit(dataset(element), verbose=0)
@@ -258,6 +266,39 @@ def test_a_long_step_of_the_transition_is_shortened(rng):
     before = 0.1 * (np.eye(CLASSES) - 1 / CLASSES)
     step = np.linalg.norm(matrices[0.01] - before)
     assert 0 < step <= 0.01 + 1e-9
+
+
+def test_the_steps_of_the_transition_fall_along_a_cosine(rng):
+    steps = []
+    for decay_steps in (0, 4):
+        base = dense_base("float64")
+        model = MetaLossCorrection(
+            base,
+            transition_learning_rate=1e6,
+            max_transition_step=0.1,
+            transition_decay_steps=decay_steps,
+        )
+        compiled(model, rate=1e-9)
+        lengths = []
+        for _ in range(6):
+            before = np.log(model.transition_matrix)
+            model.fit(dataset(random_pair(rng, base)), verbose=0)
+            moved = np.log(model.transition_matrix) - before
+            # Rows are known up to their normalisation.
+            lengths.append(np.linalg.norm(moved - moved.mean(1)[:, None]))
+        steps.append(lengths)
+    constant, falling = steps
+    assert min(constant) > 0.02
+    limits = 0.1 * 0.5 * (1 + np.cos(np.pi * np.arange(6) / 4))
+    assert (np.array(falling[:4]) <= limits[:4] + 1e-9).all()
+    assert falling[0] > 0.02 and falling[4:] == pytest.approx([0, 0], abs=1e-9)
+
+
+def test_the_identity_is_smoothed():
+    model = MetaLossCorrection(dense_base("float64"), smoothing=0.3)
+    np.testing.assert_allclose(
+        model.transition_matrix, 0.7 * np.eye(CLASSES) + 0.1
+    )
 
 
 @pytest.mark.parametrize("limit", [0, -1.0, math.nan, "x"])
@@ -290,6 +331,15 @@ def test_the_start_of_columns_is_gauged():
         ({"meta_gradient": "exakt"}, "Did you mean 'exact'"),
         ({"meta_interval": 0}, "`meta_interval` should be an integer >= 1"),
         ({"meta_interval": 1.5}, "`meta_interval` should be an integer >= 1"),
+        ({"transition_update": "project"}, "Did you mean 'projected'"),
+        ({"smoothing": 0.0}, "above 0 for exponentiated steps"),
+        ({"smoothing": 1.0}, r"`smoothing` should be in \[0, 1\)"),
+        (
+            {"smoothing": 0.2, "transition": np.eye(3)},
+            "`smoothing` should be left out",
+        ),
+        ({"transition_decay_steps": -1}, "should be an integer >= 0"),
+        ({"transition_decay_steps": 2.0}, "should be an integer >= 0"),
     ],
 )
 def test_bad_arguments(arguments, message):
@@ -457,8 +507,8 @@ def test_xla_takes_the_same_step(make, form, rng):
             make(),
             meta_gradient=form,
             transition=start,
-            transition_learning_rate=1e4,
-            max_transition_step=0.1,
+            transition_learning_rate=1e6,
+            max_transition_step=1.0,
         )
         model.compile("sgd", jit_compile=jit_compile)
         model.optimizer.build(model.base.trainable_variables)

@@ -202,6 +202,7 @@ def test_which_data_each_method_trains_on():
     # not use the clean set as such; GLC has its first network without it.
     assert data == {
         "mlc": ["noisy"],
+        "mlc_paper": ["noisy"],
         "cross_entropy": ["merged"],
         "ce_control": ["noisy"],
         "authors_code": ["noisy"],
@@ -242,6 +243,7 @@ def test_these_methods_are_not_fitted_to_the_trusted_labels():
     }
     assert free == {
         "mlc",
+        "mlc_paper",
         "ce_control",
         "authors_code",
         "lre",

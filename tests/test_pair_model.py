@@ -162,7 +162,9 @@ def test_evaluate_takes_sample_weights(sets):
 
 def test_the_loss_of_fit_is_the_corrected_one(sets):
     # One step: the loss at the first weights under the T of that step.
-    model = MetaLossCorrection(make_base(), transition_learning_rate=0.0)
+    model = MetaLossCorrection(
+        make_base(), transition=np.eye(3), transition_learning_rate=0.0
+    )
     history = fit(model, (tuple(a[:16] for a in sets[0]), sets[1]))
     base = make_base()
     logits = base(sets[0][0][:16])

@@ -12,7 +12,10 @@ GAUGED = np.array([[1, 3 / 13, 0], [0, 7 / 13, 0.3], [0, 3 / 13, 0.7]])
 
 def update(matrix, gradient, rate, normalization):
     tensors = tf.constant(matrix), tf.constant(gradient)
-    return transition.update(*tensors, rate, normalization).numpy()
+    matrix, gradient = tensors
+    return transition.projected_step(
+        matrix, rate * gradient, normalization
+    ).numpy()
 
 
 def test_correct_takes_rows_for_clean_classes():
@@ -51,6 +54,39 @@ def test_update_descends_clips_and_normalizes():
     )
 
 
+def test_an_exponentiated_step_multiplies_and_normalizes():
+    matrix = tf.constant([[0.5, 0.5], [0.0, 1.0]])
+    step = tf.constant([[0.0, -np.log(3.0)], [-9.0, 4.0]])
+    rows = transition.exponentiated_step(matrix, step, "rows")
+    np.testing.assert_allclose(rows, [[0.25, 0.75], [0, 1]], rtol=1e-6)
+    columns = transition.exponentiated_step(matrix, step, "columns")
+    np.testing.assert_allclose(columns[:, 0], [1, 0])
+    np.testing.assert_allclose(
+        columns[0, 1], 1.5 / (1.5 + np.exp(-4)), rtol=1e-6
+    )
+
+
+@pytest.mark.parametrize("kind", transition.STEPS)
+def test_both_steps_agree_to_first_order(kind, rng):
+    matrix = rng.dirichlet(np.ones(4), 4)
+    gradient = rng.normal(size=(4, 4))
+    # On the simplex a projected step moves by the gradient, an exponentiated
+    # one by the gradient times the entry.
+    scaled = gradient if kind == "projected" else matrix * gradient
+    tangent = scaled - matrix * scaled.sum(axis=1, keepdims=True)
+    moved = transition.STEPS[kind](tf.constant(matrix), 1e-6 * gradient)
+    np.testing.assert_allclose(
+        (moved - matrix) / 1e-6, -tangent, rtol=1e-4, atol=1e-4
+    )
+
+
+def test_a_long_step_is_shortened_over_all_parts():
+    parts = [tf.constant([3.0]), tf.constant([[0.0, 4.0]])]
+    for limit, scale in ((1.0, 0.2), (5.0, 1.0), (np.inf, 1.0)):
+        for ours, part in zip(transition.shortened(parts, limit), parts):
+            np.testing.assert_allclose(ours, scale * part, rtol=1e-6)
+
+
 def test_update_keeps_what_it_would_empty():
     matrix = np.array([[0.6, 0.4], [0.1, 0.9]])
     gradient = np.array([[9.0, 9.0], [0.0, 0.0]])
@@ -67,7 +103,7 @@ def test_regauge_recovers_the_true_matrix():
 
 
 def test_distance_is_the_mean_l1_distance_of_rows():
-    identity = transition.identity(3)
+    identity = transition.smoothed_identity(3)
     assert transition.distance(TRUE, TRUE) == 0
     np.testing.assert_allclose(transition.distance(identity, TRUE), 0.6)
     np.testing.assert_allclose(

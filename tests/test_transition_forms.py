@@ -107,7 +107,9 @@ def test_a_step_descends_stays_positive_and_keeps_the_gauge(parameters, rng):
     gradients = [
         tf.constant(rng.normal(size=part.shape)) for part in parameters
     ]
-    odds, directions = form.update(parameters, gradients, 0.3)
+    odds, directions = form.update(
+        parameters, [0.3 * gradient for gradient in gradients]
+    )
     raw = [
         np.maximum(part - 0.3 * gradient, 0)
         for part, gradient in zip(arrays(parameters), arrays(gradients))
@@ -122,35 +124,24 @@ def test_a_step_descends_stays_positive_and_keeps_the_gauge(parameters, rng):
     )
 
 
-def test_a_long_step_is_shortened_for_both_parts_together(parameters, rng):
-    form = LowRankTransition(CLASSES, RANK)
-    gradients = [
-        tf.constant(rng.normal(size=part.shape)) for part in parameters
-    ]
-    norm = tf.linalg.global_norm(gradients)
-    limited = form.update(parameters, gradients, 1.0, max_step=0.01)
-    shortened = form.update(parameters, gradients, 0.01 / norm)
-    for part, expected in zip(limited, shortened):
-        np.testing.assert_allclose(part, expected, **FLOAT64)
-
-
 def test_a_row_that_would_be_emptied_keeps_its_value(parameters):
     form = LowRankTransition(CLASSES, RANK)
     gradients = [tf.zeros_like(parameters[0]), 9 * tf.ones_like(parameters[1])]
-    for part, old in zip(form.update(parameters, gradients, 1.0), parameters):
+    for part, old in zip(form.update(parameters, gradients), parameters):
         np.testing.assert_array_equal(part, old)
 
 
-def test_the_dense_form_is_transition_update(rng):
+@pytest.mark.parametrize("kind", transition.STEPS)
+def test_the_dense_form_takes_steps_of_its_kind(kind, rng):
     start = transition.normalize(rng.random((CLASSES, CLASSES)))
     gradient = tf.constant(rng.normal(size=(CLASSES, CLASSES)))
-    form = DenseTransition("columns")
+    form = DenseTransition("columns", kind)
     (parameter,) = form.start(np.asarray(start)).values()
     np.testing.assert_allclose(parameter.sum(axis=0), 1)
-    (moved,) = form.update([parameter], [gradient], 0.1, 0.5)
+    (moved,) = form.update([parameter], [0.1 * gradient])
     np.testing.assert_allclose(
         moved,
-        transition.update(parameter, gradient, 0.1, "columns", 0.5),
+        transition.STEPS[kind](parameter, 0.1 * gradient, "columns"),
     )
 
 

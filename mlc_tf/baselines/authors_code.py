@@ -61,7 +61,7 @@ class AuthorsCode(PairModel):
         )
         self.virtual_network = WholeNetwork(base)
         self.transition = self.add_state(
-            "transition", transition_matrix.identity(self.num_classes)
+            "transition", transition_matrix.smoothed_identity(self.num_classes)
         )
 
     @property
@@ -96,8 +96,8 @@ class AuthorsCode(PairModel):
             distribution.global_mean,
         )
         (gradient,) = distribution.global_mean([gradient])
-        transition = transition_matrix.update(
-            identity, gradient, self.transition_learning_rate, "columns"
+        transition = transition_matrix.projected_step(
+            identity, self.transition_learning_rate * gradient, "columns"
         )
         self.transition.assign(tf.cast(transition, self.transition.dtype))
         with forward.tape:

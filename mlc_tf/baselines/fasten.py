@@ -80,7 +80,7 @@ class Fasten(PairModel):
         )
         self.noisy_head.build(self.virtual_network.features_shape)
         self.transition = self.add_state(
-            "transition", transition_room.identity(self.num_classes)
+            "transition", transition_room.smoothed_identity(self.num_classes)
         )
         self.corrected = self.add_state("corrected_labels", given, "int32")
 

@@ -5,6 +5,7 @@ from mlc_tf.report.results import Row
 from mlc_tf.report.results import by_clean_examples
 from mlc_tf.report.results import by_condition
 from mlc_tf.report.results import load_results
+from mlc_tf.report.results import read_results
 from mlc_tf.report.results import summarize
 from mlc_tf.report.tables import benchmark_table
 from mlc_tf.report.tables import campaign_table
@@ -13,6 +14,7 @@ from mlc_tf.report.tables import clean_budget_table
 from mlc_tf.report.tables import conditions_table
 from mlc_tf.report.tables import distances_table
 from mlc_tf.report.tables import markdown_table
+from mlc_tf.report.tables import matrix_table
 
 __all__ = [
     "Row",
@@ -27,5 +29,7 @@ __all__ = [
     "fill_tables",
     "load_results",
     "markdown_table",
+    "matrix_table",
+    "read_results",
     "summarize",
 ]

@@ -54,11 +54,16 @@ def load_results(folder: str | Path) -> list[dict[str, Any]]:
 
     Those of benchmarks and campaigns, which are of no run, are passed over.
     """
-    contents = (
-        json.loads(path.read_text())
-        for path in sorted(Path(folder).rglob("*.json"))
-    )
+    contents = read_results(sorted(Path(folder).rglob("*.json")))
     return [content for content in contents if "test_accuracy" in content]
+
+
+def read_results(paths: Iterable[Path]) -> list[dict[str, Any]]:
+    """Returns what is in those files that are there.
+
+    A run whose loss diverged has none.
+    """
+    return [json.loads(path.read_text()) for path in paths if path.exists()]
 
 
 def summarize(

@@ -1,10 +1,13 @@
 """Markdown tables of what result files say."""
 
 import json
+from collections.abc import Iterable
+from collections.abc import Mapping
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from mlc_tf.errors import bad_argument
@@ -26,11 +29,10 @@ def markdown_table(rows: Sequence[Row]) -> str:
         "|---|---|---|---|---|---|---|",
     ]
     for row in rows:
-        spread = "" if row.deviation is None else f" ± {row.deviation:.2f}"
         distance = row.transition_l1
         cells = [
-            f"`{row.method}`" + (" †" if row.oracle else ""),
-            f"{row.accuracy:.2f}{spread}",
+            _name(row.method, row.oracle),
+            _mean_cell(row.accuracy, row.deviation),
             f"{row.best_clean:.2f}",
             f"{row.best_test:.2f}",
             "–" if distance is None else f"{distance:.3f}",
@@ -43,11 +45,7 @@ def markdown_table(rows: Sequence[Row]) -> str:
         "\\* Chosen on the test set: shown because the authors' code reports "
         "it, not a result."
     )
-    if any(row.oracle for row in rows):
-        told = ", ".join(
-            f"`{row.method}` {row.oracle}" for row in rows if row.oracle
-        )
-        notes += f" † Is told what no user knows: {told}."
+    notes += _oracle_note({row.method: row.oracle for row in rows})
     return "\n".join([*lines, "", notes, ""])
 
 
@@ -71,9 +69,9 @@ def choices_table(
         for row in summarize(
             load_results(setting), dataset, noise, ratio, "validation"
         ):
-            spread = f" ± {row.deviation:.2f}" if row.deviation else ""
             lines.append(
-                f"| `{setting.name}` | {row.accuracy:.2f}{spread} | "
+                f"| `{setting.name}` | "
+                f"{_mean_cell(row.accuracy, row.deviation)} | "
                 f"{row.transition_l1:.3f} | {row.seeds} |"
             )
     return "\n".join([*lines, ""])
@@ -166,66 +164,44 @@ def conditions_table(conditions: pd.DataFrame) -> str:
         conditions: As `results.by_condition` returns it.
     """
     columns = list(dict.fromkeys(zip(conditions["noise"], conditions["ratio"])))
-    told = conditions["oracle"] != ""
-    best = (
-        conditions[~told].groupby(["noise", "ratio"])["accuracy"].max().round(2)
-    )
     by_method = {
         method: rows.set_index(["noise", "ratio"])
         for method, rows in conditions.groupby("method", sort=False)
     }
+    fair = conditions[conditions["oracle"] == ""]
+    best = fair.groupby(["noise", "ratio"])["accuracy"].max().round(2)
     means = {
         method: rows["accuracy"].mean()
         for method, rows in by_method.items()
         if len(rows) == len(columns)
     }
-    fair = [
-        mean
-        for method, mean in means.items()
-        if not by_method[method]["oracle"].any()
-    ]
-    header = [f"{_SHORT[noise]} {ratio:g}" for noise, ratio in columns]
-    lines = [["method", *header, "mean", "seeds"]]
+    best_mean = max(
+        (means[name] for name in fair["method"].unique() if name in means),
+        default=None,
+    )
+    lines = [["method", *_headers(columns), "mean", "seeds"]]
     lines.append(["---"] * len(lines[0]))
     for method, rows in by_method.items():
-        oracle = rows["oracle"].iloc[0]
-        cells = []
-        for column in columns:
-            if column not in rows.index:
-                cells.append("–")
-                continue
-            row = rows.loc[column]
-            bold = not oracle and round(row["accuracy"], 2) == best[column]
-            cell = _mean_cell(row["accuracy"], row["deviation"])
-            cell = f"**{cell}**" if bold else cell
-            paper = row["paper"]
-            cells.append(cell if pd.isna(paper) else f"{cell} ({paper:.2f})")
+        cells = [_condition_cell(rows, column, best) for column in columns]
         mean = "–"
         if method in means:
             mean = f"{means[method]:.2f}"
-            if not oracle and means[method] == max(fair):
+            if method in set(fair["method"]) and means[method] == best_mean:
                 mean = f"**{mean}**"
             if rows["paper"].notna().all():
                 mean = f"{mean} ({rows['paper'].mean():.2f})"
         seeds = sorted({*rows["seeds"]})
-        lines.append(
-            [f"`{method}`" + (" †" if oracle else ""), *cells, mean]
-            + ["–".join(str(n) for n in dict.fromkeys((seeds[0], seeds[-1])))]
-        )
-    notes = (
-        "Test accuracy after the last epoch, %, mean ± standard deviation over "
-        "the seeds; in brackets the paper's. Bold: the best without oracle "
-        "knowledge."
-    )
+        several = "–".join(str(n) for n in dict.fromkeys((seeds[0], seeds[-1])))
+        name = _name(method, rows["oracle"].iloc[0])
+        lines.append([name, *cells, mean, several])
     oracles = {
-        method: rows["oracle"].iloc[0]
-        for method, rows in by_method.items()
-        if rows["oracle"].iloc[0]
+        method: rows["oracle"].iloc[0] for method, rows in by_method.items()
     }
-    if oracles:
-        knows = ", ".join(f"`{name}` {what}" for name, what in oracles.items())
-        notes += f" † Is told what no user knows: {knows}."
-    return f"{_markdown(lines)}\n{notes}\n"
+    return (
+        f"{_markdown(lines)}\nTest accuracy after the last epoch, %, mean ± "
+        "standard deviation over the seeds; in brackets the paper's. Bold: the "
+        f"best without oracle knowledge.{_oracle_note(oracles)}\n"
+    )
 
 
 def distances_table(conditions: pd.DataFrame) -> str:
@@ -241,8 +217,7 @@ def distances_table(conditions: pd.DataFrame) -> str:
         values="transition_l1",
         sort=False,
     )
-    header = [f"{_SHORT[noise]} {ratio:g}" for noise, ratio in table.columns]
-    lines = [["method", *header, "mean"]]
+    lines = [["method", *_headers(table.columns), "mean"]]
     lines.append(["---"] * len(lines[0]))
     for method, row in table.iterrows():
         cells = ["–" if pd.isna(value) else f"{value:.3f}" for value in row]
@@ -333,6 +308,44 @@ def _where(content: dict[str, Any]) -> str:
     ratio = "" if content["ratio"] is None else f" {content['ratio']:g}"
     noise = f"{content['noise']}{ratio}"
     return f"{content['dataset']}, {noise}, `{content['method']}`"
+
+
+def matrix_table(matrix: np.ndarray) -> str:
+    """Returns a T as a Markdown table, `T[i, j]` in row i and column j."""
+    classes = [str(label) for label in range(len(matrix))]
+    lines = [["clean \\\\ noisy", *classes], ["---"] * (len(classes) + 1)]
+    for label, row in zip(classes, matrix):
+        lines.append([label, *(f"{value:.3f}" for value in row)])
+    return _markdown(lines)
+
+
+def _headers(columns: Iterable[tuple[str, float]]) -> list[str]:
+    return [f"{_SHORT[noise]} {ratio:g}" for noise, ratio in columns]
+
+
+def _name(method: str, oracle: str) -> str:
+    return f"`{method}`" + (" †" if oracle else "")
+
+
+def _oracle_note(oracles: Mapping[str, str]) -> str:
+    """Returns what each method was told, of those that were told anything."""
+    knows = [f"`{name}` {what}" for name, what in oracles.items() if what]
+    if not knows:
+        return ""
+    return f" † Is told what no user knows: {', '.join(knows)}."
+
+
+def _condition_cell(
+    rows: pd.DataFrame, column: tuple[str, float], best: pd.Series
+) -> str:
+    """Returns ours and the paper's, for the rows of one method."""
+    if column not in rows.index:
+        return "–"
+    row = rows.loc[column]
+    cell = _mean_cell(row["accuracy"], row["deviation"])
+    if not row["oracle"] and round(row["accuracy"], 2) == best[column]:
+        cell = f"**{cell}**"
+    return cell if pd.isna(row["paper"]) else f"{cell} ({row['paper']:.2f})"
 
 
 def _mean_cell(mean: float | None, deviation: float | None) -> str:

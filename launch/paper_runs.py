@@ -1,0 +1,150 @@
+"""What the launchers of the paper's tables and figures share.
+
+Their flags, the configs of `configs/`, and how the runs of a plan are done, or
+only told of.
+"""
+
+import importlib.util
+from collections.abc import Mapping
+from pathlib import Path
+
+import ml_collections
+import pandas as pd
+from absl import flags
+from matplotlib.figure import Figure
+
+from mlc_tf import experiments
+from mlc_tf import methods
+from mlc_tf import report
+from mlc_tf import run_directory
+from mlc_tf import settings
+from mlc_tf.errors import bad_argument
+from mlc_tf.errors import told_if_unwritable
+from mlc_tf.errors import unknown_name
+
+_CONFIGS = Path(__file__).parents[1] / "configs"
+SEEDS = flags.DEFINE_list("seeds", "0,1,2", "Seeds.")
+_RUNS = flags.DEFINE_string("runs", "runs", "Where the runs' directories go.")
+RESULTS = flags.DEFINE_string("results", "results", "Where results go.")
+_JOBS = flags.DEFINE_integer("jobs", 1, "Runs at a time.")
+_MANUAL_DIR = flags.DEFINE_string(
+    "manual_dir", "", "Where the files of twitter or clothing1m lie."
+)
+_DRY_RUN = flags.DEFINE_bool("dry_run", False, "Only tell what would be run.")
+
+
+def config_of(
+    dataset: str, known: tuple[str, ...], variant: str = ""
+) -> ml_collections.ConfigDict:
+    """Returns the config of a dataset, as `configs/DATASET.py` has it.
+
+    Args:
+        dataset: Its name.
+        known: Those that the launcher knows.
+        variant: Of the config. Defaults to none.
+
+    Raises:
+        InputError: for a dataset that is not known to the launcher.
+    """
+    if dataset not in known:
+        raise unknown_name("dataset", dataset, known)
+    spec = importlib.util.spec_from_file_location(
+        dataset, _CONFIGS / f"{dataset}.py"
+    )
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    config = module.get_config(variant)
+    config.dataset.manual_dir = _MANUAL_DIR.value
+    return config
+
+
+def method_names(flag: flags.FlagHolder[list[str]]) -> list[str]:
+    """Returns the methods that a list flag names, or all of them.
+
+    Raises:
+        InputError: for an unknown one, or none.
+    """
+    names = list(methods.METHODS) if flag.value == ["all"] else flag.value
+    for name in names or [""]:
+        methods.get(name)
+    return names
+
+
+def ratios(flag: flags.FlagHolder[list[str]]) -> list[float]:
+    """Returns the numbers that a list flag names.
+
+    Raises:
+        InputError: if it names anything else.
+    """
+    try:
+        return [float(text) for text in flag.value]
+    except ValueError:
+        raise bad_argument(
+            flag.name, "numbers, with commas between", ",".join(flag.value)
+        ) from None
+
+
+def do(
+    configs: Mapping[str, ml_collections.ConfigDict], under: str = ""
+) -> bool:
+    """Does the runs of a plan that are missing, or tells which they are.
+
+    Args:
+        configs: By name, as `experiments.do` takes them.
+        under: The folder of these runs in those of the flags. Defaults to none.
+
+    Returns:
+        Whether they are done; False where they were only told of.
+    """
+    runs, results = Path(_RUNS.value) / under, Path(RESULTS.value) / under
+    if _JOBS.value < 1:
+        raise bad_argument("jobs", "an integer >= 1", _JOBS.value)
+    for config in configs.values():
+        settings.check(config)
+    if _DRY_RUN.value:
+        _tell(configs, runs, results)
+    else:
+        experiments.do(configs, runs, results, _JOBS.value)
+    return not _DRY_RUN.value
+
+
+def results_of(
+    configs: Mapping[str, ml_collections.ConfigDict], under: str = ""
+) -> list[dict[str, object]]:
+    """Returns what the runs of a plan came to; of one that diverged nothing."""
+    folder = Path(RESULTS.value) / under
+    return report.read_results(folder / f"{name}.json" for name in configs)
+
+
+def write(name: str, text: str, table: pd.DataFrame, figure: Figure) -> None:
+    """Writes `NAME.md`, `.csv` and `.png` to the folder of the results."""
+    path = Path(RESULTS.value) / name
+    with told_if_unwritable("results", path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.with_suffix(".md").write_text(text)
+        table.to_csv(path.with_suffix(".csv"), index=False)
+        figure.savefig(path.with_suffix(".png"), dpi=120)
+    print(text)
+    print(path.with_suffix(".md"))
+
+
+def _tell(
+    configs: Mapping[str, ml_collections.ConfigDict], runs: Path, results: Path
+) -> None:
+    """Prints which runs are missing, and what they cost."""
+    before = report.load_results(results)
+    seconds, unknown, missing = 0.0, 0, 0
+    for name, config in configs.items():
+        if run_directory.finished_result(runs / name) is not None:
+            continue
+        took = experiments.seconds_before(config, before)
+        cost = "?" if took is None else experiments.duration(took)
+        print(f"{name}: {cost}")
+        missing += 1
+        unknown += took is None
+        seconds += took or 0.0
+    cost = experiments.duration(seconds / _JOBS.value)
+    print(
+        f"{missing} of {len(configs)} runs are missing, about {cost}"
+        + (f" and {unknown} of unknown cost" if unknown else "")
+    )

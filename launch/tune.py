@@ -1,0 +1,94 @@
+"""Searches settings on held-out training data, with keras-tuner.
+
+    python launch/tune.py --config=configs/digits.py --what=training
+    python launch/tune.py --config=configs/digits.py --what=own --methods=mlc
+
+`training` searches what all methods share, the network's learning rate and
+weight decay, for the best mean over the methods; `own` the settings that are
+each method's own. Every search has the same number of trials, and the first is
+the config as it is. A share of the training set is held out with its true
+labels (`--validation`); the test set is not seen. A search that was cut off
+goes on. What each came to goes to `results/tuning/DATASET/`; whoever likes it
+writes the best values into `configs/DATASET.py`.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import command_line
+from absl import flags
+from ml_collections import config_flags
+
+from mlc_tf import run_directory
+from mlc_tf import tuning
+from mlc_tf.errors import bad_argument
+from mlc_tf.errors import unknown_name
+
+_WHAT = ("training", "own")
+_CONFIG = config_flags.DEFINE_config_file(
+    "config", "configs/digits.py", "The experiment, configs/DATASET.py."
+)
+_SEARCHED = flags.DEFINE_string("what", "own", f"Of {', '.join(_WHAT)}.")
+_METHODS = flags.DEFINE_list("methods", "mlc", "Their names.")
+_NOISES = flags.DEFINE_list(
+    "noises", "uniform:0.4,flip_to_one:0.4", "Each as KIND:RATIO."
+)
+_SEEDS = flags.DEFINE_list("seeds", "0", "Seeds.")
+_TRIALS = flags.DEFINE_integer("trials", 8, "Trials of a search.")
+_VALIDATION = flags.DEFINE_float("validation", 0.1, "The share held out.")
+_RUNS = flags.DEFINE_string("runs", "runs", "Where searches keep their state.")
+_RESULTS = flags.DEFINE_string("results", "results", "Where results go.")
+
+
+def main(argv: list[str]) -> None:
+    del argv
+    config = _CONFIG.value
+    config.dataset.validation = _VALIDATION.value
+    names = _METHODS.value
+    if _SEARCHED.value not in _WHAT:
+        raise unknown_name("what", _SEARCHED.value, _WHAT)
+    own = {name: tuning.own_settings(name) for name in names or [""]}
+    if _SEARCHED.value == "training":
+        searches = {"training": (tuning.TRAINING, names)}
+    else:
+        searches = {name: (own[name], [name]) for name in names}
+        for name in [name for name in names if not own[name]]:
+            print(f"{name} has no settings of its own.")
+            del searches[name]
+    for name, (searched, tried_with) in searches.items():
+        part = Path("tuning") / config.dataset.name / name
+        found = tuning.search(
+            config,
+            searched,
+            _conditions(tried_with),
+            _TRIALS.value,
+            Path(_RUNS.value) / part,
+            lambda line, name=name: print(f"{name}, {line}", flush=True),
+        )
+        path = Path(_RESULTS.value) / f"{part}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        run_directory.write_json(path, found)
+        print(f"{name}: best {found['best']}\n{path}")
+
+
+def _conditions(names: list[str]) -> dict[str, dict[str, Any]]:
+    conditions = {}
+    for noise in _NOISES.value:
+        kind, _, text = noise.partition(":")
+        try:
+            ratio = float(text)
+        except ValueError:
+            raise bad_argument("noises", "each as KIND:RATIO", noise) from None
+        for method in names:
+            for seed in command_line.integers(_SEEDS):
+                conditions[f"{method}, {kind} {ratio:g}, seed {seed}"] = {
+                    "method.name": method,
+                    "noise.kind": kind,
+                    "noise.ratio": ratio,
+                    "seed": seed,
+                }
+    return conditions
+
+
+if __name__ == "__main__":
+    command_line.run(main)

@@ -1,0 +1,288 @@
+"""A search for settings on held-out training data, with keras-tuner.
+
+What is held out (`dataset.validation`) keeps its true labels and is in no
+batch, noisy or clean; the test set is not seen. The first trial is the config
+as it is: what is found is no worse than that, as measured.
+"""
+
+import contextlib
+import io
+import json
+import statistics
+import time
+from collections.abc import Callable
+from collections.abc import Mapping
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import keras_tuner
+import ml_collections
+
+from mlc_tf import methods
+from mlc_tf import problems
+from mlc_tf import run_directory
+from mlc_tf import settings
+from mlc_tf import training
+from mlc_tf.errors import DivergedError
+from mlc_tf.errors import InputError
+from mlc_tf.errors import bad_argument
+from mlc_tf.errors import told_if_unwritable
+
+# The training of the network, which all methods share.
+TRAINING = ("optimizer.learning_rate", "network.weight_decay")
+# Of a setting that is a scale: what the config's own value is multiplied by.
+_FACTORS = (0.1, 0.3, 1.0, 3.0, 10.0)
+_NEAR = (0.2, 0.5, 1.0, 2.0, 5.0)
+# Of the others: what is tried beside the config's own value.
+_VALUES: Mapping[str, tuple[Any, ...]] = {
+    "network.weight_decay": (0.0, 1e-4, 3e-4, 1e-3, 3e-3),
+    "clean.batch_size": (16, 64, 256),
+    "method.mlc.normalization": ("rows", "columns"),
+    "method.gce.q": (0.3, 0.5, 0.7, 0.9),
+    "method.fasten.noisy_weight": (0.25, 0.5, 0.75),
+    "method.fasten.threshold": (0.6, 0.8, 0.9),
+}
+_SCALES: Mapping[str, tuple[float, ...]] = {
+    "optimizer.learning_rate": _NEAR,
+    "method.mlc.virtual_learning_rate": _FACTORS,
+    "method.mlc.transition_learning_rate": _FACTORS,
+    "method.mlc.max_transition_step": _NEAR,
+    "method.authors_code.virtual_learning_rate": _FACTORS,
+    "method.authors_code.transition_learning_rate": _FACTORS,
+    "method.noise_layer.noise_learning_rate": _FACTORS,
+    "method.noise_layer_logits.noise_learning_rate": _FACTORS,
+    "method.masking_hard.noise_learning_rate": _FACTORS,
+    "method.pencil.alpha": _FACTORS,
+    "method.pencil.beta": _FACTORS,
+    "method.meta_weight_net.meta_learning_rate": _FACTORS,
+}
+
+
+def own_settings(method: str) -> tuple[str, ...]:
+    """Returns the settings of one method that a search may try.
+
+    Raises:
+        InputError: for an unknown method.
+    """
+    draws_clean = methods.get(method).draws_clean
+    own = [
+        name
+        for name in (*_SCALES, *_VALUES)
+        if name.startswith(f"method.{method}.")
+    ]
+    return (*own, "clean.batch_size") if draws_clean else tuple(own)
+
+
+def search(
+    config: ml_collections.ConfigDict,
+    searched: Sequence[str],
+    conditions: Mapping[str, Mapping[str, Any]],
+    trials: int,
+    folder: str | Path,
+    tell: Callable[[str], None] = print,
+) -> dict[str, Any]:
+    """Searches at random; a search that was cut off goes on.
+
+    Args:
+        config: Where the search starts. What is held out is its
+            `dataset.validation`.
+        searched: Dotted names of settings: `TRAINING`, or `own_settings`.
+        conditions: What each trial is run under, by name: values of other
+            settings, as of the method, the noise and the seed.
+        trials: How many, at least 1.
+        folder: Where the search keeps its state.
+        tell: Called with a line for each trial. Defaults to `print`.
+
+    Returns:
+        For a JSON file: `dataset`, `network`, `validation`, `epochs`, `tried`
+        (the values of each setting), `conditions`; `trials`, each with its
+        `values`, its `accuracy` (a share, the mean over the conditions), that
+        `by_condition` (0 where the loss diverged) and its `seconds`; and
+        `best`, the values of the best trial.
+
+    Raises:
+        InputError: for a bad setting, or the folder of another search.
+    """
+    if not 0 < config.dataset.validation < 1:
+        raise bad_argument(
+            "dataset.validation", "in (0, 1)", config.dataset.validation
+        )
+    if not isinstance(trials, int) or trials < 1:
+        raise bad_argument("trials", "an integer >= 1", trials)
+    tried = {name: _values(config, name) for name in searched}
+    if not tried:
+        raise bad_argument("searched", "names of settings", "none")
+    for condition in conditions.values():
+        settings.check(_changed(config, condition))
+    told = {
+        "dataset": config.dataset.name,
+        "network": config.network.name,
+        "validation": config.dataset.validation,
+        "epochs": config.train.epochs,
+        "tried": {name: list(values) for name, values in tried.items()},
+        "conditions": {name: dict(each) for name, each in conditions.items()},
+    }
+    with told_if_unwritable("folder", Path(folder)):
+        _check_same(Path(folder) / "search.json", told)
+        done = _search(config, tried, conditions, trials, Path(folder), tell)
+    best = max(done, key=lambda trial: trial["accuracy"])
+    return {**told, "trials": done, "best": best["values"]}
+
+
+def _search(
+    config: ml_collections.ConfigDict,
+    tried: Mapping[str, Sequence[Any]],
+    conditions: Mapping[str, Mapping[str, Any]],
+    trials: int,
+    folder: Path,
+    tell: Callable[[str], None],
+) -> list[dict[str, Any]]:
+    space = keras_tuner.HyperParameters()
+    start = {name: values[0] for name, values in tried.items()}
+    for name, values in tried.items():
+        space.Choice(name, list(values), default=start[name])
+    oracle = _FromStart(
+        start,
+        objective=keras_tuner.Objective("accuracy", "max"),
+        max_trials=trials,
+        hyperparameters=space,
+        seed=config.seed,
+    )
+    with contextlib.redirect_stdout(io.StringIO()):  # it prints tables
+        tuner = _Trials(
+            config, conditions, tell, oracle=oracle, directory=str(folder)
+        )
+    try:
+        tuner.search(verbose=0)
+    except keras_tuner.errors.FatalError as error:
+        raise error.__cause__ or error from None
+    return [
+        _told(oracle.trials[name], conditions) for name in sorted(oracle.trials)
+    ]
+
+
+class _FromStart(keras_tuner.oracles.RandomSearchOracle):
+    """Random search whose first trial is given."""
+
+    def __init__(self, start: Mapping[str, Any], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._start = dict(start)
+
+    def populate_space(self, trial_id: str) -> dict[str, Any]:
+        if self.trials:
+            return super().populate_space(trial_id)
+        return {"status": "RUNNING", "values": self._start}
+
+
+class _Trials(keras_tuner.Tuner):
+    """Trains a network under each condition of a trial."""
+
+    def __init__(
+        self,
+        config: ml_collections.ConfigDict,
+        conditions: Mapping[str, Mapping[str, Any]],
+        tell: Callable[[str], None],
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self._config, self._conditions = config, conditions
+        self._tell = tell
+        self._problems: dict[str, problems.Problem] = {}
+
+    def run_trial(self, trial: Any, *args: Any, **kwargs: Any) -> Any:
+        begin = time.monotonic()
+        values = trial.hyperparameters.values
+        measured = {}
+        for name, condition in self._conditions.items():
+            config = _changed(self._config, {**condition, **values})
+            try:
+                measured[name] = self._accuracy(config)
+            except Exception as error:  # else keras-tuner goes on without it
+                raise keras_tuner.errors.FatalError from error
+        accuracy = statistics.mean(measured.values())
+        seconds = time.monotonic() - begin
+        self._tell(
+            f"trial {trial.trial_id}: {100 * accuracy:.2f} % in {seconds:.0f} "
+            f"s, {', '.join(f'{key}={value}' for key, value in values.items())}"
+        )
+        return {**measured, "accuracy": accuracy, "seconds": seconds}
+
+    def _accuracy(self, config: ml_collections.ConfigDict) -> float:
+        problem = self._problem(config)
+        try:
+            _, result = training.network_of(config, problem)
+        except DivergedError:
+            return 0.0
+        finally:
+            keras.backend.clear_session()
+        return float(result["test_accuracy"])
+
+    def _problem(self, config: ml_collections.ConfigDict) -> problems.Problem:
+        """Returns the data, loaded once for all that learn from the same."""
+        parts = config.dataset, config.noise, config.clean, config.seed
+        key = repr([str(part) for part in parts])
+        if key not in self._problems:
+            self._problems[key] = problems.load(config)
+        return self._problems[key]
+
+
+def _told(trial: Any, conditions: Mapping[str, Any]) -> dict[str, Any]:
+    def measured(name: str) -> float:
+        return float(trial.metrics.get_history(name)[0].value[0])
+
+    return {
+        "values": dict(trial.hyperparameters.values),
+        "accuracy": measured("accuracy"),
+        "by_condition": {name: measured(name) for name in conditions},
+        "seconds": round(measured("seconds"), 1),
+    }
+
+
+def _values(config: ml_collections.ConfigDict, name: str) -> tuple[Any, ...]:
+    """Returns what is tried of a setting, the config's own value first."""
+    if name not in _SCALES and name not in _VALUES:
+        raise bad_argument(
+            "searched", f"of {', '.join((*_SCALES, *_VALUES))}", name
+        )
+    own = _flat(config)[name]
+    if name in _SCALES:
+        values = [float(f"{factor * own:.3g}") for factor in _SCALES[name]]
+    else:
+        values = list(_VALUES[name])
+    return (own, *(value for value in values if value != own))
+
+
+def _flat(config: ml_collections.ConfigDict) -> dict[str, Any]:
+    flat = {}
+    for name, value in config.items(preserve_field_references=False):
+        if isinstance(value, ml_collections.ConfigDict):
+            inner = _flat(value)
+            flat.update({f"{name}.{key}": inner[key] for key in inner})
+        else:
+            flat[name] = value
+    return flat
+
+
+def _changed(
+    config: ml_collections.ConfigDict, values: Mapping[str, Any]
+) -> ml_collections.ConfigDict:
+    changed = config.copy_and_resolve_references()
+    changed.update_from_flattened_dict(values)
+    return changed
+
+
+def _check_same(path: Path, told: dict[str, Any]) -> None:
+    """Writes what a search is of, or refuses a folder of another one."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        run_directory.write_json(path, told)
+        return
+    there = json.loads(path.read_text())
+    if there != json.loads(json.dumps(told)):
+        differing = [key for key in told if told[key] != there.get(key)]
+        raise InputError(
+            "`folder` should be new, or of this search. Received: "
+            f"'{path.parent}', of one that differs in {', '.join(differing)}."
+        )
