@@ -6,8 +6,10 @@ only told of.
 
 import importlib.util
 from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 
+import command_line
 import ml_collections
 import pandas as pd
 from absl import flags
@@ -21,6 +23,7 @@ from mlc_tf import settings
 from mlc_tf.errors import bad_argument
 from mlc_tf.errors import told_if_unwritable
 from mlc_tf.errors import unknown_name
+from mlc_tf.studies import table1
 
 _CONFIGS = Path(__file__).parents[1] / "configs"
 SEEDS = flags.DEFINE_list("seeds", "0,1,2", "Seeds.")
@@ -114,6 +117,27 @@ def results_of(
     """Returns what the runs of a plan came to; of one that diverged nothing."""
     folder = Path(RESULTS.value) / under
     return report.read_results(folder / f"{name}.json" for name in configs)
+
+
+def table_of(
+    dataset: str, known: tuple[str, ...], names: Sequence[str]
+) -> pd.DataFrame | None:
+    """Does what is missing of the Table 1 of a dataset, for some methods.
+
+    Args:
+        dataset: Its name.
+        known: Those that the launcher knows.
+        names: Of the methods.
+
+    Returns:
+        As `report.by_condition`; None where the runs were only told of.
+    """
+    configs = table1.plan(
+        config_of(dataset, known), names, command_line.integers(SEEDS)
+    )
+    if not do(configs):
+        return None
+    return report.by_condition(results_of(configs), dataset)
 
 
 def write(name: str, text: str, table: pd.DataFrame, figure: Figure) -> None:

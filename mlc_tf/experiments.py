@@ -31,6 +31,11 @@ from mlc_tf.errors import bad_argument
 from mlc_tf.errors import told_if_unwritable
 from mlc_tf.termination import Termination
 
+# Each run is forked from a process that has imported TensorFlow, and computed
+# nothing: the import takes longer than a small run.
+_PROCESSES = multiprocessing.get_context("forkserver")
+_PROCESSES.set_forkserver_preload(["mlc_tf.training"])
+
 # What a result tells of the settings that it was made with.
 _SETTINGS = ("network", "options", "evaluated_on", "epochs", "train_steps")
 
@@ -175,9 +180,8 @@ def _started(
     config: ml_collections.ConfigDict, workdir: Path
 ) -> tuple[Any, Any]:
     """Starts a run; returns where its answer comes from, and its process."""
-    spawn = multiprocessing.get_context("spawn")
-    ours, theirs = spawn.Pipe(duplex=False)
-    process = spawn.Process(target=_run, args=(theirs, config, workdir))
+    ours, theirs = _PROCESSES.Pipe(duplex=False)
+    process = _PROCESSES.Process(target=_run, args=(theirs, config, workdir))
     with _interrupts_ignored():
         process.start()
     theirs.close()  # else nobody sees that its other end is closed

@@ -35,11 +35,14 @@ TRAINING = ("optimizer.learning_rate", "network.weight_decay")
 # Of a setting that is a scale: what the config's own value is multiplied by.
 _FACTORS = (0.1, 0.3, 1.0, 3.0, 10.0)
 _NEAR = (0.2, 0.5, 1.0, 2.0, 5.0)
-# Of the others: what is tried beside the config's own value.
+# Of the others: what is tried beside the config's own value; where it has none,
+# the first is that of the class.
 _VALUES: Mapping[str, tuple[Any, ...]] = {
     "network.weight_decay": (0.0, 1e-4, 3e-4, 1e-3, 3e-3),
     "clean.batch_size": (16, 64, 256),
     "method.mlc.normalization": ("rows", "columns"),
+    "method.mlc.transition_update": ("exponentiated", "projected"),
+    "method.mlc.smoothing": (0.2, 0.05, 0.1, 0.4),
     "method.gce.q": (0.3, 0.5, 0.7, 0.9),
     "method.fasten.noisy_weight": (0.25, 0.5, 0.75),
     "method.fasten.threshold": (0.6, 0.8, 0.9),
@@ -148,7 +151,7 @@ def _search(
         objective=keras_tuner.Objective("accuracy", "max"),
         max_trials=trials,
         hyperparameters=space,
-        seed=config.seed,
+        seed=config.seed + 1,  # keras-tuner takes 0 for none
     )
     with contextlib.redirect_stdout(io.StringIO()):  # it prints tables
         tuner = _Trials(
@@ -251,7 +254,8 @@ def _values(config: ml_collections.ConfigDict, name: str) -> tuple[Any, ...]:
         values = [float(f"{factor * own:.3g}") for factor in _SCALES[name]]
     else:
         values = list(_VALUES[name])
-    return (own, *(value for value in values if value != own))
+    first = values[0] if own is None else own
+    return (first, *(value for value in values if value != first))
 
 
 def _flat(config: ml_collections.ConfigDict) -> dict[str, Any]:

@@ -10,10 +10,13 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
+
 from mlc_tf.errors import bad_argument
 from mlc_tf.errors import unknown_name
 from mlc_tf.report import tables
 from mlc_tf.report.results import by_clean_examples
+from mlc_tf.report.results import by_condition
 from mlc_tf.report.results import load_results
 from mlc_tf.report.results import summarize
 
@@ -96,6 +99,33 @@ def _label_issues(old: str, folder: Path, path: str) -> str:
     return f"\n{tables.label_issues_table(contents)}\n"
 
 
+def _conditions(old: str, folder: Path, dataset: str) -> str:
+    """The Table 1 of a dataset."""
+    return f"\n{tables.conditions_table(_table_1(folder, dataset))}\n"
+
+
+def _distances(old: str, folder: Path, dataset: str) -> str:
+    """How far each T of it is from the true one."""
+    return f"\n{tables.distances_table(_table_1(folder, dataset))}\n"
+
+
+def _beside_paper(old: str, folder: Path, dataset: str) -> str:
+    """Where it agrees with the paper."""
+    return f"\n{tables.beside_paper_table(_table_1(folder, dataset))}\n"
+
+
+def _tuning(old: str, folder: Path, path: str) -> str:
+    """What a search tried."""
+    return f"\n{tables.tuning_table(json.loads(_text(folder, path)))}\n"
+
+
+def _table_1(folder: Path, dataset: str) -> pd.DataFrame:
+    conditions = by_condition(load_results(folder / dataset), dataset)
+    if conditions.empty:
+        raise bad_argument("results", f"found for {dataset}", "none")
+    return conditions
+
+
 def _costs(old: str, folder: Path, path: str) -> str:
     """A table of methods as it is, its last column that of a benchmark."""
     costs = json.loads(_text(folder, path))["cost"]
@@ -131,6 +161,10 @@ RENEWERS: dict[str, Callable[..., str]] = {
     "campaign": _campaign,
     "clean_budget": _clean_budget,
     "label_issues": _label_issues,
+    "conditions": _conditions,
+    "distances": _distances,
+    "beside_paper": _beside_paper,
+    "tuning": _tuning,
     "costs": _costs,
     "file": _file,
 }

@@ -226,6 +226,52 @@ def distances_table(conditions: pd.DataFrame) -> str:
     return _markdown(lines)
 
 
+def beside_paper_table(conditions: pd.DataFrame) -> str:
+    """Returns how our numbers differ from the paper's, a row a method.
+
+    Args:
+        conditions: As `results.by_condition` returns it; conditions that the
+            paper has no number for are passed over.
+    """
+    both = conditions[conditions["paper"].notna()]
+    lines = [
+        ["method", "conditions", "ours, mean", "paper's, mean"]
+        + ["ours less the paper's: mean", "least", "most"]
+    ]
+    lines.append(["---"] * len(lines[0]))
+    for method, rows in both.groupby("method", sort=False):
+        differences = rows["accuracy"] - rows["paper"]
+        least, most = differences.idxmin(), differences.idxmax()
+        ends = (
+            f"{differences[row]:+.2f} "
+            f"({_headers([(rows['noise'][row], rows['ratio'][row])])[0]})"
+            for row in (least, most)
+        )
+        means = f"{rows['accuracy'].mean():.2f}", f"{rows['paper'].mean():.2f}"
+        lines.append(
+            [f"`{method}`", str(len(rows)), *means]
+            + [f"{differences.mean():+.2f}", *ends]
+        )
+    return _markdown(lines)
+
+
+def tuning_table(content: Mapping[str, Any]) -> str:
+    """Returns the trials of a search, the best first.
+
+    Args:
+        content: As `tuning.search` returns it.
+    """
+    names = list(content["tried"])
+    short = [f"`{name.rpartition('.')[2]}`" for name in names]
+    lines = [[*short, "held-out accuracy, %"], ["---"] * (len(names) + 1)]
+    for trial in sorted(
+        content["trials"], key=lambda trial: -trial["accuracy"]
+    ):
+        values = [f"{trial['values'][name]}" for name in names]
+        lines.append([*values, f"{100 * trial['accuracy']:.2f}"])
+    return _markdown(lines)
+
+
 def clean_budget_table(sizes: pd.DataFrame) -> str:
     """Returns accuracy and distance of T per size of the trusted set.
 

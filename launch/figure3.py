@@ -1,0 +1,61 @@
+"""Makes the paper's Figure 3: accuracy over the size of the trusted set.
+
+    python launch/figure3.py --dataset=digits --sizes=2,5,10,20
+
+Under each of the paper's noises at 30 %, as `configs/DATASET.py` has the rest.
+What is done is not run again. A result file a run goes to `results/figure3/`,
+and there the table, as `DATASET.md`, `.csv` and `.png`. The paper gives the
+figure only, no numbers.
+"""
+
+import command_line
+import pandas as pd
+import paper_runs
+from absl import flags
+
+from mlc_tf import figures
+from mlc_tf import paper_results
+from mlc_tf import report
+from mlc_tf.studies import clean_budget
+
+_DATASETS = ("digits", "mnist", "twitter", "cifar10")
+_RATIO = 0.3  # paper
+_DATASET = flags.DEFINE_string("dataset", "digits", f"Of {_DATASETS}.")
+_METHODS = flags.DEFINE_list("methods", "mlc,glc", "Names of methods, or all.")
+_SIZES = flags.DEFINE_list(
+    "sizes", "10,20,50,100", "Trusted examples of each class."
+)
+
+
+def main(argv: list[str]) -> None:
+    del argv
+    dataset = _DATASET.value
+    config = paper_runs.config_of(dataset, _DATASETS)
+    config.noise.ratio = _RATIO
+    configs = {}
+    for config.noise.kind in paper_results.NOISES:
+        configs |= clean_budget.plan(
+            config,
+            command_line.integers(_SIZES),
+            paper_runs.method_names(_METHODS),
+            command_line.integers(paper_runs.SEEDS),
+        )
+    if not paper_runs.do(configs, "figure3"):
+        return
+    results = paper_runs.results_of(configs, "figure3")
+    by_noise = {
+        noise: report.by_clean_examples(results, dataset, noise, _RATIO)
+        for noise in paper_results.NOISES
+    }
+    text = f"# {dataset}, {_RATIO:g} of the labels selected\n"
+    for noise, sizes in by_noise.items():
+        text += f"\n{noise}:\n\n{report.clean_budget_table(sizes)}"
+    table = pd.concat(
+        [sizes.assign(noise=noise) for noise, sizes in by_noise.items()]
+    )
+    figure = figures.conditions_figure(table, dataset, "clean_examples")
+    paper_runs.write(f"figure3/{dataset}", text, table, figure)
+
+
+if __name__ == "__main__":
+    command_line.run(main)

@@ -1,0 +1,35 @@
+"""Makes the paper's Figure 5: MLC, the noise layer (FC), and cross-entropy.
+
+    python launch/figure5.py --dataset=digits
+
+Is it the meta-gradient, or the trusted set alone? FC has the same trusted set,
+and learns T by plain gradient descent; the paper does not say where its layer
+stands, so both forms are here. The runs are those of the Table 1
+(`launch/table1.py`): those that are missing are done. Goes to
+`results/figure5/DATASET.md`, `.csv` and `.png`.
+"""
+
+import command_line
+import paper_runs
+from absl import flags
+
+from mlc_tf import figures
+from mlc_tf import report
+
+_DATASETS = ("digits", "mnist", "twitter", "cifar10")
+_METHODS = ("mlc", "noise_layer", "noise_layer_logits", "cross_entropy")
+_DATASET = flags.DEFINE_string("dataset", "digits", f"Of {_DATASETS}.")
+
+
+def main(argv: list[str]) -> None:
+    del argv
+    table = paper_runs.table_of(_DATASET.value, _DATASETS, _METHODS)
+    if table is None:
+        return
+    text = f"# {_DATASET.value}\n\n{report.conditions_table(table)}"
+    figure = figures.conditions_figure(table, _DATASET.value)
+    paper_runs.write(f"figure5/{_DATASET.value}", text, table, figure)
+
+
+if __name__ == "__main__":
+    command_line.run(main)

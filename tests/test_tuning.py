@@ -1,0 +1,171 @@
+import json
+
+import pytest
+
+from configs import digits
+from mlc_tf import methods
+from mlc_tf import problems
+from mlc_tf import settings
+from mlc_tf import training
+from mlc_tf import tuning
+from mlc_tf.errors import DivergedError
+from mlc_tf.errors import InputError
+
+CONDITIONS = {
+    f"{method}, {noise}": {"method.name": method, "noise.kind": noise}
+    for method in ("cross_entropy", "glc")
+    for noise in ("uniform", "flip_to_one")
+}
+
+
+def config_of():
+    config = digits.get_config("smoke")
+    config.dataset.validation = 0.25
+    config.train.epochs = 1
+    return config
+
+
+@pytest.fixture
+def trained(monkeypatch):
+    """What was trained, with accuracies that tell settings apart."""
+    configs = []
+
+    def network_of(config, problem):
+        configs.append(config)
+        rate = config.optimizer.learning_rate
+        if rate > 0.2:
+            raise DivergedError("The loss became nan.")
+        bonus = 0.1 * (config.method.name == "glc")
+        assert len(problem.test) == round(0.25 * 1297)  # of those to train on
+        return None, {"test_accuracy": rate + bonus}
+
+    monkeypatch.setattr(tuning.training, "network_of", network_of)
+    return configs
+
+
+def search(folder, trials=6, searched=tuning.TRAINING, **arguments):
+    lines = []
+    found = tuning.search(
+        config_of(),
+        searched,
+        arguments.get("conditions", CONDITIONS),
+        trials,
+        folder,
+        lines.append,
+    )
+    return found, lines
+
+
+def test_a_search_takes_the_best_mean_and_starts_from_the_config(
+    trained, tmp_path
+):
+    found, lines = search(tmp_path)
+    assert len(lines) == len(found["trials"]) == 6
+    assert len(trained) == 6 * len(CONDITIONS)
+    first = found["trials"][0]
+    assert first["values"] == {
+        "optimizer.learning_rate": 0.05,
+        "network.weight_decay": 3e-3,
+    }
+    # Half of the conditions are of glc.
+    assert first["accuracy"] == pytest.approx(0.05 + 0.05)
+    assert first["by_condition"]["glc, uniform"] == pytest.approx(0.15)
+    rates = [
+        trial["values"]["optimizer.learning_rate"] for trial in found["trials"]
+    ]
+    fine = [rate for rate in rates if rate <= 0.2]
+    assert found["best"]["optimizer.learning_rate"] == max(fine)
+    assert len({json.dumps(trial["values"]) for trial in found["trials"]}) == 6
+    for trial in found["trials"]:
+        for name, value in trial["values"].items():
+            assert value in found["tried"][name]
+        if trial["values"]["optimizer.learning_rate"] > 0.2:
+            assert trial["accuracy"] == 0
+    assert json.loads(json.dumps(found)) == found
+
+
+def test_a_search_goes_on_where_it_was_cut_off(trained, tmp_path, monkeypatch):
+    whole, _ = search(tmp_path / "whole")
+    network_of = tuning.training.network_of
+    calls = []
+
+    def cut_off(config, problem):
+        calls.append(config)
+        if len(calls) == 2 * len(CONDITIONS) + 2:  # within the third trial
+            raise KeyboardInterrupt
+        return network_of(config, problem)
+
+    monkeypatch.setattr(tuning.training, "network_of", cut_off)
+    with pytest.raises(KeyboardInterrupt):
+        search(tmp_path / "cut")
+    again, lines = search(tmp_path / "cut")
+    assert len(lines) == 4
+    for found in (whole, again):
+        for trial in found["trials"]:
+            del trial["seconds"]
+    assert again == whole
+
+    more, lines = search(tmp_path / "cut", trials=7)
+    assert len(more["trials"]) == 7 and len(lines) == 1
+
+
+def test_a_search_is_of_real_runs_on_what_is_held_out(tmp_path):
+    conditions = {"here": {"method.name": "cross_entropy"}}
+    found, _ = search(tmp_path, trials=1, conditions=conditions)
+    config = config_of()
+    config.method.name = "cross_entropy"
+    _, result = training.network_of(config, problems.load(config))
+    assert result["evaluated_on"] == "validation"
+    assert found["trials"][0]["accuracy"] == result["test_accuracy"]
+
+
+def test_what_is_wrong_with_a_run_is_told(trained, tmp_path, monkeypatch):
+    def failing(config, problem):
+        raise InputError("`x` should be y.")
+
+    monkeypatch.setattr(tuning.training, "network_of", failing)
+    with pytest.raises(InputError, match="`x` should be y"):
+        search(tmp_path)
+
+
+def test_own_settings_are_of_the_method_and_in_the_config():
+    known = tuning.own_settings("mlc")
+    assert "method.mlc.smoothing" in known and "clean.batch_size" in known
+    assert tuning.own_settings("cross_entropy") == ()
+    assert tuning.own_settings("lre") == ("clean.batch_size",)
+    config = settings.default_config()
+    for method in methods.METHODS:
+        for name in tuning.own_settings(method):
+            assert config.get_oneway_ref(name.split(".")[0]) is not None
+            section = config
+            for part in name.split("."):
+                section = section[part]
+    with pytest.raises(InputError, match="Did you mean 'mlc'"):
+        tuning.own_settings("mlcc")
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"trials": 0}, "`trials` should be an integer >= 1"),
+        ({"searched": ()}, "`searched` should be names of settings"),
+        ({"searched": ("train.epochs",)}, "`searched` should be of optimizer"),
+        (
+            {"conditions": {"bad": {"method.name": "mlcc"}}},
+            "Did you mean 'mlc'",
+        ),
+    ],
+)
+def test_bad_arguments(changes, message, tmp_path):
+    with pytest.raises(InputError, match=message):
+        search(tmp_path, **changes)
+
+
+def test_another_search_in_the_folder_is_refused(trained, tmp_path):
+    search(tmp_path, trials=1)
+    with pytest.raises(InputError, match="differs in tried"):
+        search(tmp_path, searched=("optimizer.learning_rate",))
+    config = config_of()
+    config.dataset.validation = 0.0
+    with pytest.raises(InputError, match="`dataset.validation` should be in"):
+        tuning.search(config, tuning.TRAINING, CONDITIONS, 1, tmp_path)
