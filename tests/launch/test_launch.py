@@ -20,6 +20,7 @@ from mlc_tf import finished_run
 from mlc_tf import problems
 from mlc_tf import review
 from mlc_tf import run_audit
+from tests import fake_datasets
 
 ROOT = Path(__file__).parents[2]
 LAUNCH = ROOT / "launch"
@@ -32,6 +33,7 @@ import mlc_tf.description
 import mlc_tf.report
 import mlc_tf.review
 import mlc_tf.training
+import mlc_tf.tuning
 
 sys.path.insert(0, sys.argv[1])
 for index, (script, arguments) in enumerate(json.loads(sys.argv[2])):
@@ -298,6 +300,94 @@ def test_table_1_plans_runs_and_is_made_of_their_results(tmp_path):
     assert picture.startswith(b"\x89PNG") and len(picture) > 10_000
 
 
+def test_the_papers_figures_from_runs(tmp_path):
+    shared = "--dataset=digits", "--seeds=0"
+    four = "figure4.py", *shared, "--methods=glc", "--dry_run"
+    five = "figure5.py", *shared, "--dry_run"
+    three = (
+        "figure3.py",
+        *shared,
+        "--methods=clean_only",
+        "--sizes=5",
+    )
+    two = "figure2.py", *shared
+    answers = launch(tmp_path, four, five, two, three)
+    assert [answer[0] for answer in answers] == [0] * 4, answers
+    assert "36 of 36 runs are missing" in answers[0][1]
+    assert "digits/flip_to_one-0.4/glc-seed0: ?" in answers[0][1]
+    assert "48 of 48 runs are missing" in answers[1][1]
+    assert "digits/uniform-0.1/noise_layer-seed0: ?" in answers[1][1]
+
+    folder = tmp_path / "results"
+    table = pd.read_csv(folder / "figure2/digits.csv")
+    diagonal = table[table["clean"] == table["noisy"]].groupby("noise")["T"]
+    for noise, value in (("uniform", 0.73), ("flip_random", 0.7)):
+        np.testing.assert_allclose(diagonal.get_group(noise), value)
+    assert "| 0 | 0.730 | 0.030 | 0.030 | 0.030 |" in answers[2][1]
+
+    table = pd.read_csv(folder / "figure3/digits.csv")
+    assert len(table) == 3 and {*table["clean_examples"]} == {50}
+    for row in table.itertuples():
+        size = row.clean_examples // 10
+        path = f"{size}-per-class/digits/{row.noise}-0.3/clean_only-seed0.json"
+        result = json.loads((folder / "figure3" / path).read_text())
+        assert row.accuracy == pytest.approx(100 * result["test_accuracy"])
+        assert f"| {row.clean_examples} | {row.accuracy:.2f} |" in answers[3][1]
+    for name in ("figure2", "figure3"):
+        picture = (folder / name / "digits.png").read_bytes()
+        assert picture.startswith(b"\x89PNG") and len(picture) > 10_000
+
+
+def test_table_2_where_the_data_is(tmp_path, monkeypatch):
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "tfds"))
+    fake_datasets.write_clothing1m(tmp_path / "clothing")
+    ((status, stdout, stderr),) = launch(
+        tmp_path,
+        (
+            "table2.py",
+            "--variant=smoke",
+            "--methods=cross_entropy",
+            "--seeds=0",
+            "--manual_dir=clothing",
+        ),
+    )
+    assert status == 0, stderr
+    folder = tmp_path / "results"
+    path = folder / "clothing1m/none/cross_entropy-seed0.json"
+    accuracy = 100 * json.loads(path.read_text())["test_accuracy"]
+    assert f"| `cross_entropy` | {accuracy:.2f} |" in stdout
+    assert "| 1 | 68.94 |" in stdout
+    assert (folder / "table2/clothing1m.png").stat().st_size > 10_000
+
+
+def test_tune_writes_what_it_found(tmp_path):
+    tune = (
+        "tune.py",
+        config(),
+        "--config.train.epochs=1",
+        "--noises=uniform:0.4",
+        "--trials=2",
+        "--validation=0.25",
+    )
+    own, training, nothing = launch(
+        tmp_path,
+        (*tune, "--methods=gce"),
+        (*tune, "--methods=cross_entropy,clean_only", "--what=training"),
+        (*tune, "--methods=cross_entropy"),
+    )
+    assert own[0] == training[0] == nothing[0] == 0, own[2] + training[2]
+    assert "cross_entropy has no settings of its own." in nothing[1]
+    folder = tmp_path / "results/tuning/digits"
+    assert {path.name for path in folder.iterdir()} == {
+        "gce.json",
+        "training.json",
+    }
+    found = json.loads((folder / "training.json").read_text())
+    assert len(found["trials"]) == 2 and len(found["conditions"]) == 2
+    assert f"training: best {found['best']}" in training[1]
+    assert "gce, trial 0: " in own[1]
+
+
 def test_relabel_makes_a_dataset_that_trains(tmp_path, rng):
     x = rng.normal(size=(60, 4)).astype(np.float32)
     labels = (x[:, 0] > 0).astype(np.int64)
@@ -455,6 +545,21 @@ MISTAKES = [
     ("table1.py", "--ratios=x", "`ratios` should be numbers"),
     ("table1.py", "--ratios=2", "--dataset=digits", "should be in [0, 1]"),
     ("table1.py", "--jobs=0", "`jobs` should be an integer >= 1"),
+    ("table2.py", "--methods=mlcc", "Did you mean 'mlc'"),
+    ("table2.py", "--variant=smok", "Did you mean 'smoke'"),
+    ("table2.py", "--seeds=x", "`seeds` should be integers"),
+    ("figure2.py", "--dataset=digit", "Did you mean 'digits'"),
+    ("figure3.py", "--sizes=0", "`sizes` should be integers >= 1"),
+    ("figure3.py", "--methods=mlcc", "Did you mean 'mlc'"),
+    ("figure4.py", "--dataset=digit", "Did you mean 'digits'"),
+    ("figure5.py", "--dataset=digits", "--jobs=0", "`jobs` should be an"),
+    ("tune.py", config(), "--what=all", "`what` should be one of"),
+    ("tune.py", config(), "--methods=mlcc", "Did you mean 'mlc'"),
+    ("tune.py", config(), "--methods=", "`method` should be one of"),
+    ("tune.py", config(), "--noises=uniform", "`noises` should be each as"),
+    ("tune.py", config(), "--noises=pear:0.4", "Did you mean 'pair'"),
+    ("tune.py", config(), "--trials=0", "`trials` should be an integer >= 1"),
+    ("tune.py", config(), "--validation=1", "`dataset.validation` should be"),
     ("label_issues.py", "`workdirs` should be those of finished runs"),
     ("label_issues.py", "--workdirs=no", "the directory of a finished run"),
     ("relabel.py", "--workdir=x", "`decisions` should be a CSV file"),
