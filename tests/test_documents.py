@@ -9,7 +9,13 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-DOCUMENTS = ["README.md", "BUILD_NOTES.md", "CONTRIBUTING.md", "CHANGELOG.md"]
+DOCUMENTS = [
+    "README.md",
+    "RESULTS.md",
+    "BUILD_NOTES.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+]
 _PATH = re.compile(
     r"(?:mlc_tf|configs|launch|tests|results|\.ci)/[\w./-]*\w|setup\.py"
 )

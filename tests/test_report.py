@@ -177,10 +177,10 @@ def test_costs_are_the_last_column_of_a_table_of_methods(tmp_path):
         report.fill_tables(text.replace("a.json", "b.json"), tmp_path)
 
 
-@pytest.mark.parametrize("name", ["README.md", "BUILD_NOTES.md"])
+@pytest.mark.parametrize("name", ["README.md", "RESULTS.md", "BUILD_NOTES.md"])
 def test_the_documents_tell_the_result_files(name):
     text = (ROOT / name).read_text()
-    assert "<!-- end of table -->" in text
+    assert "<!-- end of " in text
     assert report.fill_tables(text, ROOT / "results") == text
 
 
@@ -333,4 +333,57 @@ def test_distances_of_t_have_a_table():
         "| --- | --- | --- | --- |",
         "| `mlc` | 0.400 | 0.200 | 0.300 |",
         "| `glc` | – | 0.500 | – |",
+    ]
+
+
+def test_ours_and_the_papers_are_compared():
+    conditions = report.by_condition(CONDITIONS, "mnist")
+    assert report.beside_paper_table(conditions).splitlines()[2:] == [
+        # 95 - 98.98 and 97 - 99.18; `true_forward` is not in the paper.
+        "| `mlc` | 2 | 96.00 | 99.08 | -3.08 | -3.98 (U 0.1) | -2.18 (O 0.1) |",
+        "| `cross_entropy` | 2 | 95.50 | 98.09 | -2.59 | -4.59 (U 0.1) "
+        "| -0.59 (O 0.1) |",
+        "| `glc` | 1 | 90.00 | 97.86 | -7.86 | -7.86 (O 0.1) | -7.86 (O 0.1) |",
+    ]
+
+
+def test_the_marks_of_table_1_and_of_a_search(tmp_path):
+    write(tmp_path / "mnist", CONDITIONS)
+    search = {
+        "tried": {"optimizer.learning_rate": [], "network.decay": []},
+        "trials": [
+            {
+                "values": {"optimizer.learning_rate": rate, "network.decay": 0},
+                "accuracy": accuracy,
+            }
+            for rate, accuracy in ((0.1, 0.5), (0.2, 0.75))
+        ],
+    }
+    (tmp_path / "search.json").write_text(json.dumps(search))
+    marks = (
+        "<!-- conditions: mnist -->\n<!-- end of conditions -->\n"
+        "<!-- distances: mnist -->\n<!-- end of distances -->\n"
+        "<!-- beside_paper: mnist -->\n<!-- end of beside_paper -->\n"
+        "<!-- tuning: search.json -->\n<!-- end of tuning -->\n"
+    )
+    filled = report.fill_tables(marks, tmp_path)
+    assert "| `mlc` | **95.00** (98.98) |" in filled
+    assert "| `mlc` | 0.400 | 0.200 | 0.300 |" in filled
+    assert "| `glc` | 1 | 90.00 | 97.86 |" in filled
+    assert (
+        "| `learning_rate` | `decay` | held-out accuracy, % |\n"
+        "| --- | --- | --- |\n| 0.2 | 0 | 75.00 |\n| 0.1 | 0 | 50.00 |\n"
+    ) in filled
+    for name in ("conditions", "distances", "beside_paper"):
+        with pytest.raises(InputError, match="found for twitter"):
+            report.fill_tables(
+                f"<!-- {name}: twitter -->\n<!-- end of {name} -->", tmp_path
+            )
+
+
+def test_a_matrix_has_a_table():
+    table = report.matrix_table(np.array([[0.75, 0.25], [0, 1]]))
+    assert table.splitlines()[2:] == [
+        "| 0 | 0.750 | 0.250 |",
+        "| 1 | 0.000 | 1.000 |",
     ]

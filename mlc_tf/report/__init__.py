@@ -8,6 +8,7 @@ from mlc_tf.report.results import load_results
 from mlc_tf.report.results import read_results
 from mlc_tf.report.results import summarize
 from mlc_tf.report.tables import benchmark_table
+from mlc_tf.report.tables import beside_paper_table
 from mlc_tf.report.tables import campaign_table
 from mlc_tf.report.tables import choices_table
 from mlc_tf.report.tables import clean_budget_table
@@ -19,6 +20,7 @@ from mlc_tf.report.tables import matrix_table
 __all__ = [
     "Row",
     "benchmark_table",
+    "beside_paper_table",
     "by_clean_examples",
     "by_condition",
     "campaign_table",
