@@ -22,6 +22,7 @@ from mlc_tf import methods
 from mlc_tf import problems
 from mlc_tf import report
 from mlc_tf import run_directory
+from mlc_tf import settings
 
 _CONFIG = config_flags.DEFINE_config_file(
     "config", "configs/digits.py", "The experiment, configs/DATASET.py."
@@ -75,7 +76,7 @@ def _rows(
         config.dataset.name,
         noise.kind,
         noise.ratio if problems.has_ratio(noise.kind) else None,
-        "validation" if config.dataset.validation else "test",
+        settings.evaluated_on(config),
     )
 
 

@@ -73,6 +73,12 @@ def do(
     for name, config in configs.items():
         settings.check(config)
         run_directory.check(runs / name, config)
+        known = {
+            "network": config.network.name,
+            "options": settings.method_options(config),
+            "evaluated_on": settings.evaluated_on(config),
+        }
+        _check_settings(results / f"{name}.json", known)
     missing = []
     for name in configs:
         if run_directory.finished_result(runs / name) is None:
@@ -233,16 +239,22 @@ def _copy(name: str, runs: Path, results: Path) -> None:
     """Copies a result, but not over one of other settings."""
     copy = results / f"{name}.json"
     path = runs / name / "result.json"
-    if copy.exists():
-        result = json.loads(path.read_text())
-        there = json.loads(copy.read_text())
-        other = [key for key in _SETTINGS if there.get(key) != result.get(key)]
-        if other:
-            raise InputError(
-                "`results` should be a folder of results with the same "
-                f"settings. Received: {copy}, which differs in "
-                f"{', '.join(other)}; give another folder, or remove it."
-            )
+    result = json.loads(path.read_text())
+    _check_settings(copy, {key: result.get(key) for key in _SETTINGS})
     with told_if_unwritable("results", results):
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(path, copy)
+
+
+def _check_settings(path: Path, expected: Mapping[str, Any]) -> None:
+    """Refuses a result file, if it is there, of other settings."""
+    if not path.exists():
+        return
+    there = json.loads(path.read_text())
+    other = [key for key in expected if there.get(key) != expected[key]]
+    if other:
+        raise InputError(
+            "`results` should be a folder of results with the same settings. "
+            f"Received: {path}, which differs in {', '.join(other)}; give "
+            "another folder, or remove it."
+        )

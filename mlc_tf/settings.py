@@ -167,6 +167,11 @@ def method_options(config: ml_collections.ConfigDict) -> dict[str, Any]:
     return {name: value for name, value in section.items() if value is not None}
 
 
+def evaluated_on(config: ml_collections.ConfigDict) -> str:
+    """Returns "test", or "validation" where a share of training is held out."""
+    return "validation" if config.dataset.validation else "test"
+
+
 def check(config: ml_collections.ConfigDict) -> None:
     """Refuses bad settings before any data is read."""
     methods.get(config.method.name)

@@ -553,7 +553,7 @@ def _result(
         "seed": config.seed,
         "network": config.network.name,
         "options": options,
-        "evaluated_on": "validation" if config.dataset.validation else "test",
+        "evaluated_on": settings.evaluated_on(config),
         "oracle": "" if method.instead in options else method.oracle,
         "noisy_examples": len(problem.noisy),
         "clean_examples": len(problem.clean),

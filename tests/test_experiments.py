@@ -52,12 +52,23 @@ def test_a_result_of_other_settings_is_not_written_over(tmp_path):
     configs = {"one": config_of()}
     runs, results = tmp_path / "runs", tmp_path / "results"
     (runs / "one").mkdir(parents=True)
-    (runs / "one/result.json").write_text('{"epochs": 2}')
+    (runs / "one/result.json").write_text(
+        '{"network": "mlp", "options": {}, "evaluated_on": "test", "epochs": 2}'
+    )
     results.mkdir()
-    (results / "one.json").write_text('{"epochs": 30}')
+    known = {"network": "mlp", "options": {}, "evaluated_on": "test"}
+    there = json.dumps({**known, "epochs": 30})
+    (results / "one.json").write_text(there)
     with pytest.raises(InputError, match="which differs in epochs"):
         experiments.do(configs, runs, results)
-    assert (results / "one.json").read_text() == '{"epochs": 30}'
+    assert (results / "one.json").read_text() == there
+
+
+def test_what_can_be_known_of_a_result_is_asked_before_the_first_run(tmp_path):
+    (tmp_path / "one.json").write_text('{"network": "lenet", "options": {}}')
+    with pytest.raises(InputError, match="differs in network, evaluated_on"):
+        experiments.do({"one": config_of()}, tmp_path / "runs", tmp_path)
+    assert not (tmp_path / "runs").exists()
 
 
 BATCH = """
