@@ -18,7 +18,6 @@ from matplotlib.figure import Figure
 from mlc_tf import experiments
 from mlc_tf import methods
 from mlc_tf import report
-from mlc_tf import run_directory
 from mlc_tf import settings
 from mlc_tf.errors import bad_argument
 from mlc_tf.errors import told_if_unwritable
@@ -159,7 +158,7 @@ def _tell(
     before = report.load_results(results)
     seconds, unknown, missing = 0.0, 0, 0
     for name, config in configs.items():
-        if run_directory.finished_result(runs / name) is not None:
+        if experiments.is_done(name, config, runs, results):
             continue
         took = experiments.seconds_before(config, before)
         cost = "?" if took is None else experiments.duration(took)

@@ -6,7 +6,6 @@ tables and figures are made.
 
 import json
 import multiprocessing
-import shutil
 import signal
 import statistics
 import threading
@@ -36,9 +35,6 @@ from mlc_tf.termination import Termination
 _PROCESSES = multiprocessing.get_context("forkserver")
 _PROCESSES.set_forkserver_preload(["mlc_tf.training"])
 
-# What a result tells of the settings that it was made with.
-_SETTINGS = ("network", "options", "evaluated_on", "epochs", "train_steps")
-
 
 def do(
     configs: Mapping[str, ml_collections.ConfigDict],
@@ -48,8 +44,10 @@ def do(
 ) -> list[str]:
     """Runs each config, and copies its result to the folder of results.
 
-    One that was cut off goes on; one that is done is only copied. One whose
-    loss diverges is told of, and the others go on.
+    One that was cut off goes on; one that is done is only copied, and not even
+    that if the folder has its result, as a fresh clone does: another folder of
+    results has it run anew. One whose loss diverges is told of, and the others
+    go on.
 
     Args:
         configs: As `training.run` takes them, by the names that the runs'
@@ -73,18 +71,17 @@ def do(
     for name, config in configs.items():
         settings.check(config)
         run_directory.check(runs / name, config)
-        known = {
-            "network": config.network.name,
-            "options": settings.method_options(config),
-            "evaluated_on": settings.evaluated_on(config),
-        }
-        _check_settings(results / f"{name}.json", known)
-    missing = []
-    for name in configs:
-        if run_directory.finished_result(runs / name) is None:
-            missing.append(name)
+        _check_settings(results / f"{name}.json", _settings_of(config))
+    missing, there = [], 0
+    for name, config in configs.items():
+        if run_directory.finished_result(runs / name) is not None:
+            _copy(name, config, runs, results)
+        elif is_done(name, config, runs, results):
+            there += 1
         else:
-            _copy(name, runs, results)
+            missing.append(name)
+    if there:
+        print(f"{there} results are in '{results}' already.", flush=True)
     progress, diverged = _Progress(len(missing), jobs), []
     for name, seconds, outcome in _outcomes(
         {name: (configs[name], runs / name) for name in missing}, jobs
@@ -93,9 +90,33 @@ def do(
             print(f"{name} is left out: {outcome}", flush=True)
             diverged.append(name)
         else:
-            _copy(name, runs, results)
+            _copy(name, configs[name], runs, results)
             progress.tell(name, seconds, outcome["test_accuracy"])
     return diverged
+
+
+def is_done(
+    name: str,
+    config: ml_collections.ConfigDict,
+    runs: str | Path,
+    results: str | Path,
+) -> bool:
+    """Returns whether a run is finished, or has a result of these settings.
+
+    Args:
+        name: Of the run.
+        config: Its config.
+        runs: As in `do`.
+        results: As in `do`.
+    """
+    if run_directory.finished_result(Path(runs) / name) is not None:
+        return True
+    path = Path(results) / f"{name}.json"
+    if not path.exists():
+        return False
+    there, expected = json.loads(path.read_text()), _settings_of(config)
+    # Older ones do not tell how they were trained.
+    return "training" in there and not _differing(there, expected)
 
 
 def seconds_before(
@@ -235,26 +256,57 @@ def _interrupts_ignored() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-def _copy(name: str, runs: Path, results: Path) -> None:
-    """Copies a result, but not over one of other settings."""
+def _copy(
+    name: str, config: ml_collections.ConfigDict, runs: Path, results: Path
+) -> None:
+    """Copies a result, with how it was trained; not over one of other settings.
+
+    A run's own directory has its config instead.
+    """
     copy = results / f"{name}.json"
-    path = runs / name / "result.json"
-    result = json.loads(path.read_text())
-    _check_settings(copy, {key: result.get(key) for key in _SETTINGS})
+    result = json.loads((runs / name / "result.json").read_text())
+    known = {key: result.get(key) for key in ("epochs", "train_steps")}
+    _check_settings(copy, {**_settings_of(config), **known})
     with told_if_unwritable("results", results):
         copy.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(path, copy)
+        training_settings = settings.of_training(config)
+        run_directory.write_json(
+            copy, {**result, "training": training_settings}
+        )
+
+
+def _settings_of(config: ml_collections.ConfigDict) -> dict[str, Any]:
+    """Returns what a result tells of the settings that it was made with."""
+    return {
+        "network": config.network.name,
+        "options": settings.method_options(config),
+        "evaluated_on": settings.evaluated_on(config),
+        "training": settings.of_training(config),
+    }
 
 
 def _check_settings(path: Path, expected: Mapping[str, Any]) -> None:
     """Refuses a result file, if it is there, of other settings."""
     if not path.exists():
         return
-    there = json.loads(path.read_text())
-    other = [key for key in expected if there.get(key) != expected[key]]
+    other = _differing(json.loads(path.read_text()), expected)
     if other:
         raise InputError(
             "`results` should be a folder of results with the same settings. "
             f"Received: {path}, which differs in {', '.join(other)}; give "
             "another folder, or remove it."
         )
+
+
+def _differing(
+    there: Mapping[str, Any], expected: Mapping[str, Any]
+) -> list[str]:
+    """Returns what differs between settings; one not yet told of does not."""
+    found = {**there, **there.get("training", {})}
+    flat = {**expected, **expected["training"]}
+    del flat["training"]
+    return [
+        name
+        for name, value in flat.items()
+        if found.get(name, value if "." in name else None) != value
+    ]

@@ -172,6 +172,34 @@ def evaluated_on(config: ml_collections.ConfigDict) -> str:
     return "validation" if config.dataset.validation else "test"
 
 
+def of_training(config: ml_collections.ConfigDict) -> dict[str, Any]:
+    """Returns how the network is trained, by dotted names, for a result file.
+
+    Besides the method's options, which a result has by themselves, and what
+    decides only where and how fast it is done.
+    """
+    named = {
+        "clean": ("per_class", "fewer_if_rare", "batch_size"),
+        "network": ("weight_decay",),
+        "noise": ("mode",),
+        "optimizer": ("name", "learning_rate", "momentum", "schedule"),
+        "train": (
+            *("batch_size", "epochs", "steps_per_epoch", "augment"),
+            *("warmup_epochs", "warmup_learning_rate", "dtype"),
+        ),
+    }
+    told = {
+        f"{section}.{name}": config[section][name]
+        for section, names in named.items()
+        for name in names
+    }
+    name = config.network.name
+    for option, value in config.network.get(name, {}).items():
+        plain = list(value) if isinstance(value, tuple) else value
+        told[f"network.{name}.{option}"] = plain
+    return told
+
+
 def check(config: ml_collections.ConfigDict) -> None:
     """Refuses bad settings before any data is read."""
     methods.get(config.method.name)

@@ -42,10 +42,24 @@ def test_one_that_diverges_is_told_of_and_the_others_go_on(tmp_path, capsys):
     assert f"{lost} is left out: The loss became" in told
 
     # What is done is copied again, and not run.
-    (results / f"{done}.json").unlink()
+    copy = results / f"{done}.json"
+    told = copy.read_text()
+    assert json.loads(told)["training"]["optimizer.learning_rate"] == 0.05
+    copy.unlink()
     assert experiments.do({done: configs[done]}, runs, results) == []
-    assert (results / f"{done}.json").exists()
+    assert copy.read_text() == told
     assert capsys.readouterr().out == ""
+
+    # A result will do without its run, but not one of another rate.
+    elsewhere = tmp_path / "nowhere"
+    assert experiments.do({done: configs[done]}, elsewhere, results) == []
+    assert capsys.readouterr().out == f"1 results are in '{results}' already.\n"
+    assert not elsewhere.exists()
+    with pytest.raises(InputError, match=r"differs in optimizer.learning_rate"):
+        experiments.do({done: config_of(rate=0.1)}, elsewhere, results)
+    old = {key: value for key, value in result.items() if key != "training"}
+    copy.write_text(json.dumps(old))
+    assert not experiments.is_done(done, configs[done], elsewhere, results)
 
 
 def test_a_result_of_other_settings_is_not_written_over(tmp_path):
