@@ -195,7 +195,10 @@ def test_wrong_labels_of_digits_are_found():
         ]
     )
     model = MetaLossCorrection(
-        base, meta_gradient="head", max_transition_step=0.05
+        base,
+        meta_gradient="head",
+        transition_learning_rate=30.0,
+        max_transition_step=1.0,
     )
     model.compile(keras.optimizers.Adam(3e-3))
     model.fit(data.pair((rest[0], given), clean, 64), epochs=15, verbose=0)
