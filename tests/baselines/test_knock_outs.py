@@ -38,7 +38,9 @@ def masking(base):
         lambda base: GoldLossCorrection(
             base, transition=IDENTITY, gold=np.zeros(one_step.BATCH, bool)
         ),
-        lambda base: MetaLossCorrection(base, transition_learning_rate=0.0),
+        lambda base: MetaLossCorrection(
+            base, transition=IDENTITY, transition_learning_rate=0.0
+        ),
         lambda base: NoiseLayer(base, space="logits"),
         noise_layer,
         masking,
