@@ -17,7 +17,6 @@ from ml_collections import config_flags
 
 from mlc_tf import experiments
 from mlc_tf import figures
-from mlc_tf import methods
 from mlc_tf import problems
 from mlc_tf import report
 from mlc_tf.errors import bad_argument
@@ -39,8 +38,7 @@ _JOBS = flags.DEFINE_integer("jobs", 1, "Runs at a time.")
 def main(argv: list[str]) -> None:
     del argv
     config = _CONFIG.value
-    for name in _METHODS.value or [""]:
-        methods.get(name)
+    names = command_line.method_names(_METHODS)
     if config.noise.kind == "none":
         raise bad_argument(
             "noise.kind", "injected: else the trusted set is given", "none"
@@ -49,7 +47,7 @@ def main(argv: list[str]) -> None:
     configs = clean_budget.plan(
         config,
         command_line.integers(_SIZES),
-        _METHODS.value,
+        names,
         command_line.integers(_SEEDS),
     )
     problems.load(max(configs.values(), key=lambda one: one.clean.per_class))

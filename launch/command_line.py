@@ -9,6 +9,7 @@ from absl import app
 from absl import flags
 from absl import logging
 
+from mlc_tf import methods
 from mlc_tf.errors import DivergedError
 from mlc_tf.errors import InputError
 from mlc_tf.errors import InterruptedRunError
@@ -51,6 +52,18 @@ def integers(flag: flags.FlagHolder[list[str]]) -> list[int]:
             flag.name, "integers, with commas between", ",".join(flag.value)
         )
     return [int(text) for text in flag.value]
+
+
+def method_names(flag: flags.FlagHolder[list[str]]) -> list[str]:
+    """Returns the methods that a list flag names, or all of them.
+
+    Raises:
+        InputError: for an unknown one, or none.
+    """
+    names = list(methods.METHODS) if flag.value == ["all"] else flag.value
+    for name in names or [""]:
+        methods.get(name)
+    return names
 
 
 def _parse(argv: list[str]) -> list[str]:

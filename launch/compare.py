@@ -18,7 +18,6 @@ from absl import flags
 from ml_collections import config_flags
 
 from mlc_tf import experiments
-from mlc_tf import methods
 from mlc_tf import problems
 from mlc_tf import report
 from mlc_tf import run_directory
@@ -42,11 +41,7 @@ _JOBS = flags.DEFINE_integer("jobs", 1, "Runs at a time.")
 def main(argv: list[str]) -> None:
     del argv
     config = _CONFIG.value
-    names = _METHODS.value
-    if names == ["all"]:
-        names = list(methods.METHODS)
-    for name in names or [""]:
-        methods.get(name)
+    names = command_line.method_names(_METHODS)
     seeds = command_line.integers(_SEEDS)
     kinds = _NOISE.value or [config.noise.kind]
     configs = {}

@@ -3,7 +3,8 @@
     python launch/figure2.py --dataset=mnist
 
 Of the first four classes, as there; which class flips to which is drawn with
-the seed. Goes to `results/figure2/DATASET.md`, `.csv` and `.png`.
+the first of `--seeds`. Nothing is trained. Goes to
+`results/figure2/DATASET.md`, `.csv` and `.png`.
 """
 
 import command_line
@@ -16,10 +17,12 @@ from mlc_tf import paper_results
 from mlc_tf import problems
 from mlc_tf import report
 
-_DATASETS = ("digits", "mnist", "twitter", "cifar10", "cifar100")
+_DATASETS = (*paper_runs.DATASETS, "cifar100")
 _RATIO = 0.3  # paper
 _CLASSES = 4  # paper
-_DATASET = flags.DEFINE_string("dataset", "digits", f"Of {_DATASETS}.")
+_DATASET = flags.DEFINE_string(
+    "dataset", "digits", f"Of {', '.join(_DATASETS)}."
+)
 
 
 def main(argv: list[str]) -> None:
@@ -43,7 +46,7 @@ def main(argv: list[str]) -> None:
             for j in range(_CLASSES)
         ]
     )
-    figure = figures.corners_figure(corners, title)
+    figure = figures.matrices_figure(corners, title=title)
     paper_runs.write(f"figure2/{_DATASET.value}", text, values, figure)
 
 

@@ -18,9 +18,10 @@ from mlc_tf import paper_results
 from mlc_tf import report
 from mlc_tf.studies import clean_budget
 
-_DATASETS = ("digits", "mnist", "twitter", "cifar10")
 _RATIO = 0.3  # paper
-_DATASET = flags.DEFINE_string("dataset", "digits", f"Of {_DATASETS}.")
+_DATASET = flags.DEFINE_string(
+    "dataset", "digits", f"Of {', '.join(paper_runs.DATASETS)}."
+)
 _METHODS = flags.DEFINE_list("methods", "mlc,glc", "Names of methods, or all.")
 _SIZES = flags.DEFINE_list(
     "sizes", "10,20,50,100", "Trusted examples of each class."
@@ -30,14 +31,14 @@ _SIZES = flags.DEFINE_list(
 def main(argv: list[str]) -> None:
     del argv
     dataset = _DATASET.value
-    config = paper_runs.config_of(dataset, _DATASETS)
+    config = paper_runs.config_of(dataset)
     config.noise.ratio = _RATIO
     configs = {}
     for config.noise.kind in paper_results.NOISES:
         configs |= clean_budget.plan(
             config,
             command_line.integers(_SIZES),
-            paper_runs.method_names(_METHODS),
+            command_line.method_names(_METHODS),
             command_line.integers(paper_runs.SEEDS),
         )
     if not paper_runs.do(configs, "figure3"):

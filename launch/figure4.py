@@ -13,8 +13,9 @@ from absl import flags
 from mlc_tf import figures
 from mlc_tf import report
 
-_DATASETS = ("digits", "mnist", "twitter", "cifar10")
-_DATASET = flags.DEFINE_string("dataset", "digits", f"Of {_DATASETS}.")
+_DATASET = flags.DEFINE_string(
+    "dataset", "digits", f"Of {', '.join(paper_runs.DATASETS)}."
+)
 _METHODS = flags.DEFINE_list(
     "methods",
     "mlc,cross_entropy,confusion,forward,glc,lre",
@@ -25,8 +26,8 @@ _METHODS = flags.DEFINE_list(
 def main(argv: list[str]) -> None:
     del argv
     two = ("mlc", "cross_entropy")
-    names = list(dict.fromkeys([*two, *paper_runs.method_names(_METHODS)]))
-    table = paper_runs.table_of(_DATASET.value, _DATASETS, names)
+    names = list(dict.fromkeys([*two, *command_line.method_names(_METHODS)]))
+    table = paper_runs.table_of(_DATASET.value, names)
     if table is None:
         return
     text = f"# {_DATASET.value}\n\n{report.conditions_table(table)}"

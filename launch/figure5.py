@@ -16,14 +16,15 @@ from absl import flags
 from mlc_tf import figures
 from mlc_tf import report
 
-_DATASETS = ("digits", "mnist", "twitter", "cifar10")
 _METHODS = ("mlc", "noise_layer", "noise_layer_logits", "cross_entropy")
-_DATASET = flags.DEFINE_string("dataset", "digits", f"Of {_DATASETS}.")
+_DATASET = flags.DEFINE_string(
+    "dataset", "digits", f"Of {', '.join(paper_runs.DATASETS)}."
+)
 
 
 def main(argv: list[str]) -> None:
     del argv
-    table = paper_runs.table_of(_DATASET.value, _DATASETS, _METHODS)
+    table = paper_runs.table_of(_DATASET.value, _METHODS)
     if table is None:
         return
     text = f"# {_DATASET.value}\n\n{report.conditions_table(table)}"

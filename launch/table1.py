@@ -23,9 +23,9 @@ from mlc_tf import report
 from mlc_tf.errors import bad_argument
 from mlc_tf.studies import table1
 
-# Of CIFAR-100 the table has no uniform noise, of Clothing1M its own.
-_DATASETS = ("digits", "mnist", "twitter", "cifar10")
-_DATASET = flags.DEFINE_list("dataset", "mnist", f"Of {', '.join(_DATASETS)}.")
+_DATASET = flags.DEFINE_list(
+    "dataset", "mnist", f"Of {', '.join(paper_runs.DATASETS)}."
+)
 _METHODS = flags.DEFINE_list("methods", "all", "Names of methods, or all.")
 _NOISES = flags.DEFINE_list(
     "noises", ",".join(paper_results.NOISES), "Kinds of noise."
@@ -38,11 +38,13 @@ _RATIOS = flags.DEFINE_list(
 def main(argv: list[str]) -> None:
     del argv
     if not _DATASET.value:
-        raise bad_argument("dataset", f"of {', '.join(_DATASETS)}", "none")
+        raise bad_argument(
+            "dataset", f"of {', '.join(paper_runs.DATASETS)}", "none"
+        )
     plans = {
         dataset: table1.plan(
-            paper_runs.config_of(dataset, _DATASETS),
-            paper_runs.method_names(_METHODS),
+            paper_runs.config_of(dataset),
+            command_line.method_names(_METHODS),
             command_line.integers(paper_runs.SEEDS),
             _NOISES.value,
             paper_runs.ratios(_RATIOS),

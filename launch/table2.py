@@ -32,7 +32,7 @@ def main(argv: list[str]) -> None:
     del argv
     configs = table1.plan(
         paper_runs.config_of(_DATASET, (_DATASET,), _VARIANT.value),
-        paper_runs.method_names(_METHODS),
+        command_line.method_names(_METHODS),
         command_line.integers(paper_runs.SEEDS),
         ["none"],
         [0.0],

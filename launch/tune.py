@@ -22,6 +22,7 @@ from ml_collections import config_flags
 from mlc_tf import run_directory
 from mlc_tf import tuning
 from mlc_tf.errors import bad_argument
+from mlc_tf.errors import told_if_unwritable
 from mlc_tf.errors import unknown_name
 
 _WHAT = ("training", "own")
@@ -44,10 +45,10 @@ def main(argv: list[str]) -> None:
     del argv
     config = _CONFIG.value
     config.dataset.validation = _VALIDATION.value
-    names = _METHODS.value
+    names = command_line.method_names(_METHODS)
     if _SEARCHED.value not in _WHAT:
         raise unknown_name("what", _SEARCHED.value, _WHAT)
-    own = {name: tuning.own_settings(name) for name in names or [""]}
+    own = {name: tuning.own_settings(name) for name in names}
     if _SEARCHED.value == "training":
         searches = {"training": (tuning.TRAINING, names)}
     else:
@@ -66,8 +67,9 @@ def main(argv: list[str]) -> None:
             lambda line, name=name: print(f"{name}, {line}", flush=True),
         )
         path = Path(_RESULTS.value) / f"{part}.json"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        run_directory.write_json(path, found)
+        with told_if_unwritable("results", path.parent):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            run_directory.write_json(path, found)
         print(f"{name}: best {found['best']}\n{path}")
 
 

@@ -302,11 +302,13 @@ def _differing(
     there: Mapping[str, Any], expected: Mapping[str, Any]
 ) -> list[str]:
     """Returns what differs between settings; one not yet told of does not."""
-    found = {**there, **there.get("training", {})}
-    flat = {**expected, **expected["training"]}
-    del flat["training"]
+    training = there.get("training", {})
     return [
         name
-        for name, value in flat.items()
-        if found.get(name, value if "." in name else None) != value
+        for name, value in expected.items()
+        if name != "training" and there.get(name) != value
+    ] + [
+        name
+        for name, value in expected["training"].items()
+        if training.get(name, value) != value
     ]

@@ -34,12 +34,32 @@ def transition_figure(
     matrices = {"learned T": learned}
     if true is not None:
         matrices["true T"] = true
+    return matrices_figure(matrices, class_names)
+
+
+def matrices_figure(
+    matrices: Mapping[str, np.ndarray],
+    class_names: Sequence[str] | None = None,
+    title: str = "",
+) -> Figure:
+    """Returns heat maps of several matrices side by side.
+
+    Args:
+        matrices: `(classes, classes)` each, by the name above it; rows are
+            clean classes.
+        class_names: Labels of the axes. Defaults to the class ids.
+        title: Defaults to none.
+
+    References:
+        The paper, Figure 2.
+    """
     width = 5.5 * len(matrices) + 0.8
     figure = Figure(figsize=(width, 5.2), layout="constrained")
+    figure.suptitle(title)
     axes = figure.subplots(1, len(matrices), squeeze=False)[0]
-    for ax, (title, matrix) in zip(axes, matrices.items()):
+    for ax, (name, matrix) in zip(axes, matrices.items()):
         image = _heat_map(ax, matrix, class_names)
-        ax.set_title(title)
+        ax.set_title(name)
     figure.colorbar(image, ax=list(axes), label="p(noisy | clean)", shrink=0.8)
     return figure
 
@@ -194,10 +214,7 @@ def conditions_figure(
     figure = Figure(figsize=(4.6 * len(noises), 4.6), layout="constrained")
     figure.suptitle(title)
     axes = figure.subplots(1, len(noises), sharey=True, squeeze=False)[0]
-    styles = {
-        method: _style(number)
-        for number, method in enumerate(conditions["method"].unique())
-    }
+    styles = _method_styles(conditions)
     for ax, noise in zip(axes, noises):
         here = conditions[conditions["noise"] == noise]
         _accuracy_panel(ax, here, "method", styles, noise, x)
@@ -233,10 +250,7 @@ def robustness_figure(
     }
     _accuracy_panel(axes[0], curves, "curve", styles, " and ".join(methods))
     axes[0].legend(fontsize=7)
-    styles = {
-        method: _style(number)
-        for number, method in enumerate(conditions["method"].unique())
-    }
+    styles = _method_styles(conditions)
     for ax, noise in zip(axes[1:], noises):
         here = conditions[conditions["noise"] == noise]
         _accuracy_panel(ax, here, "method", styles, noise)
@@ -265,30 +279,6 @@ def bars_figure(
     ax.invert_yaxis()
     ax.set_xlabel(label)
     ax.legend(fontsize=8)
-    return figure
-
-
-def corners_figure(
-    transitions: Mapping[str, np.ndarray], title: str = ""
-) -> Figure:
-    """Returns heat maps of several matrices side by side.
-
-    Args:
-        transitions: `(classes, classes)` each, by the name above it; rows are
-            clean classes.
-        title: Defaults to none.
-
-    References:
-        The paper, Figure 2.
-    """
-    width = 3.6 * len(transitions) + 0.8
-    figure = Figure(figsize=(width, 4), layout="constrained")
-    figure.suptitle(title)
-    axes = figure.subplots(1, len(transitions), squeeze=False)[0]
-    for ax, (name, matrix) in zip(axes, transitions.items()):
-        image = _heat_map(ax, matrix, None)
-        ax.set_title(name)
-    figure.colorbar(image, ax=list(axes), label="p(noisy | clean)", shrink=0.8)
     return figure
 
 
@@ -386,6 +376,11 @@ def _accuracy_panel(
         ax.set(xlabel="trusted examples", xscale="log")
     ax.set_title(title)
     ax.grid(alpha=0.3)
+
+
+def _method_styles(conditions: pd.DataFrame) -> dict[str, dict[str, Any]]:
+    names = enumerate(conditions["method"].unique())
+    return {method: _style(number) for number, method in names}
 
 
 def _style(number: int) -> dict[str, Any]:

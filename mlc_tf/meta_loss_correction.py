@@ -181,7 +181,8 @@ class MetaLossCorrection(PairModel):
             )
         if smoothing is None:
             smoothing = 0.2 if exponentiated else 0.0
-        if not 0 <= smoothing < 1 or (exponentiated and not smoothing):
+        smoothing = meta.check_rate("smoothing", smoothing)
+        if smoothing >= 1 or (exponentiated and not smoothing):
             raise bad_argument(
                 "smoothing",
                 "in [0, 1), and above 0 for exponentiated steps",

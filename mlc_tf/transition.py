@@ -27,12 +27,12 @@ _SUM_AXIS = {"rows": 1, "columns": 0}
 _ROW_SUM_TOLERANCE = 1e-5
 
 
-def smoothed_identity(num_classes: int, smoothing: float = 0.0) -> np.ndarray:
+def smoothed_identity(num_classes: int, smoothing: float) -> np.ndarray:
     """Returns the T of labels of which a share is drawn anew, uniformly.
 
     Args:
         num_classes: Number of classes.
-        smoothing: That share, in [0, 1]. Defaults to 0, the identity.
+        smoothing: That share, in [0, 1].
 
     Returns:
         `(num_classes, num_classes)` float64.

@@ -333,6 +333,7 @@ def test_the_start_of_columns_is_gauged():
         ({"meta_interval": 1.5}, "`meta_interval` should be an integer >= 1"),
         ({"transition_update": "project"}, "Did you mean 'projected'"),
         ({"smoothing": 0.0}, "above 0 for exponentiated steps"),
+        ({"smoothing": "x"}, "`smoothing` should be a finite float"),
         ({"smoothing": 1.0}, r"`smoothing` should be in \[0, 1\)"),
         (
             {"smoothing": 0.2, "transition": np.eye(3)},

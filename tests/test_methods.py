@@ -1,12 +1,17 @@
 """What a phase of a method is told of its run."""
 
+import math
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from configs import digits
 from mlc_tf import examples
 from mlc_tf import methods
+from mlc_tf import problems
+from mlc_tf import training
 from mlc_tf.errors import InputError
 from mlc_tf.examples import Arrays
 
@@ -235,6 +240,31 @@ def test_probabilities_are_the_softmax_of_a_network_in_order():
     odds = np.arange(1, 301)
     np.testing.assert_allclose(probs[:, 0], odds / (odds + 1), rtol=1e-5)
     np.testing.assert_allclose(probs.sum(axis=1), 1)
+
+
+def test_t_of_mlc_comes_to_rest_at_the_end_of_the_run_and_the_papers_does_not():
+    config = digits.get_config("smoke")
+    problem = problems.load(config)
+
+    def model_of(method):
+        config.method.name = method
+        ((model, _),) = training.untrained(config, problem)
+        return model
+
+    model = model_of("mlc")
+    steps = len(problem.noisy) // config.train.batch_size
+    assert model.transition_decay_steps == config.train.epochs * steps
+    assert model.transition_update == "exponentiated"
+    config.method.mlc.transition_decay_steps = 7
+    assert model_of("mlc").transition_decay_steps == 7
+
+    paper = model_of("mlc_paper")
+    assert paper.transition_decay_steps == 0
+    assert paper.transition_update == "projected"
+    assert paper.normalization == "columns"
+    assert paper.meta_gradient == "exact"
+    assert paper.max_transition_step == math.inf
+    np.testing.assert_array_equal(paper.transition_matrix, np.eye(10))
 
 
 def test_these_methods_are_not_fitted_to_the_trusted_labels():

@@ -6,8 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from configs import digits
+from configs import mnist
 from mlc_tf import methods
 from mlc_tf import report
+from mlc_tf import settings
 
 ROOT = Path(__file__).parents[1]
 RESULTS = [
@@ -46,6 +49,24 @@ def test_mnist_reaches_the_papers_table():
     means = conditions.groupby("method")["accuracy"].agg(["mean", "size"])
     whole = means[means["size"] == 12]["mean"]
     assert whole.index[whole.argmax()] == "mlc" and len(whole) >= 4
+
+
+@pytest.mark.parametrize("dataset", ["digits", "mnist"])
+def test_the_shared_training_is_the_best_that_was_searched(dataset):
+    path = ROOT / "results" / "tuning" / dataset / "training.json"
+    found = json.loads(path.read_text())
+    config = {"digits": digits, "mnist": mnist}[dataset].get_config()
+    assert found["epochs"] == config.train.epochs
+    training = settings.of_training(config)
+    for name, value in found["best"].items():
+        assert training[name] == value
+    best = max(trial["accuracy"] for trial in found["trials"])
+    accuracies = [
+        trial["accuracy"]
+        for trial in found["trials"]
+        if trial["values"] == found["best"]
+    ]
+    assert accuracies == [best]
 
 
 def test_every_method_survived_its_campaign():
@@ -116,3 +137,12 @@ def test_accepted_suggestions_are_worth_points(dataset, noise, points):
         for labels in ("given", "audit")
     ]
     assert 100 * (accuracies[1] - accuracies[0]) >= points
+
+
+def test_uniform_noise_leaves_a_network_less_sure_than_right():
+    temperatures = [
+        content["temperature"]
+        for content in LABEL_ISSUES
+        if content["noise"] == "uniform"
+    ]
+    assert len(temperatures) == 5 and max(temperatures) < 1

@@ -60,9 +60,7 @@ class AuthorsCode(PairModel):
             "transition_learning_rate", transition_learning_rate
         )
         self.virtual_network = WholeNetwork(base)
-        self.transition = self.add_state(
-            "transition", transition_matrix.smoothed_identity(self.num_classes)
-        )
+        self.transition = self.add_state("transition", np.eye(self.num_classes))
 
     @property
     def last_transition(self) -> np.ndarray:

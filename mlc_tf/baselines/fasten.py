@@ -10,7 +10,6 @@ from mlc_tf import data_checks
 from mlc_tf import distribution
 from mlc_tf import losses
 from mlc_tf import meta_gradient as meta
-from mlc_tf import transition as transition_room
 from mlc_tf.errors import InputError
 from mlc_tf.errors import bad_argument
 from mlc_tf.pair_model import PairModel
@@ -79,9 +78,7 @@ class Fasten(PairModel):
             self.num_classes, name="noisy_head", dtype="float32"
         )
         self.noisy_head.build(self.virtual_network.features_shape)
-        self.transition = self.add_state(
-            "transition", transition_room.smoothed_identity(self.num_classes)
-        )
+        self.transition = self.add_state("transition", np.eye(self.num_classes))
         self.corrected = self.add_state("corrected_labels", given, "int32")
 
     @property
