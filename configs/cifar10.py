@@ -35,6 +35,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.train.warmup_learning_rate = 0.1  # authors' code
     config.train.epochs = 80_000 // _STEPS_PER_EPOCH
     config.method.mlc.meta_gradient = "head"  # not tuned on CIFAR
+    config.method.mlc.max_transition_step = 0.3
     config.method.mlc_paper.virtual_learning_rate = 1e-3
     config.method.mlc_paper.transition_learning_rate = 1e-2
     if variant == "smoke":

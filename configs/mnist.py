@@ -29,6 +29,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.train.batch_size = 128
     config.train.epochs = 5
     config.method.mlc.meta_gradient = "head"
+    config.method.mlc.max_transition_step = 0.3
     if variant == "smoke":
         config.train.epochs = 1
         config.train.batch_size = 2000

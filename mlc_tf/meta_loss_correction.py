@@ -101,7 +101,8 @@ class MetaLossCorrection(PairModel):
             sure of another class than a label, the meta-gradient grows like
             1 / p(label), and one example could decide a column of T. For
             "projected" about 20 / (all steps) works, and much less leaves T at
-            its start; `math.inf` is the paper's form. Defaults to 0.3.
+            its start; `math.inf` is the paper's form. Defaults to 0.3, for
+            "projected" to 0.01.
         transition_decay_steps: beta and `max_transition_step` fall to 0 along
             half a cosine over so many steps, so that T comes to rest; 0 for
             never. Defaults to 0.
@@ -129,7 +130,7 @@ class MetaLossCorrection(PairModel):
         meta_interval: int = 1,
         transition_update: str | None = None,
         smoothing: float | None = None,
-        max_transition_step: float = 0.3,
+        max_transition_step: float | None = None,
         transition_decay_steps: int = 0,
         rank: int | None = None,
         name: str | None = None,
@@ -159,13 +160,6 @@ class MetaLossCorrection(PairModel):
                 f"replicas. Received: `meta_interval` = {meta_interval}."
             )
         self.meta_interval = meta_interval
-        if max_transition_step != math.inf:
-            meta.check_rate("max_transition_step", max_transition_step)
-        if max_transition_step == 0:
-            raise bad_argument(
-                "max_transition_step", "> 0", max_transition_step
-            )
-        self.max_transition_step = max_transition_step
         if transition_update is None:
             transition_update = "exponentiated" if rank is None else "projected"
         if transition_update not in transition_matrix.STEPS:
@@ -174,6 +168,15 @@ class MetaLossCorrection(PairModel):
             )
         self.transition_update = transition_update
         exponentiated = transition_update == "exponentiated"
+        if max_transition_step is None:
+            max_transition_step = 0.3 if exponentiated else 0.01
+        if max_transition_step != math.inf:
+            meta.check_rate("max_transition_step", max_transition_step)
+        if max_transition_step == 0:
+            raise bad_argument(
+                "max_transition_step", "> 0", max_transition_step
+            )
+        self.max_transition_step = max_transition_step
         if not isinstance(transition, str) and smoothing is not None:
             raise InputError(
                 "`smoothing` should be left out where `transition` is an "

@@ -89,7 +89,7 @@ def default_config() -> ml_collections.ConfigDict:
                 # Those of the class where not given.
                 "transition_update": placeholder(str),
                 "smoothing": placeholder(float),
-                "max_transition_step": 0.3,
+                "max_transition_step": placeholder(float),
                 # The length of the run where not given; 0 for no decay.
                 "transition_decay_steps": placeholder(int),
                 # Of T beside the identity; all of T where not given.

@@ -251,6 +251,8 @@ def _values(config: ml_collections.ConfigDict, name: str) -> tuple[Any, ...]:
         )
     own = _flat(config)[name]
     if name in _SCALES:
+        if own is None:
+            raise bad_argument(name, "given, to search around it", "none")
         values = [float(f"{factor * own:.3g}") for factor in _SCALES[name]]
     else:
         values = list(_VALUES[name])

@@ -294,6 +294,21 @@ def test_the_steps_of_the_transition_fall_along_a_cosine(rng):
     assert falling[0] > 0.02 and falling[4:] == pytest.approx([0, 0], abs=1e-9)
 
 
+def test_the_longest_step_is_that_of_its_kind():
+    limits = {
+        options: MetaLossCorrection(
+            dense_base(), **dict(options)
+        ).max_transition_step
+        for options in (
+            (),
+            (("transition_update", "projected"),),
+            (("rank", 2),),
+            (("rank", 2), ("max_transition_step", 0.2)),
+        )
+    }
+    assert list(limits.values()) == [0.3, 0.01, 0.01, 0.2]
+
+
 def test_the_identity_is_smoothed():
     model = MetaLossCorrection(dense_base("float64"), smoothing=0.3)
     np.testing.assert_allclose(

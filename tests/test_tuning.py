@@ -161,6 +161,17 @@ def test_bad_arguments(changes, message, tmp_path):
         search(tmp_path, **changes)
 
 
+def test_a_scale_that_the_config_leaves_open_is_refused(tmp_path):
+    config = config_of()
+    config.method.mlc.max_transition_step = None
+    with pytest.raises(
+        InputError, match="`method.mlc.max_transition_step` sho"
+    ):
+        tuning.search(
+            config, tuning.own_settings("mlc"), CONDITIONS, 1, tmp_path
+        )
+
+
 def test_another_search_in_the_folder_is_refused(trained, tmp_path):
     search(tmp_path, trials=1)
     with pytest.raises(InputError, match="differs in tried"):
