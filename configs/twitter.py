@@ -22,6 +22,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.dataset.name = "twitter"
     config.clean.per_class = 8  # paper
     config.clean.fewer_if_rare = True  # the tag Y has two words
+    config.noise.mode = "iid"  # uniform noise cannot be exact for rare tags
     config.network.name = "word_window"  # paper: two layers, three words
     config.network.weight_decay = 5e-5  # paper
     config.optimizer.name = "adam"  # paper
