@@ -29,7 +29,6 @@ from absl import flags
 
 from mlc_tf import audit
 from mlc_tf import finished_run
-from mlc_tf import methods
 from mlc_tf import problems
 from mlc_tf import run_audit
 from mlc_tf import run_directory
@@ -64,7 +63,7 @@ def main(argv: list[str]) -> None:
     tables = {
         "label_issues": _named(found.label_issues, problem, problem.noisy)
     }
-    if methods.get(run.result["method"]).fits_clean:
+    if run_audit.fits_clean(run):
         print(
             f"{run.result['method']} was fitted to the trusted labels, so it "
             "cannot tell which of these are wrong."

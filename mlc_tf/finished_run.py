@@ -38,9 +38,7 @@ class FinishedRun:
         """T with rows that sum to 1, whatever it was normalised by."""
         if self.transition is None:
             return None
-        method = self.config.method
-        options = method.get(method.name, {})
-        normalization = options.get("normalization", "rows")
+        normalization = self.result["options"].get("normalization", "rows")
         return transition.of_rows(self.transition, normalization)
 
 

@@ -22,6 +22,7 @@ import numpy as np
 import tensorflow as tf
 
 from mlc_tf import distribution
+from mlc_tf import losses
 from mlc_tf import meta_gradient as meta
 from mlc_tf import transition as transition_matrix
 from mlc_tf.errors import InputError
@@ -35,6 +36,7 @@ from mlc_tf.virtual_network import Head
 from mlc_tf.virtual_network import WholeNetwork
 from mlc_tf.virtual_network import as_float
 from mlc_tf.virtual_network import coarsest_dtype
+from mlc_tf.virtual_network import passing_logits
 from mlc_tf.virtual_network import values
 
 META_GRADIENTS = ("exact", "head", "finite_difference")
@@ -106,6 +108,11 @@ class MetaLossCorrection(PairModel):
         transition_decay_steps: beta and `max_transition_step` fall to 0 along
             half a cosine over so many steps, so that T comes to rest; 0 for
             never. Defaults to 0.
+        clean_weight: The mean cross-entropy of the clean batch, times this, is
+            added to the loss of Actual-Train (Eq. 11), as methods do that train
+            on the trusted set besides. It costs a pass of the clean batch, and
+            the trusted labels can then no longer be audited by this network.
+            Defaults to 0, the paper's.
         rank: For thousands of classes: T as the identity and a product of this
             rank (`transition_forms.LowRankTransition`), with rows that sum to
             1, from the identity and by "projected" steps. Defaults to None, all
@@ -132,6 +139,7 @@ class MetaLossCorrection(PairModel):
         smoothing: float | None = None,
         max_transition_step: float | None = None,
         transition_decay_steps: int = 0,
+        clean_weight: float = 0.0,
         rank: int | None = None,
         name: str | None = None,
     ) -> None:
@@ -202,6 +210,7 @@ class MetaLossCorrection(PairModel):
                 transition_decay_steps,
             )
         self.transition_decay_steps = transition_decay_steps
+        self.clean_weight = meta.check_rate("clean_weight", clean_weight)
         self.virtual_network = (
             Head(base) if meta_gradient == "head" else WholeNetwork(base)
         )
@@ -238,6 +247,12 @@ class MetaLossCorrection(PairModel):
             loss = tf.reduce_mean(
                 self.example_loss(forward.logits, noisy_labels)
             )
+            if self.clean_weight:
+                x_clean, clean_labels = clean
+                logits = passing_logits(self.base, x_clean)
+                loss += self.clean_weight * tf.reduce_mean(
+                    losses.cross_entropy(logits, clean_labels)
+                )
         return self.actual_train(forward, loss, noisy_labels)  # Eq. 11
 
     def _meta_train(

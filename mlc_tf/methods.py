@@ -135,11 +135,16 @@ class Method:
     draws_clean: bool = False
     clean_steps: bool = False
 
-    @property
-    def fits_clean(self) -> bool:
-        """Whether its network is fitted to the trusted labels."""
-        return self.clean_steps or any(
-            phase.data != "noisy" for phase in self.phases
+    def fits_clean(self, options: Mapping[str, Any]) -> bool:
+        """Returns whether its network is fitted to the trusted labels.
+
+        Args:
+            options: Those of the method.
+        """
+        return (
+            self.clean_steps
+            or bool(options.get("clean_weight"))
+            or any(phase.data != "noisy" for phase in self.phases)
         )
 
 

@@ -7,6 +7,12 @@ from mlc_tf.finished_run import FinishedRun
 from mlc_tf.problems import Problem
 
 
+def fits_clean(run: FinishedRun) -> bool:
+    """Returns whether the run's network was fitted to the trusted labels."""
+    method = methods.get(run.result["method"])
+    return method.fits_clean(run.result["options"])
+
+
 def of(
     run: FinishedRun, problem: Problem, batch_size: int = 256, verbose: int = 0
 ) -> Audit:
@@ -24,12 +30,11 @@ def of(
     Raises:
         InputError: as `audit.audit`.
     """
-    fitted = methods.get(run.result["method"]).fits_clean
     return audit.audit(
         run.network,
         problem.noisy,
         transition=run.transition,
-        clean=None if fitted else problem.clean,
+        clean=None if fits_clean(run) else problem.clean,
         batch_size=batch_size,
         verbose=verbose,
     )

@@ -126,10 +126,7 @@ class WholeNetwork:
             return [tf.convert_to_tensor(gradient) for gradient in gradients]
 
         def logits_at(weights: Tensors, inputs: Any) -> tf.Tensor:
-            outputs, _ = base.stateless_call(
-                weights, state, inputs, **_training(base)
-            )
-            return as_float(outputs)
+            return _logits(base, weights, state, inputs)
 
         return ForwardPass(
             x=x,
@@ -201,6 +198,21 @@ class Head:
         return tuple(self._dense.input.shape)
 
 
+def passing_logits(base: keras.Model, x: Any) -> tf.Tensor:
+    """Returns the logits of a training pass that leaves no trace in the base.
+
+    For a second batch in a step: BatchNorm's statistics are of the first. The
+    tape in scope records it.
+
+    Args:
+        base: The network.
+        x: The batch of inputs.
+    """
+    return _logits(
+        base, base.trainable_variables, base.non_trainable_variables, x
+    )
+
+
 def as_float(tensor: Any) -> tf.Tensor:
     """Returns a tensor as float32, or as it is if wider."""
     tensor = tf.convert_to_tensor(tensor)
@@ -258,6 +270,13 @@ def _share_statistics(base: keras.Model) -> None:
         means = distribution.global_mean(values(statistics))
         for variable, mean in zip(statistics, means):
             variable.assign(mean)
+
+
+def _logits(
+    base: keras.Model, weights: Sequence[Any], state: Sequence[Any], x: Any
+) -> tf.Tensor:
+    outputs, _ = base.stateless_call(weights, state, x, **_training(base))
+    return as_float(outputs)
 
 
 def _training(base: keras.Model) -> dict[str, bool]:

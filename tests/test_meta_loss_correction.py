@@ -163,9 +163,10 @@ def test_steps_equal_the_numpy_reference(
         np.testing.assert_allclose(variable, weight, **TOLERANCE[dtype])
 
 
-def test_only_the_actual_pass_moves_batch_norm_statistics(rng):
+@pytest.mark.parametrize("clean_weight", [0.0, 0.5])
+def test_only_the_actual_pass_moves_batch_norm_statistics(clean_weight, rng):
     base = convolutional_base("float64")
-    model = compiled(MetaLossCorrection(base))
+    model = compiled(MetaLossCorrection(base, clean_weight=clean_weight))
     element = random_pair(rng, base, "float64")
     kernel, bias = base.layers[0].get_weights()
     y = convolve(element[0][0], kernel, bias)
@@ -200,6 +201,29 @@ def test_frozen_identity_equals_cross_entropy(meta_gradient, rng):
         dataset(*elements), verbose=0
     )
     np.testing.assert_array_equal(frozen.transition_matrix, np.eye(CLASSES))
+    for ours, plain in zip(one.get_weights(), other.get_weights()):
+        np.testing.assert_allclose(ours, plain, **FLOAT64)
+
+
+@pytest.mark.parametrize(
+    "meta_gradient", ["exact", "head", "finite_difference"]
+)
+def test_a_clean_weight_adds_the_loss_of_the_clean_batch(meta_gradient, rng):
+    # With the weight by which the two means are one of all examples.
+    noisy, clean = random_pair(rng, dense_base("float64"), "float64")
+    one, other = dense_base("float64"), dense_base("float64")
+    other.set_weights(one.get_weights())
+    model = MetaLossCorrection(
+        one,
+        transition=np.eye(CLASSES),
+        transition_learning_rate=0.0,
+        meta_gradient=meta_gradient,
+        clean_weight=CLEAN_BATCH / BATCH,
+    )
+    compiled(model, 0.1).fit(dataset((noisy, clean)), verbose=0)
+    both = tuple(np.concatenate(halves) for halves in zip(noisy, clean))
+    rate = 0.1 * (1 + CLEAN_BATCH / BATCH)
+    compiled(CrossEntropy(other), rate).fit(dataset((both, clean)), verbose=0)
     for ours, plain in zip(one.get_weights(), other.get_weights()):
         np.testing.assert_allclose(ours, plain, **FLOAT64)
 

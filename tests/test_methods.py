@@ -269,7 +269,7 @@ def test_t_of_mlc_comes_to_rest_at_the_end_of_the_run_and_the_papers_does_not():
 
 def test_these_methods_are_not_fitted_to_the_trusted_labels():
     free = {
-        name for name in methods.METHODS if not methods.get(name).fits_clean
+        name for name in methods.METHODS if not methods.get(name).fits_clean({})
     }
     assert free == {
         "mlc",
@@ -280,3 +280,5 @@ def test_these_methods_are_not_fitted_to_the_trusted_labels():
         "meta_weight_net",
         "true_forward",
     }
+    assert methods.get("mlc").fits_clean({"clean_weight": 0.3})
+    assert not methods.get("mlc").fits_clean({"clean_weight": 0.0})
