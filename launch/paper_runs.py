@@ -28,7 +28,10 @@ DATASETS = ("digits", "mnist", "twitter", "cifar10")
 _CONFIGS = Path(__file__).parents[1] / "configs"
 SEEDS = flags.DEFINE_list("seeds", "0,1,2", "Seeds.")
 _RUNS = flags.DEFINE_string("runs", "runs", "Where the runs' directories go.")
-RESULTS = flags.DEFINE_string("results", "results", "Where results go.")
+_RESULTS = flags.DEFINE_string("results", "results", "Where results go.")
+_VARIANT = flags.DEFINE_string(
+    "variant", "", "Of the config, as smoke; gets a folder of its own."
+)
 _JOBS = flags.DEFINE_integer("jobs", 1, "Runs at a time.")
 _MANUAL_DIR = flags.DEFINE_string(
     "manual_dir", "", "Where the files of twitter or clothing1m lie."
@@ -37,14 +40,15 @@ _DRY_RUN = flags.DEFINE_bool("dry_run", False, "Only tell what would be run.")
 
 
 def config_of(
-    dataset: str, known: Sequence[str] = DATASETS, variant: str = ""
+    dataset: str, known: Sequence[str] = DATASETS
 ) -> ml_collections.ConfigDict:
     """Returns the config of a dataset, as `configs/DATASET.py` has it.
+
+    It is the variant of it that `--variant` names.
 
     Args:
         dataset: Its name.
         known: Those that the launcher knows. Defaults to `DATASETS`.
-        variant: Of the config. Defaults to none.
 
     Raises:
         InputError: for a dataset that is not known to the launcher.
@@ -56,9 +60,19 @@ def config_of(
     )
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    config = module.get_config(variant)
+    config = module.get_config(_VARIANT.value)
     config.dataset.manual_dir = _MANUAL_DIR.value
     return config
+
+
+def runs_of(under: str = "") -> Path:
+    """Returns the folder of the runs of this variant, or one in it."""
+    return Path(_RUNS.value) / _VARIANT.value / under
+
+
+def results_in(under: str = "") -> Path:
+    """Returns the folder of the results of this variant, or one in it."""
+    return Path(_RESULTS.value) / _VARIANT.value / under
 
 
 def ratios(flag: flags.FlagHolder[list[str]]) -> list[float]:
@@ -87,7 +101,7 @@ def do(
     Returns:
         Whether they are done; False where they were only told of.
     """
-    runs, results = Path(_RUNS.value) / under, Path(RESULTS.value) / under
+    runs, results = runs_of(under), results_in(under)
     if not _DRY_RUN.value:
         experiments.do(configs, runs, results, _JOBS.value)
         return True
@@ -103,7 +117,7 @@ def results_of(
     configs: Mapping[str, ml_collections.ConfigDict], under: str = ""
 ) -> list[dict[str, object]]:
     """Returns what the runs of a plan came to; of one that diverged nothing."""
-    folder = Path(RESULTS.value) / under
+    folder = results_in(under)
     return report.read_results(folder / f"{name}.json" for name in configs)
 
 
@@ -127,7 +141,7 @@ def table_of(dataset: str, names: Sequence[str]) -> pd.DataFrame | None:
 
 def write(name: str, text: str, table: pd.DataFrame, figure: Figure) -> None:
     """Writes `NAME.md`, `.csv` and `.png` to the folder of the results."""
-    path = Path(RESULTS.value) / name
+    path = results_in(name)
     with told_if_unwritable("results", path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.with_suffix(".md").write_text(text)

@@ -8,10 +8,11 @@ Each dataset is run as `configs/DATASET.py` has it. What is done is not run
 again, so the same command goes on with a table that was cut off; `--dry_run`
 tells what it would do, and how long that takes by the results that are there.
 A result file a run goes to `results/DATASET/`; the table of all that are there,
-with the paper's values, to `results/table1/DATASET.md`, `.csv` and `.png`.
-"""
+with the paper's values, to `results/table1/DATASET.md`, `.csv` and `.png`. Those
+of a `--variant` of the configs go to `results/VARIANT/` in the same order:
 
-from pathlib import Path
+    python launch/table1.py --dataset=cifar10 --variant=reduced
+"""
 
 import command_line
 import paper_runs
@@ -58,7 +59,7 @@ def main(argv: list[str]) -> None:
 
 def _write(dataset: str) -> None:
     """Writes the table of all results of a dataset that are there."""
-    results = report.load_results(Path(paper_runs.RESULTS.value) / dataset)
+    results = report.load_results(paper_runs.results_in(dataset))
     conditions = report.by_condition(results, dataset)
     text = (
         f"# {dataset}\n\n{report.conditions_table(conditions)}\n"

@@ -25,13 +25,12 @@ _DATASET = "clothing1m"
 _METHODS = flags.DEFINE_list(
     "methods", ",".join(paper_results.TABLE_2), "Names of methods, or all."
 )
-_VARIANT = flags.DEFINE_string("variant", "", "Of the config, as smoke.")
 
 
 def main(argv: list[str]) -> None:
     del argv
     configs = table1.plan(
-        paper_runs.config_of(_DATASET, (_DATASET,), _VARIANT.value),
+        paper_runs.config_of(_DATASET, (_DATASET,)),
         command_line.method_names(_METHODS),
         command_line.integers(paper_runs.SEEDS),
         ["none"],

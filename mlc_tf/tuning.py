@@ -43,6 +43,7 @@ _VALUES: Mapping[str, tuple[Any, ...]] = {
     "method.mlc.normalization": ("rows", "columns"),
     "method.mlc.transition_update": ("exponentiated", "projected"),
     "method.mlc.smoothing": (0.2, 0.05, 0.1, 0.4),
+    "method.mlc.clean_weight": (0.0, 0.1, 0.3, 1.0),
     "method.gce.q": (0.3, 0.5, 0.7, 0.9),
     "method.fasten.noisy_weight": (0.25, 0.5, 0.75),
     "method.fasten.threshold": (0.6, 0.8, 0.9),
@@ -83,7 +84,7 @@ def search(
     searched: Sequence[str],
     conditions: Mapping[str, Mapping[str, Any]],
     trials: int,
-    folder: str | Path,
+    runs: str | Path,
     tell: Callable[[str], None] = print,
 ) -> dict[str, Any]:
     """Searches at random; a search that was cut off goes on.
@@ -95,7 +96,7 @@ def search(
         conditions: What each trial is run under, by name: values of other
             settings, as of the method, the noise and the seed.
         trials: How many, at least 1.
-        folder: Where the search keeps its state.
+        runs: Where the search keeps its state.
         tell: Called with a line for each trial. Defaults to `print`.
 
     Returns:
@@ -106,7 +107,7 @@ def search(
         `best`, the values of the best trial.
 
     Raises:
-        InputError: for a bad setting, or the folder of another search.
+        InputError: for a bad setting, or `runs` of another search.
     """
     if not 0 < config.dataset.validation < 1:
         raise bad_argument(
@@ -127,9 +128,9 @@ def search(
         "tried": {name: list(values) for name, values in tried.items()},
         "conditions": {name: dict(each) for name, each in conditions.items()},
     }
-    with told_if_unwritable("folder", Path(folder)):
-        _check_same(Path(folder) / "search.json", told)
-        done = _search(config, tried, conditions, trials, Path(folder), tell)
+    with told_if_unwritable("runs", Path(runs)):
+        _check_same(Path(runs) / "search.json", told)
+        done = _search(config, tried, conditions, trials, Path(runs), tell)
     best = max(done, key=lambda trial: trial["accuracy"])
     return {**told, "trials": done, "best": best["values"]}
 
@@ -139,7 +140,7 @@ def _search(
     tried: Mapping[str, Sequence[Any]],
     conditions: Mapping[str, Mapping[str, Any]],
     trials: int,
-    folder: Path,
+    runs: Path,
     tell: Callable[[str], None],
 ) -> list[dict[str, Any]]:
     space = keras_tuner.HyperParameters()
@@ -155,7 +156,7 @@ def _search(
     )
     with contextlib.redirect_stdout(io.StringIO()):  # it prints tables
         tuner = _Trials(
-            config, conditions, tell, oracle=oracle, directory=str(folder)
+            config, conditions, tell, oracle=oracle, directory=str(runs)
         )
     try:
         tuner.search(verbose=0)
@@ -280,7 +281,7 @@ def _changed(
 
 
 def _check_same(path: Path, told: dict[str, Any]) -> None:
-    """Writes what a search is of, or refuses a folder of another one."""
+    """Writes what a search is of, or refuses those of another."""
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         run_directory.write_json(path, told)
@@ -289,6 +290,6 @@ def _check_same(path: Path, told: dict[str, Any]) -> None:
     if there != json.loads(json.dumps(told)):
         differing = [key for key in told if told[key] != there.get(key)]
         raise InputError(
-            "`folder` should be new, or of this search. Received: "
+            "`runs` should be new, or of this search. Received: "
             f"'{path.parent}', of one that differs in {', '.join(differing)}."
         )

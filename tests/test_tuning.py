@@ -43,14 +43,14 @@ def trained(monkeypatch):
     return configs
 
 
-def search(folder, trials=6, searched=tuning.TRAINING, **arguments):
+def search(runs, trials=6, searched=tuning.TRAINING, **arguments):
     lines = []
     found = tuning.search(
         config_of(),
         searched,
         arguments.get("conditions", CONDITIONS),
         trials,
-        folder,
+        runs,
         lines.append,
     )
     return found, lines
@@ -172,7 +172,7 @@ def test_a_scale_that_the_config_leaves_open_is_refused(tmp_path):
         )
 
 
-def test_another_search_in_the_folder_is_refused(trained, tmp_path):
+def test_another_search_in_the_same_place_is_refused(trained, tmp_path):
     search(tmp_path, trials=1)
     with pytest.raises(InputError, match="differs in tried"):
         search(tmp_path, searched=("optimizer.learning_rate",))

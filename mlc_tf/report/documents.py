@@ -99,19 +99,19 @@ def _label_issues(old: str, folder: Path, path: str) -> str:
     return f"\n{tables.label_issues_table(contents)}\n"
 
 
-def _conditions(old: str, folder: Path, dataset: str) -> str:
+def _conditions(old: str, folder: Path, path: str) -> str:
     """The Table 1 of a dataset."""
-    return f"\n{tables.conditions_table(_table_1(folder, dataset))}\n"
+    return f"\n{tables.conditions_table(_table_1(folder, path))}\n"
 
 
-def _distances(old: str, folder: Path, dataset: str) -> str:
+def _distances(old: str, folder: Path, path: str) -> str:
     """How far each T of it is from the true one."""
-    return f"\n{tables.distances_table(_table_1(folder, dataset))}\n"
+    return f"\n{tables.distances_table(_table_1(folder, path))}\n"
 
 
-def _beside_paper(old: str, folder: Path, dataset: str) -> str:
+def _beside_paper(old: str, folder: Path, path: str) -> str:
     """Where it agrees with the paper."""
-    return f"\n{tables.beside_paper_table(_table_1(folder, dataset))}\n"
+    return f"\n{tables.beside_paper_table(_table_1(folder, path))}\n"
 
 
 def _tuning(old: str, folder: Path, path: str) -> str:
@@ -119,10 +119,11 @@ def _tuning(old: str, folder: Path, path: str) -> str:
     return f"\n{tables.tuning_table(json.loads(_text(folder, path)))}\n"
 
 
-def _table_1(folder: Path, dataset: str) -> pd.DataFrame:
-    conditions = by_condition(load_results(folder / dataset), dataset)
+def _table_1(folder: Path, path: str) -> pd.DataFrame:
+    """Reads DATASET, or VARIANT/DATASET."""
+    conditions = by_condition(load_results(folder / path), Path(path).name)
     if conditions.empty:
-        raise bad_argument("results", f"found for {dataset}", "none")
+        raise bad_argument("results", f"found for {path}", "none")
     return conditions
 
 

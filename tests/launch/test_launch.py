@@ -380,7 +380,7 @@ def test_table_2_where_the_data_is(tmp_path, monkeypatch):
         ),
     )
     assert status == 0, stderr
-    folder = tmp_path / "results"
+    folder = tmp_path / "results/smoke"
     path = folder / "clothing1m/none/cross_entropy-seed0.json"
     accuracy = 100 * json.loads(path.read_text())["test_accuracy"]
     assert f"| `cross_entropy` | {accuracy:.2f} |" in stdout
