@@ -8,8 +8,8 @@ Each dataset is run as `configs/DATASET.py` has it. What is done is not run
 again, so the same command goes on with a table that was cut off; `--dry_run`
 tells what it would do, and how long that takes by the results that are there.
 A result file a run goes to `results/DATASET/`; the table of all that are there,
-with the paper's values, to `results/table1/DATASET.md`, `.csv` and `.png`. Those
-of a `--variant` of the configs go to `results/VARIANT/` in the same order:
+with the paper's values, to `results/table1/DATASET.md`, `.csv` and `.png`. What
+is of a variant of the configs goes to `results/VARIANT/`, in the same order:
 
     python launch/table1.py --dataset=cifar10 --variant=reduced
 """

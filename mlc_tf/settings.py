@@ -90,6 +90,7 @@ def default_config() -> ml_collections.ConfigDict:
                 "transition_update": placeholder(str),
                 "smoothing": placeholder(float),
                 "max_transition_step": placeholder(float),
+                "clean_weight": placeholder(float),
                 # The length of the run where not given; 0 for no decay.
                 "transition_decay_steps": placeholder(int),
                 # Of T beside the identity; all of T where not given.
@@ -195,9 +196,15 @@ def of_training(config: ml_collections.ConfigDict) -> dict[str, Any]:
     }
     name = config.network.name
     for option, value in config.network.get(name, {}).items():
-        plain = list(value) if isinstance(value, tuple) else value
-        told[f"network.{name}.{option}"] = plain
+        told[f"network.{name}.{option}"] = _plain(value)
+    if config.dataset.image_size:
+        told["dataset.image_size"] = _plain(config.dataset.image_size)
     return told
+
+
+def _plain(value: Any) -> Any:
+    """Returns a value as it comes back from a JSON file."""
+    return list(value) if isinstance(value, tuple) else value
 
 
 def check(config: ml_collections.ConfigDict) -> None:
