@@ -573,6 +573,7 @@ MISTAKES = [
     ("table1.py", "--ratios=x", "`ratios` should be numbers"),
     ("table1.py", "--ratios=2", "--dataset=digits", "should be in [0, 1]"),
     ("table1.py", "--jobs=0", "`jobs` should be an integer >= 1"),
+    ("table1.py", "--variant=reduced", "--dataset=mnist", "`variant` should"),
     ("table2.py", "--methods=mlcc", "Did you mean 'mlc'"),
     ("table2.py", "--variant=smok", "Did you mean 'smoke'"),
     ("table2.py", "--seeds=x", "`seeds` should be integers"),
