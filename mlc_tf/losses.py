@@ -1,9 +1,11 @@
-"""Pure per-example losses: `(batch, classes)` logits in, `(batch,)` out.
+"""Pure losses: `(batch, classes)` logits in, `(batch,)` or their mean out.
 
 Labels are integer class ids, `(batch,)`, or rows of probabilities,
 `(batch, classes)`, which mean what they say. T is `(classes, classes)`,
 `T[i, j] = p(noisy = j | clean = i)`.
 """
+
+from typing import Any
 
 import tensorflow as tf
 
@@ -32,6 +34,27 @@ def cross_entropy(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
     """
     targets = as_probabilities(labels, logits)
     return -tf.reduce_sum(targets * tf.nn.log_softmax(logits), axis=-1)
+
+
+def mean_cross_entropy(
+    logits: tf.Tensor, labels: tf.Tensor, class_weight: Any = None
+) -> tf.Tensor:
+    """Returns the mean cross-entropy of a batch (Eq. 6).
+
+    Args:
+        logits: `(batch, classes)`.
+        labels: `(batch,)` class ids or `(batch, classes)` probabilities.
+        class_weight: `(classes,)`, what an example of each class counts.
+            Defaults to 1.
+
+    Returns:
+        A scalar, in nats.
+    """
+    loss = cross_entropy(logits, labels)
+    if class_weight is not None:
+        weights = tf.cast(class_weight, logits.dtype)
+        loss *= tf.linalg.matvec(as_probabilities(labels, logits), weights)
+    return tf.reduce_mean(loss)
 
 
 def corrected_cross_entropy(

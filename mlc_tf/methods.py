@@ -15,6 +15,7 @@ import keras
 import numpy as np
 import scipy.special
 
+from mlc_tf import data
 from mlc_tf import examples
 from mlc_tf import noise
 from mlc_tf import prediction
@@ -62,6 +63,7 @@ class Setting:
         training_set: What the phase is fed with.
         epochs: How many the phase has.
         steps_per_epoch: And each of these.
+        num_classes: How many there are.
         seed: That of the run.
         options: Those of the method.
         true_transition: T behind the noise; None where it is not known. To use
@@ -77,6 +79,7 @@ class Setting:
     training_set: Examples
     epochs: int
     steps_per_epoch: int
+    num_classes: int
     seed: int
     options: Mapping[str, Any]
     true_transition: np.ndarray | None
@@ -249,20 +252,35 @@ def _pencil_stages(setting: Setting) -> dict[str, Any]:
     return told
 
 
-def _whole_run(setting: Setting) -> dict[str, Any]:
+# What each class of the trusted set counts.
+_CLASS_WEIGHTS: Mapping[str, Callable[[Setting], np.ndarray | None]] = {
+    "equal": lambda setting: None,
+    "given_labels": lambda setting: data.class_weight(
+        setting.noisy.labels, setting.clean.labels, setting.num_classes
+    ),
+}
+
+
+def _mlc(setting: Setting) -> dict[str, Any]:
     """Lets T come to rest at the end of the run, unless told otherwise."""
-    if "transition_decay_steps" in setting.options:
-        return {}
-    return {"transition_decay_steps": setting.epochs * setting.steps_per_epoch}
+    told: dict[str, Any] = {}
+    if "transition_decay_steps" not in setting.options:
+        told["transition_decay_steps"] = (
+            setting.epochs * setting.steps_per_epoch
+        )
+    counted = setting.options.get("clean_class_weight")
+    if counted is not None:
+        if counted not in _CLASS_WEIGHTS:
+            raise unknown_name("clean_class_weight", counted, _CLASS_WEIGHTS)
+        told["clean_class_weight"] = _CLASS_WEIGHTS[counted](setting)
+    return told
 
 
 _MERGED = Phase(CrossEntropy, data="merged")
 _NOISY = Phase(CrossEntropy)
 
 METHODS: Mapping[str, Method] = {
-    "mlc": Method(
-        (Phase(MetaLossCorrection, told=_whole_run),), draws_clean=True
-    ),
+    "mlc": Method((Phase(MetaLossCorrection, told=_mlc),), draws_clean=True),
     # Its literal form: Eq. 3-11 as they are written.
     "mlc_paper": Method(
         (Phase(functools.partial(MetaLossCorrection, **PRESETS["paper"])),),

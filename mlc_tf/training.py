@@ -432,6 +432,7 @@ def _told(
             training_set=stage.training_set,
             epochs=config.train.epochs - config.train.warmup_epochs,
             steps_per_epoch=stage.steps,
+            num_classes=size,
             seed=config.seed,
             options=settings.method_options(config),
             true_transition=problem.true_transition,
