@@ -54,7 +54,7 @@ def loader(name: str, sets: Mapping[str, str]) -> Callable[[Options], Splits]:
             for split in ("train", "test")
         )
         human = {
-            chosen: tfds_loader.column(builder, "train", feature)
+            chosen: tfds_loader.columns(builder, "train", (feature,))[0]
             for chosen, feature in sets.items()
         }
         for chosen, labels in human.items():

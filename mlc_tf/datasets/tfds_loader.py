@@ -1,6 +1,7 @@
 """Datasets of TensorFlow Datasets: any that has class labels, by its name."""
 
 from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -112,10 +113,11 @@ def read(
     return cached(stream, options.cache, identity)
 
 
-def column(builder: Any, split: str, key: str) -> np.ndarray:
-    """Returns one feature of all examples of a split, in `read`'s order."""
-    rows = _features(builder, split, (key,), ()).batch(1024)
-    return np.concatenate([row[key] for row in rows.as_numpy_iterator()])
+def columns(builder: Any, split: str, keys: Sequence[str]) -> list[np.ndarray]:
+    """Returns features of all examples of a split, in `read`'s order."""
+    batches = _features(builder, split, tuple(keys), ()).batch(1024)
+    rows = list(batches.as_numpy_iterator())
+    return [np.concatenate([row[key] for row in rows]) for key in keys]
 
 
 def class_names(builder: Any, label_key: str) -> tuple[str, ...]:

@@ -56,9 +56,10 @@ def load(options: Options) -> Splits:
     builder = tfds_loader.prepared("twitter_pos", options)
     windows, labels = {}, {}
     for split in ("train", "validation", "test"):
-        words = tfds_loader.column(builder, split, "words")
+        words, labels[split] = tfds_loader.columns(
+            builder, split, ("words", "label")
+        )
         windows[split] = np.char.decode(words.astype(bytes), "utf-8")
-        labels[split] = tfds_loader.column(builder, split, "label")
     training = np.concatenate([windows["train"], windows["validation"]])
     if options.embeddings:
         vectors = read_embeddings(options.embeddings)
@@ -68,7 +69,7 @@ def load(options: Options) -> Splits:
     else:
         # Each word is in the middle of one window, a boundary of none.
         known = [*training[:, 1], *[twitter_builder.BOUNDARY] * _MIN_COUNT]
-        tables = [_table(feature, known) for feature in range(len(FEATURES))]
+        tables = _tables(known)
         encoded = [encode(part, tables) for part in (training, windows["test"])]
     return Splits(
         Arrays(
@@ -103,14 +104,15 @@ def encode(words: np.ndarray, tables: list[dict[str, int]]) -> np.ndarray:
         words: Text.
         tables: The number of each value of each feature; 0 is for the others.
     """
-    rows = {
-        word: [
+    known, places = np.unique(words, return_inverse=True)
+    rows = [
+        [
             table.get(value, _UNKNOWN)
             for table, value in zip(tables, features(str(word)))
         ]
-        for word in np.unique(words)
-    }
-    return np.array([[rows[w] for w in window] for window in words], np.int32)
+        for word in known
+    ]
+    return np.array(rows, np.int32)[places.reshape(words.shape)]
 
 
 def read_embeddings(path: str | Path) -> dict[str, np.ndarray]:
@@ -171,10 +173,17 @@ def _texts(words: np.ndarray) -> np.ndarray:
     )
 
 
-def _table(feature: int, words: Iterable[str]) -> dict[str, int]:
-    counts = Counter(features(str(word))[feature] for word in words)
-    known = sorted(v for v, count in counts.items() if count >= _MIN_COUNT)
-    return {value: number for number, value in enumerate(known, start=1)}
+def _tables(words: Iterable[str]) -> list[dict[str, int]]:
+    """Returns for each feature the number of each value that is known."""
+    counts: list[Counter[str]] = [Counter() for _ in FEATURES]
+    for word, count in Counter(words).items():
+        for values, value in zip(counts, features(str(word))):
+            values[value] += count
+    tables = []
+    for values in counts:
+        known = sorted(v for v, count in values.items() if count >= _MIN_COUNT)
+        tables.append({v: number for number, v in enumerate(known, start=1)})
+    return tables
 
 
 def _shape(word: str) -> str:
