@@ -34,14 +34,16 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.train.epochs = 5
     config.method.mlc.meta_gradient = "head"
     config.method.mlc.virtual_learning_rate = 1.0
-    config.method.mlc.transition_learning_rate = 100.0
-    config.method.mlc.max_transition_step = 2.0
+    config.method.mlc.transition_learning_rate = 200.0
+    config.method.mlc.max_transition_step = 4.0
+    config.method.mlc.transition_delay_steps = 150  # two epochs
     # Four of ten words are of the same four tags, of the trusted ones a sixth.
     config.method.mlc.clean_class_weight = "given_labels"
     config.method.noise_layer.noise_learning_rate = 10.0
     if variant == "smoke":
         config.train.epochs = 1
         config.train.steps_per_epoch = 100
+        config.method.mlc.transition_delay_steps = 0
     elif variant:
         raise unknown_name("variant", variant, ["smoke"])
     return config

@@ -108,6 +108,9 @@ class MetaLossCorrection(PairModel):
         transition_decay_steps: beta and `max_transition_step` fall to 0 along
             half a cosine over so many steps, so that T comes to rest; 0 for
             never. Defaults to 0.
+        transition_delay_steps: T rests for so many steps at first: what a
+            network gets wrong that has learned nothing yet says little of the
+            labels. Defaults to 0.
         clean_weight: The mean cross-entropy of the clean batch, times this, is
             added to the loss of Actual-Train (Eq. 11), as methods do that train
             on the trusted set besides. It costs a pass of the clean batch, and
@@ -143,6 +146,7 @@ class MetaLossCorrection(PairModel):
         smoothing: float | None = None,
         max_transition_step: float | None = None,
         transition_decay_steps: int = 0,
+        transition_delay_steps: int = 0,
         clean_weight: float = 0.0,
         clean_class_weight: Any = None,
         rank: int | None = None,
@@ -215,6 +219,17 @@ class MetaLossCorrection(PairModel):
                 transition_decay_steps,
             )
         self.transition_decay_steps = transition_decay_steps
+        if (
+            not isinstance(transition_delay_steps, int)
+            or transition_delay_steps < 0
+            or 0 < transition_decay_steps <= transition_delay_steps
+        ):
+            raise bad_argument(
+                "transition_delay_steps",
+                "an integer >= 0, and below `transition_decay_steps`",
+                transition_delay_steps,
+            )
+        self.transition_delay_steps = transition_delay_steps
         self.clean_weight = meta.check_rate("clean_weight", clean_weight)
         self.clean_class_weight = _checked_class_weight(
             clean_class_weight, self.num_classes
@@ -299,11 +314,18 @@ class MetaLossCorrection(PairModel):
             [self.transition_learning_rate * each for each in gradients],
             self.max_transition_step,
         )
+        factor = self._step_factor(steps[0].dtype)
+        return [factor * step for step in steps]
+
+    def _step_factor(self, dtype: tf.DType) -> tf.Tensor:
+        """Returns the share of a step of T that is taken now."""
+        since = tf.convert_to_tensor(self.step) - self.transition_delay_steps
+        factor = tf.cast(since >= 0, dtype)
         if not self.transition_decay_steps:
-            return steps
-        share = tf.cast(self.step, steps[0].dtype) / self.transition_decay_steps
-        decay = 0.5 * (1 + tf.cos(math.pi * tf.minimum(share, 1)))
-        return [decay * step for step in steps]
+            return factor
+        length = self.transition_decay_steps - self.transition_delay_steps
+        share = tf.clip_by_value(tf.cast(since, dtype) / length, 0, 1)
+        return factor * 0.5 * (1 + tf.cos(math.pi * share))
 
     def _meta_gradient(
         self, forward: ForwardPass, noisy_labels: Any, clean: tuple[Any, Any]
