@@ -326,6 +326,21 @@ def test_the_paper_and_the_best_stand_in_the_table():
     assert lines[-1].endswith("no user knows: `true_forward` the true T.")
 
 
+def test_the_means_of_several_datasets_stand_side_by_side():
+    tables = {
+        "mnist": report.by_condition(CONDITIONS, "mnist"),
+        "less": report.by_condition(CONDITIONS[2:5], "mnist"),
+    }
+    lines = report.means_table(tables).splitlines()
+    assert lines[0] == "| method | mnist | less |"
+    assert lines[2:5] == [
+        "| `mlc` | **96.00** | – |",  # of one of two conditions there
+        "| `cross_entropy` | 95.50 | – |",
+        "| `true_forward` † | 98.50 | – |",
+    ]
+    assert lines[5] == ""  # `glc` has no mean anywhere
+
+
 def test_distances_of_t_have_a_table():
     conditions = report.by_condition(CONDITIONS, "mnist")
     assert report.distances_table(conditions).splitlines() == [

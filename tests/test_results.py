@@ -8,11 +8,16 @@ import pytest
 
 from configs import digits
 from configs import mnist
+from configs import twitter
 from mlc_tf import methods
 from mlc_tf import report
 from mlc_tf import settings
 
 ROOT = Path(__file__).parents[1]
+PAPERS = (
+    *("mlc", "cross_entropy", "ce_control"),
+    *("confusion", "forward", "glc", "lre"),
+)
 RESULTS = [
     result
     for dataset in ("digits", "mnist")
@@ -46,16 +51,42 @@ def test_mnist_reaches_the_papers_table():
     assert mlc["accuracy"].mean() >= 98.64
     assert (mlc["accuracy"] >= mlc["paper"] - 0.3).all()
     assert mlc["transition_l1"].mean() <= 0.2
+    means = means_of(conditions)
+    assert means.index[means.argmax()] == "mlc"
+    assert set(PAPERS) <= set(means.index)
+
+
+def test_mlc_is_first_on_twitter():
+    results = report.load_results(ROOT / "results" / "twitter")
+    conditions = report.by_condition(results, "twitter")
+    for method in ("mlc", "cross_entropy", "ce_control", "glc"):
+        assert (conditions[conditions["method"] == method]["seeds"] == 3).all()
+    means = means_of(conditions)
+    assert means.index[means.argmax()] == "mlc"
+    assert set(PAPERS) <= set(means.index)
+
+
+def test_mlc_is_far_ahead_on_reduced_cifar10():
+    results = report.load_results(ROOT / "results" / "reduced" / "cifar10")
+    means = means_of(report.by_condition(results, "cifar10"), 6)
+    assert set(PAPERS) - {"confusion"} <= set(means.index)
+    assert means["mlc"] >= means["cross_entropy"] + 3
+    assert means["mlc"] > max(means["ce_control"], means["glc"])
+
+
+def means_of(conditions, count=12):
+    """Returns the mean of each method with all conditions, oracles left out."""
+    conditions = conditions[conditions["oracle"] == ""]
     means = conditions.groupby("method")["accuracy"].agg(["mean", "size"])
-    whole = means[means["size"] == 12]["mean"]
-    assert whole.index[whole.argmax()] == "mlc" and len(whole) >= 4
+    return means[means["size"] == count]["mean"]
 
 
-@pytest.mark.parametrize("dataset", ["digits", "mnist"])
+@pytest.mark.parametrize("dataset", ["digits", "mnist", "twitter"])
 def test_the_shared_training_is_the_best_that_was_searched(dataset):
     path = ROOT / "results" / "tuning" / dataset / "training.json"
     found = json.loads(path.read_text())
-    config = {"digits": digits, "mnist": mnist}[dataset].get_config()
+    configs = {"digits": digits, "mnist": mnist, "twitter": twitter}
+    config = configs[dataset].get_config()
     assert found["epochs"] == config.train.epochs
     training = settings.of_training(config)
     for name, value in found["best"].items():

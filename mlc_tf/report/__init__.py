@@ -16,6 +16,7 @@ from mlc_tf.report.tables import conditions_table
 from mlc_tf.report.tables import distances_table
 from mlc_tf.report.tables import markdown_table
 from mlc_tf.report.tables import matrix_table
+from mlc_tf.report.tables import means_table
 
 __all__ = [
     "Row",
@@ -32,6 +33,7 @@ __all__ = [
     "load_results",
     "markdown_table",
     "matrix_table",
+    "means_table",
     "read_results",
     "summarize",
 ]

@@ -104,6 +104,12 @@ def _conditions(old: str, folder: Path, path: str) -> str:
     return f"\n{tables.conditions_table(_table_1(folder, path))}\n"
 
 
+def _means(old: str, folder: Path, *paths: str) -> str:
+    """The means of several of them."""
+    by_path = {path: _table_1(folder, path) for path in paths}
+    return f"\n{tables.means_table(by_path)}\n"
+
+
 def _distances(old: str, folder: Path, path: str) -> str:
     """How far each T of it is from the true one."""
     return f"\n{tables.distances_table(_table_1(folder, path))}\n"
@@ -163,6 +169,7 @@ RENEWERS: dict[str, Callable[..., str]] = {
     "clean_budget": _clean_budget,
     "label_issues": _label_issues,
     "conditions": _conditions,
+    "means": _means,
     "distances": _distances,
     "beside_paper": _beside_paper,
     "tuning": _tuning,

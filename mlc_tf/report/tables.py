@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mlc_tf import methods
 from mlc_tf.errors import bad_argument
 from mlc_tf.report.results import Row
 from mlc_tf.report.results import load_results
@@ -170,24 +171,14 @@ def conditions_table(conditions: pd.DataFrame) -> str:
     }
     fair = conditions[conditions["oracle"] == ""]
     best = fair.groupby(["noise", "ratio"])["accuracy"].max().round(2)
-    means = {
-        method: rows["accuracy"].mean()
-        for method, rows in by_method.items()
-        if len(rows) == len(columns)
-    }
-    best_mean = max(
-        (means[name] for name in fair["method"].unique() if name in means),
-        default=None,
-    )
+    means = _means(conditions)
     lines = [["method", *_headers(columns), "mean", "seeds"]]
     lines.append(["---"] * len(lines[0]))
     for method, rows in by_method.items():
         cells = [_condition_cell(rows, column, best) for column in columns]
         mean = "–"
         if method in means:
-            mean = f"{means[method]:.2f}"
-            if method in set(fair["method"]) and means[method] == best_mean:
-                mean = f"**{mean}**"
+            mean = means[method]
             if rows["paper"].notna().all():
                 mean = f"{mean} ({rows['paper'].mean():.2f})"
         seeds = sorted({*rows["seeds"]})
@@ -202,6 +193,46 @@ def conditions_table(conditions: pd.DataFrame) -> str:
         "standard deviation over the seeds; in brackets the paper's. Bold: the "
         f"best without oracle knowledge.{_oracle_note(oracles)}\n"
     )
+
+
+def means_table(tables: Mapping[str, pd.DataFrame]) -> str:
+    """Returns the mean of each method over the conditions of some Table 1.
+
+    Args:
+        tables: By the header of their column, as `results.by_condition`
+            returns them.
+    """
+    columns = {header: _means(table) for header, table in tables.items()}
+    lines = [["method", *columns], ["---"] * (len(columns) + 1)]
+    oracles = {
+        row["method"]: row["oracle"]
+        for table in tables.values()
+        for _, row in table.iterrows()
+        if any(row["method"] in means for means in columns.values())
+    }
+    for method in (name for name in methods.METHODS if name in oracles):
+        cells = [means.get(method, "–") for means in columns.values()]
+        lines.append([_name(method, oracles[method]), *cells])
+    return (
+        f"{_markdown(lines)}\nTest accuracy after the last epoch, %, mean over "
+        "the conditions. Bold: the best without oracle knowledge."
+        f"{_oracle_note(oracles)}\n"
+    )
+
+
+def _means(conditions: pd.DataFrame) -> dict[str, str]:
+    """Returns the mean of each method that has all conditions, as a cell."""
+    groups = conditions.groupby("method", sort=False)
+    count = len(conditions.groupby(["noise", "ratio"]))
+    whole = groups["accuracy"].mean()[groups.size() == count]
+    fair = groups["oracle"].first() == ""
+    best = whole[fair].max()
+    return {
+        method: f"**{mean:.2f}**"
+        if fair[method] and mean == best
+        else f"{mean:.2f}"
+        for method, mean in whole.items()
+    }
 
 
 def distances_table(conditions: pd.DataFrame) -> str:

@@ -341,29 +341,34 @@ def test_the_papers_figures_from_runs(tmp_path):
 
 def test_tables_and_figures_of_a_fresh_clone_need_no_runs(tmp_path):
     results = tmp_path / "results"
-    for dataset in ("digits", "mnist"):
+    for dataset in ("digits", "mnist", "twitter", "reduced/cifar10"):
         shutil.copytree(ROOT / "results" / dataset, results / dataset)
     methods = "--methods=mlc,cross_entropy,ce_control,glc"
+    others = "confusion,forward,lre,co_teaching"
+    cifar10 = "--dataset=cifar10", "--variant=reduced", "--ratios=0.2,0.4"
     answers = launch(
         tmp_path,
         ("table1.py", "--dataset=digits", methods, "--seeds=0,1"),
-        ("table1.py", "--dataset=mnist", methods, "--seeds=0"),
+        ("table1.py", "--dataset=mnist", f"{methods},{others}", "--seeds=0"),
+        ("table1.py", "--dataset=twitter", methods),
+        ("table1.py", *cifar10, f"{methods},forward,lre", "--seeds=0"),
         ("table1.py", "--dataset=mnist", "--methods=mlc", "--dry_run"),
         ("figure4.py", "--dataset=digits", "--methods=glc", "--seeds=0,1"),
         ("figure4.py", "--dataset=mnist", "--methods=glc", "--seeds=0"),
     )
-    assert [answer[0] for answer in answers] == [0] * 5, answers
+    assert [answer[0] for answer in answers] == [0] * 7, answers
     assert "96 results are in 'results' already." in answers[0][1]
-    assert "0 of 36 runs are missing" in answers[2][1]
+    assert "0 of 36 runs are missing" in answers[4][1]
     assert not (tmp_path / "runs").exists()
-    for dataset in ("digits", "mnist"):
-        for name in (f"table1/{dataset}", f"figure4/{dataset}"):
-            for suffix in (".md", ".csv"):
-                path = (results / name).with_suffix(suffix)
-                committed = (ROOT / "results" / name).with_suffix(suffix)
-                assert path.read_text() == committed.read_text()
-            picture = (results / name).with_suffix(".png").read_bytes()
-            assert picture.startswith(b"\x89PNG") and len(picture) > 10_000
+    made = [path for path in results.rglob("*.png")]
+    assert len(made) == 6
+    for path in made:
+        for suffix in (".md", ".csv"):
+            text = path.with_suffix(suffix).read_text()
+            name = path.with_suffix(suffix).relative_to(results)
+            assert text == (ROOT / "results" / name).read_text()
+        picture = path.read_bytes()
+        assert picture.startswith(b"\x89PNG") and len(picture) > 10_000
 
 
 def test_table_2_where_the_data_is(tmp_path, monkeypatch):
