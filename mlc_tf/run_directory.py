@@ -55,7 +55,7 @@ def check(workdir: str | Path, config: ml_collections.ConfigDict) -> None:
         for name in _differing(
             json.loads(config.to_json()), json.loads(path.read_text())
         )
-        if name not in _FREE
+        if name not in _FREE and _is_used(config, name)
     ]
     if differing:
         raise InputError(
@@ -150,6 +150,14 @@ def save_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
     with open(part, "wb") as file:
         np.savez(file, **arrays)
     os.replace(part, path)
+
+
+def _is_used(config: ml_collections.ConfigDict, name: str) -> bool:
+    """Returns False for the settings of other methods and other networks."""
+    part, *options = name.split(".")
+    if part not in ("method", "network") or len(options) < 2:
+        return True
+    return options[0] == config[part].name
 
 
 def _has_work(workdir: Path) -> bool:

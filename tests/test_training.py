@@ -149,6 +149,20 @@ def test_another_config_is_refused(finished):
         training.run(other, workdir)
 
 
+def test_settings_of_other_methods_and_networks_are_no_other_config(finished):
+    workdir, result = finished
+    other = small(
+        **{
+            "method.noise_layer.noise_learning_rate": 7.0,
+            "network.wide_resnet.depth": 10,
+        }
+    )
+    assert (result["method"], result["network"]) == ("mlc", "mlp")
+    assert training.run(other, workdir) == result
+    with pytest.raises(InputError, match=r"in method\.mlc\.meta_interval"):
+        training.run(small(**{"method.mlc.meta_interval": 2}), workdir)
+
+
 class Interrupted(Exception):
     pass
 
