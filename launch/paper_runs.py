@@ -75,6 +75,11 @@ def results_in(under: str = "") -> Path:
     return Path(_RESULTS.value) / _VARIANT.value / under
 
 
+def title_of(dataset: str) -> str:
+    """Returns the name of a dataset, with that of the variant."""
+    return f"{dataset}, {_VARIANT.value}" if _VARIANT.value else dataset
+
+
 def ratios(flag: flags.FlagHolder[list[str]]) -> list[float]:
     """Returns the numbers that a list flag names.
 

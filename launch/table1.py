@@ -61,12 +61,13 @@ def _write(dataset: str) -> None:
     """Writes the table of all results of a dataset that are there."""
     results = report.load_results(paper_runs.results_in(dataset))
     conditions = report.by_condition(results, dataset)
+    title = paper_runs.title_of(dataset)
     text = (
-        f"# {dataset}\n\n{report.conditions_table(conditions)}\n"
+        f"# {title}\n\n{report.conditions_table(conditions)}\n"
         "The mean L1 distance of a row of T:\n\n"
         f"{report.distances_table(conditions)}"
     )
-    figure = figures.conditions_figure(conditions, dataset)
+    figure = figures.conditions_figure(conditions, title)
     paper_runs.write(f"table1/{dataset}", text, conditions, figure)
 
 
