@@ -290,7 +290,7 @@ def test_a_cache_on_disk_is_of_one_split_feature_and_size(wide, tmp_path):
 
 def test_a_column_has_the_order_of_the_inputs(wide, folder):
     builder = tfds_loader.prepared("own_wide_rows", Options(data_dir=folder))
-    column = tfds_loader.column(builder, "train", "count")
+    (column,) = tfds_loader.columns(builder, "train", ("count",))
     np.testing.assert_array_equal(column, wide(**NUMBERS).train.x[:, 0])
     assert column.tolist() != sorted(column)
 

@@ -48,7 +48,7 @@ def load(root):
 def column(root, name, split="train"):
     options = Options(data_dir=str(root / "tfds"), manual_dir=str(root))
     builder = tfds_loader.prepared("twitter_pos", options)
-    return tfds_loader.column(builder, split, name)
+    return tfds_loader.columns(builder, split, (name,))[0]
 
 
 def of(words, feature):
@@ -309,10 +309,9 @@ def test_the_real_tweets(real):
         ("validation", 327, 4_823),
         ("test", 500, 7_152),
     ):
-        numbers = tfds_loader.column(builder, split, "tweet")
+        numbers, words = tfds_loader.columns(builder, split, ("tweet", "words"))
         assert np.unique(numbers).tolist() == list(range(tweets))
         assert len(numbers) == tokens
-        words = tfds_loader.column(builder, split, "words")
         assert (words[:, 0] == b"</s>").sum() == tweets
         assert (words[:, 2] == b"</s>").sum() == tweets
 
