@@ -21,6 +21,7 @@ def full_config(name, folder):
     config = get_config(CONFIGS / f"{name}.py")
     config.train.epochs, config.train.warmup_epochs = 1, 0
     config.train.steps_per_epoch = 2
+    config.method.mlc.transition_delay_steps = 0
     config.dataset.data_dir = str(folder)
     return config
 
@@ -37,7 +38,7 @@ def check(config, workdir, parameters, batch_size=64):
     assert 0 <= result["test_accuracy"] <= 1
     with np.load(workdir / "transition.npz") as archive:
         start, end = archive["learned"]
-    assert 0 < np.abs(end - start).max() < 0.01
+    assert 0 < np.abs(end - start).max() < 0.05
     np.testing.assert_allclose(end.sum(axis=1), 1, rtol=1e-5)
     return described.text
 
@@ -89,5 +90,5 @@ def test_twitter(tmp_path):
     rows = problem.noisy.x.max(axis=(0, 1)) + 1
     rows = np.maximum(rows, problem.clean.x.max(axis=(0, 1)) + 1).sum()
     layers = (150 + 1) * 256 + (256 + 1) * 256 + (256 + 1) * 25
-    text = check(config, tmp_path / "run", 50 * rows + layers)
+    text = check(config, tmp_path / "run", 50 * rows + layers, 256)
     assert "inputs (3, 7) int32, 25 classes" in text

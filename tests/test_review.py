@@ -252,9 +252,11 @@ def test_without_suspicious_labels_there_is_nothing_to_decide(tmp_path):
 
 def test_a_thousand_classes_fit_on_a_page(tmp_path):
     size = 1000
-    transition = np.full((size, size), 0.2 / (size - 2))
+    transition = np.full((size, size), 0.5 / (size - 1))
     np.fill_diagonal(transition, 0.5)
-    transition[7, 9], transition[8, 3] = 0.3, 0.25
+    for clean, given, share in ((7, 9, 0.3), (8, 3, 0.25)):
+        transition[clean] = (0.5 - share) / (size - 2)
+        transition[clean, [clean, given]] = 0.5, share
     names = tuple(f"class {label}" for label in range(size))
     noisy = examples_of(300, (size,), Arrays)
     text, _ = page_of(tmp_path, noisy, names, transition)
