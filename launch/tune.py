@@ -48,14 +48,10 @@ def main(argv: list[str]) -> None:
     names = command_line.method_names(_METHODS)
     if _SEARCHED.value not in _WHAT:
         raise unknown_name("what", _SEARCHED.value, _WHAT)
-    own = {name: tuning.own_settings(name) for name in names}
     if _SEARCHED.value == "training":
         searches = {"training": (tuning.TRAINING, names)}
     else:
-        searches = {name: (own[name], [name]) for name in names}
-        for name in [name for name in names if not own[name]]:
-            print(f"{name} has no settings of its own.")
-            del searches[name]
+        searches = {name: (tuning.own_settings(name), [name]) for name in names}
     for name, (searched, tried_with) in searches.items():
         part = Path("tuning") / config.dataset.name / name
         found = tuning.search(

@@ -8,6 +8,7 @@ from typing import Any
 import jinja2
 import numpy as np
 
+from mlc_tf import settings
 from mlc_tf.audit import Audit
 from mlc_tf.errors import InputError
 from mlc_tf.finished_run import FinishedRun
@@ -97,7 +98,7 @@ def _settings(run: FinishedRun) -> dict[str, Any]:
         **result["options"],
         "network": result["network"],
         "optimizer": config.optimizer.name,
-        "learning rate": config.optimizer.learning_rate,
+        "learning rate": settings.learning_rate(config),
         "batch size": config.train.batch_size,
         "epochs": result["epochs"],
         "seed": result["seed"],

@@ -130,6 +130,10 @@ def default_config() -> ml_collections.ConfigDict:
             "fasten": {"noisy_weight": 0.5, "threshold": 0.8},
         }
     )
+    for method in methods.METHODS:
+        # The optimizer's rate, where this method needs another than all have.
+        own = {"learning_rate": placeholder(float)}
+        config.method[method] = {**config.method.get(method, {}), **own}
     config.optimizer = ml_collections.ConfigDict(
         {
             "name": "sgd",
@@ -168,7 +172,17 @@ def default_config() -> ml_collections.ConfigDict:
 def method_options(config: ml_collections.ConfigDict) -> dict[str, Any]:
     """Returns the options of the config's method, without those not given."""
     section = config.method.get(config.method.name, {})
-    return {name: value for name, value in section.items() if value is not None}
+    return {
+        name: value
+        for name, value in section.items()
+        if value is not None and name != "learning_rate"
+    }
+
+
+def learning_rate(config: ml_collections.ConfigDict) -> float:
+    """Returns the optimizer's rate: the method's own, or that of all."""
+    own = config.method.get(config.method.name, {}).get("learning_rate")
+    return config.optimizer.learning_rate if own is None else own
 
 
 def evaluated_on(config: ml_collections.ConfigDict) -> str:
@@ -200,6 +214,7 @@ def of_training(config: ml_collections.ConfigDict) -> dict[str, Any]:
     name = config.network.name
     for option, value in config.network.get(name, {}).items():
         told[f"network.{name}.{option}"] = _plain(value)
+    told["optimizer.learning_rate"] = learning_rate(config)
     if config.dataset.image_size:
         told["dataset.image_size"] = _plain(config.dataset.image_size)
     return told
@@ -223,6 +238,7 @@ def check(config: ml_collections.ConfigDict) -> None:
         raise unknown_name("optimizer.schedule", optimizer.schedule, SCHEDULES)
     for name, rate in (
         ("optimizer.learning_rate", optimizer.learning_rate),
+        (f"method.{config.method.name}.learning_rate", learning_rate(config)),
         ("train.warmup_learning_rate", train.warmup_learning_rate),
     ):
         if not np.isfinite(rate) or rate <= 0:

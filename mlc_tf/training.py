@@ -484,7 +484,9 @@ def _compile(
     optimizer, train = config.optimizer, config.train
     method = methods.get(config.method.name)
     rate = (
-        train.warmup_learning_rate if stage.warmup else optimizer.learning_rate
+        train.warmup_learning_rate
+        if stage.warmup
+        else settings.learning_rate(config)
     )
     if method.sums_loss and not stage.warmup:
         rate /= train.batch_size

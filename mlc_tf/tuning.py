@@ -52,6 +52,7 @@ _VALUES: Mapping[str, tuple[Any, ...]] = {
 }
 _SCALES: Mapping[str, tuple[float, ...]] = {
     "optimizer.learning_rate": _NEAR,
+    **{f"method.{name}.learning_rate": _NEAR for name in methods.METHODS},
     "method.mlc.virtual_learning_rate": _FACTORS,
     "method.mlc.transition_learning_rate": _FACTORS,
     "method.mlc.max_transition_step": _NEAR,
@@ -253,6 +254,8 @@ def _values(config: ml_collections.ConfigDict, name: str) -> tuple[Any, ...]:
             "searched", f"of {', '.join((*_SCALES, *_VALUES))}", name
         )
     own = _flat(config)[name]
+    if own is None and name.endswith(".learning_rate"):
+        own = config.optimizer.learning_rate
     if name in _SCALES:
         if own is None:
             raise bad_argument(name, "given, to search around it", "none")

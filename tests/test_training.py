@@ -610,6 +610,20 @@ def test_each_fresh_phase_has_a_warm_up_of_its_own(tmp_path, fits, short):
     assert result["epochs"] == 6 and result["train_steps"] == 6 * 3
 
 
+def test_a_method_may_have_a_learning_rate_of_its_own(tmp_path, short):
+    rates = {"method.ce_control.learning_rate": 0.02, "train.warmup_epochs": 0}
+    own = tiny("ce_control", **rates)
+    result = training.run(own, tmp_path / "own", verbose=0)
+    shared = tiny("cross_entropy", **rates)
+    training.run(shared, tmp_path / "shared", verbose=0)
+    # Each is compiled once to see that it can be.
+    np.testing.assert_allclose(short, [0.02, 0.02, 0.1, 0.1])
+    for config, rate in ((own, 0.02), (shared, 0.1)):
+        told = settings.of_training(config)
+        assert told["optimizer.learning_rate"] == rate
+    assert "learning_rate" not in result["options"]
+
+
 def test_forward_has_the_transition_that_its_first_phase_shows(tmp_path, fits):
     config = tiny("forward", **{"train.warmup_epochs": 0})
     training.run(config, tmp_path, verbose=0)
@@ -793,6 +807,10 @@ def test_an_oracle_without_injected_noise_is_refused(tmp_path):
         ({"optimizer.schedule": "cos"}, "Did you mean 'cosine'"),
         ({"optimizer.learning_rate": 0.0}, "`optimizer.learning_rate` should"),
         ({"train.warmup_learning_rate": -1.0}, "`train.warmup_learning_rate`"),
+        (
+            {"method.mlc.learning_rate": 0.0},
+            "`method.mlc.learning_rate` should be a finite float > 0",
+        ),
         ({"train.strategy": "mirrord"}, "Did you mean 'mirrored'"),
         ({"train.replicas": 2}, "and 0 but for `train.strategy` = 'mirrored'"),
         (

@@ -32,7 +32,7 @@ def trained(monkeypatch):
 
     def network_of(config, problem):
         configs.append(config)
-        rate = config.optimizer.learning_rate
+        rate = settings.learning_rate(config)
         if rate > 0.2:
             raise DivergedError("The loss became nan.")
         bonus = 0.1 * (config.method.name == "glc")
@@ -84,6 +84,18 @@ def test_a_search_takes_the_best_mean_and_starts_from_the_config(
     assert json.loads(json.dumps(found)) == found
 
 
+def test_the_rate_of_one_method_is_searched_around_that_of_all(
+    trained, tmp_path
+):
+    found, _ = search(tmp_path, searched=("method.glc.learning_rate",))
+    tried = found["tried"]["method.glc.learning_rate"]
+    assert tried == [0.05, 0.01, 0.025, 0.1, 0.25]
+    assert found["best"] == {"method.glc.learning_rate": 0.1}
+    for config in trained:
+        others = config.method.name != "glc"
+        assert not others or settings.learning_rate(config) == 0.05
+
+
 def test_a_search_goes_on_where_it_was_cut_off(trained, tmp_path, monkeypatch):
     whole, _ = search(tmp_path / "whole")
     network_of = tuning.training.network_of
@@ -131,8 +143,12 @@ def test_what_is_wrong_with_a_run_is_told(trained, tmp_path, monkeypatch):
 def test_own_settings_are_of_the_method_and_in_the_config():
     known = tuning.own_settings("mlc")
     assert "method.mlc.smoothing" in known and "clean.batch_size" in known
-    assert tuning.own_settings("cross_entropy") == ()
-    assert tuning.own_settings("lre") == ("clean.batch_size",)
+    rate = "method.cross_entropy.learning_rate"
+    assert tuning.own_settings("cross_entropy") == (rate,)
+    assert tuning.own_settings("lre") == (
+        "method.lre.learning_rate",
+        "clean.batch_size",
+    )
     config = settings.default_config()
     for method in methods.METHODS:
         for name in tuning.own_settings(method):
