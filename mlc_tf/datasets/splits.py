@@ -28,6 +28,9 @@ class Splits:
         clean: The trusted set; None until one is drawn.
         human_labels: Labels that people gave to the training set, ids
             `(examples,)`, by the name of each set of them. Defaults to none.
+        groups: Which training examples are held out together, as the words of
+            one tweet: an id of its group for each, `(examples,)`. Defaults to
+            None, each by itself.
         twins_are_one: Whether equal inputs are the same example, as images
             are; a window of words is not. Defaults to True.
         notes: What a user should know of this data, a sentence each.
@@ -38,6 +41,7 @@ class Splits:
     class_names: tuple[str, ...]
     clean: Examples | None = None
     human_labels: Mapping[str, np.ndarray] = field(default_factory=dict)
+    groups: np.ndarray | None = None
     twins_are_one: bool = True
     notes: tuple[str, ...] = ()
 
@@ -71,22 +75,29 @@ class Splits:
         """Returns splits whose test set is a share of the training set.
 
         For choosing hyperparameters without the test set, which leaves.
+        Groups are held out as a whole.
 
         Args:
-            share: Of the training examples, in (0, 1).
+            share: Of the training examples, or of their groups, in (0, 1).
             seed: Draws them.
         """
         rng = np.random.default_rng([check_seed(seed), 2])
-        order = rng.permutation(len(self.train))
+        groups = self.groups
+        if groups is None:
+            groups = np.arange(len(self.train))
+        order = rng.permutation(np.unique(groups))
         if not 0 < share < 1 or round(share * len(order)) == len(order):
             raise bad_argument(
                 "validation",
-                "in (0, 1), with an example left to train on",
+                "in (0, 1), with examples left to train on",
                 share,
             )
         count = max(1, round(share * len(order)))
-        held, kept = np.sort(order[:count]), np.sort(order[count:])
-        return replace(self._keep(kept), test=self.train.take(held))
+        held = np.isin(groups, order[:count])
+        return replace(
+            self._keep(np.flatnonzero(~held)),
+            test=self.train.take(np.flatnonzero(held)),
+        )
 
     def draw_clean(
         self, per_class: int, seed: int, fewer_if_rare: bool = False
@@ -143,6 +154,7 @@ class Splits:
         return replace(
             self,
             train=self.train.take(kept),
+            groups=None if self.groups is None else self.groups[kept],
             human_labels={
                 name: labels[kept] for name, labels in self.human_labels.items()
             },

@@ -40,6 +40,9 @@ _UNKNOWN_WORD = "UUUNKKK"  # as in the GLC code and its embeddings
 def load(options: Options) -> Splits:
     """Returns windows of three words; train and dev are one, devtest is test.
 
+    What is held out are whole tweets: of a word beside one that is trained on,
+    two thirds of the window have been seen.
+
     Inputs are `(3, 7)` int32, `FEATURES` of each word; with `embeddings`
     `(3, dimensions)` float32, the vectors of the words.
 
@@ -54,10 +57,10 @@ def load(options: Options) -> Splits:
 
     options.only("twitter", "data_dir", "manual_dir", "embeddings")
     builder = tfds_loader.prepared("twitter_pos", options)
-    windows, labels = {}, {}
+    windows, labels, tweets = {}, {}, {}
     for split in ("train", "validation", "test"):
-        words, labels[split] = tfds_loader.columns(
-            builder, split, ("words", "label")
+        words, labels[split], tweets[split] = tfds_loader.columns(
+            builder, split, ("words", "label", "tweet")
         )
         windows[split] = np.char.decode(words.astype(bytes), "utf-8")
     training = np.concatenate([windows["train"], windows["validation"]])
@@ -79,6 +82,9 @@ def load(options: Options) -> Splits:
         ),
         Arrays(encoded[1], labels["test"], texts=_texts(windows["test"])),
         twitter_builder.TAGS,
+        groups=np.concatenate(
+            [tweets["train"], 1 + tweets["train"].max() + tweets["validation"]]
+        ),
         twins_are_one=False,
     )
 

@@ -102,6 +102,20 @@ def test_hold_out_replaces_the_test_set(splits):
     assert held.class_names == NAMES
 
 
+def test_hold_out_keeps_groups_together(splits):
+    groups = np.repeat([4, 7, 5, 6, 2, 9], 4)
+    grouped = replace(splits, groups=groups).draw_clean(1, seed=0)
+    held = grouped.hold_out(0.4, seed=0)  # 2.4 of six groups
+    there, left = (
+        set(groups[ids(part)]) for part in (held.test.x, held.train.x)
+    )
+    assert len(there) == 2 and not there & left
+    everything = ids(held.test.x) + ids(held.train.x) + ids(held.clean.x)
+    assert sorted(everything) == list(range(24))
+    np.testing.assert_array_equal(held.groups, groups[ids(held.train.x)])
+    assert_labels_belong(held)
+
+
 def test_hold_out_is_decided_by_its_seed(splits):
     first = ids(splits.hold_out(0.25, seed=1).test.x)
     assert ids(splits.hold_out(0.25, seed=1).test.x) == first

@@ -81,6 +81,12 @@ def test_labels_are_tags_in_the_order_of_the_glc_code(load):
     assert splits.clean is None
 
 
+def test_whole_tweets_are_held_out(load):
+    splits = load()
+    assert splits.groups.tolist() == [0, 0, 0, 1, 1, 2, 2, 2, 2]
+    assert len({len(splits.hold_out(0.3, s).test) for s in range(9)}) == 3
+
+
 def test_windows_can_be_read(load):
     splits = load()
     assert splits.train.text_of(0) == "</s> [@ann] is"
