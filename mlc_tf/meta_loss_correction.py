@@ -111,6 +111,14 @@ class MetaLossCorrection(PairModel):
         transition_delay_steps: T rests for so many steps at first: what a
             network gets wrong that has learned nothing yet says little of the
             labels. Defaults to 0.
+        expectation_rate: T follows the noisy labels too, besides its
+            meta-gradient: each step ends with one of
+            expectation-maximisation at this rate
+            (`transition.expectation_step`), from the first step on and without
+            decay. A few trusted examples per class say little of a row of T;
+            this holds what they say against all noisy labels. By the noisy
+            labels alone T is not determined. For rows that sum to 1. Defaults
+            to 0, the paper's.
         clean_weight: The mean cross-entropy of the clean batch, times this, is
             added to the loss of Actual-Train (Eq. 11), as methods do that train
             on the trusted set besides. It costs a pass of the clean batch, and
@@ -147,6 +155,7 @@ class MetaLossCorrection(PairModel):
         max_transition_step: float | None = None,
         transition_decay_steps: int = 0,
         transition_delay_steps: int = 0,
+        expectation_rate: float = 0.0,
         clean_weight: float = 0.0,
         clean_class_weight: Any = None,
         rank: int | None = None,
@@ -230,6 +239,15 @@ class MetaLossCorrection(PairModel):
                 transition_delay_steps,
             )
         self.transition_delay_steps = transition_delay_steps
+        self.expectation_rate = meta.check_rate(
+            "expectation_rate", expectation_rate
+        )
+        if self.expectation_rate and (rank or normalization != "rows"):
+            raise InputError(
+                "`expectation_rate` should be 0 for a T whose columns sum to "
+                "1, and for one of a `rank`. Received: `expectation_rate` = "
+                f"{expectation_rate}."
+            )
         self.clean_weight = meta.check_rate("clean_weight", clean_weight)
         self.clean_class_weight = _checked_class_weight(
             clean_class_weight, self.num_classes
@@ -276,6 +294,8 @@ class MetaLossCorrection(PairModel):
                 loss += self.clean_weight * losses.mean_cross_entropy(
                     logits, clean_labels, self.clean_class_weight
                 )
+        if self.expectation_rate:
+            self._follow(forward.logits, noisy_labels)
         return self.actual_train(forward, loss, noisy_labels)  # Eq. 11
 
     def _meta_train(
@@ -307,6 +327,22 @@ class MetaLossCorrection(PairModel):
             variable.assign(value)
         self.step.assign_add(1)
         self.meta_gradient_norm.update_state(norm, tf.cast(due, tf.float32))
+
+    def _follow(self, logits: tf.Tensor, noisy_labels: Any) -> None:
+        """Moves T towards what explains the noisy labels."""
+        (variable,) = self.transition_variables
+        transition = tf.convert_to_tensor(variable)
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(transition)
+            loss = tf.reduce_mean(
+                self.transition_form.loss(logits, noisy_labels, [transition])
+            )
+        gradients = distribution.global_mean([tape.gradient(loss, transition)])
+        variable.assign(
+            transition_matrix.expectation_step(
+                transition, gradients[0], self.expectation_rate
+            )
+        )
 
     def _transition_steps(self, gradients: meta.Tensors) -> meta.Tensors:
         """Returns the step of T: beta times the gradient, not too long."""

@@ -90,6 +90,7 @@ def default_config() -> ml_collections.ConfigDict:
                 "transition_update": placeholder(str),
                 "smoothing": placeholder(float),
                 "max_transition_step": placeholder(float),
+                "expectation_rate": placeholder(float),
                 "clean_weight": placeholder(float),
                 # "equal", the default, or as frequent as the "given_labels".
                 "clean_class_weight": placeholder(str),

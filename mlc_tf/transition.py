@@ -107,6 +107,41 @@ def exponentiated_step(
     return normalize(transition * tf.exp(-step), normalization)
 
 
+def expectation_step(
+    transition: tf.Tensor, gradient: tf.Tensor, rate: float
+) -> tf.Tensor:
+    """Returns T after a step of expectation-maximisation on given labels.
+
+    Of a batch whose mean loss is `-log (f @ T)[label]`, the share that the
+    network f and T together hold for class i with label j is
+
+        E[i, j] = mean of [label = j] f[i] T[i, j] / (f @ T)[j]
+                = -T[i, j] * dloss/dT[i, j]
+
+    Row i of T moves towards row i of E, divided by its sum s[i], by the share
+    `min(1, rate * s[i])` of the way: a frequent class faster. The loss on the
+    batch does not rise.
+
+    Args:
+        transition: T, `(classes, classes)`, rows are clean classes and sum
+            to 1.
+        gradient: The gradient of the mean loss with respect to T; same shape.
+        rate: At least 0. Batches of so many examples that `rate / batch` is
+            small average over the batches.
+
+    Returns:
+        The new T, same shape and dtype; an entry that is zero stays so.
+
+    References:
+        Dempster, Laird, Rubin, 1977; for T, Bekker and Goldberger, "Training
+        deep neural-networks based on unreliable labels", 2016.
+    """
+    expected = -transition * gradient
+    share = tf.reduce_sum(expected, axis=1, keepdims=True)
+    moved = tf.minimum(rate * share, 1)
+    return transition + moved * (normalize(expected) - transition)
+
+
 # The ways in which T follows the meta-gradient.
 STEPS = {"projected": projected_step, "exponentiated": exponentiated_step}
 

@@ -263,6 +263,43 @@ def test_a_class_weight_counts_clean_examples_as_often(meta_gradient, rng):
         np.testing.assert_allclose(ours, plain, **FLOAT64)
 
 
+@pytest.mark.parametrize("soft", [False, True])
+def test_the_transition_follows_the_noisy_labels(soft, rng):
+    # After the step of the meta-gradient, from the outputs before any step.
+    (x, labels), clean = random_pair(rng, dense_base("float64"), "float64")
+    bases = [dense_base("float64") for _ in range(2)]
+    bases[1].set_weights(bases[0].get_weights())
+    probs = tf.nn.softmax(bases[0](x)).numpy()
+    noisy = (x, np.eye(CLASSES)[labels] if soft else labels)
+    plain, following = (
+        compiled(MetaLossCorrection(base, expectation_rate=rate))
+        for base, rate in zip(bases, (0.0, 1.5), strict=True)
+    )
+    for model in (plain, following):
+        model.fit(dataset((noisy, clean)), verbose=0)
+    before = plain.transition_matrix
+    expected = np.zeros((CLASSES, CLASSES))
+    for f, label in zip(probs, labels, strict=True):
+        expected[:, label] += f * before[:, label] / (f @ before[:, label])
+    expected /= len(labels)
+    share = 1.5 * expected.sum(axis=1, keepdims=True)
+    rows = expected / expected.sum(axis=1, keepdims=True)
+    after = before + np.minimum(share, 1) * (rows - before)
+    np.testing.assert_allclose(following.transition_matrix, after, **FLOAT64)
+    assert not np.allclose(before, after, atol=1e-2)
+    for ours, other in zip(*[base.get_weights() for base in bases]):
+        np.testing.assert_allclose(ours, other, **FLOAT64)
+
+
+@pytest.mark.parametrize(
+    "arguments", [{"rank": 1}, {"normalization": "columns"}]
+)
+def test_what_cannot_follow_the_noisy_labels(arguments):
+    MetaLossCorrection(dense_base(), **arguments)
+    with pytest.raises(InputError, match="`expectation_rate` should be 0 for"):
+        MetaLossCorrection(dense_base(), expectation_rate=1.0, **arguments)
+
+
 @pytest.mark.parametrize(
     "weight", [[1.0, 2.0], [1.0, -1.0, 0.0], [1.0, math.nan, 0.0], "balanced"]
 )
@@ -443,6 +480,7 @@ def test_the_start_of_columns_is_gauged():
             {"smoothing": 0.2, "transition": np.eye(3)},
             "`smoothing` should be left out",
         ),
+        ({"expectation_rate": -1.0}, "`expectation_rate` should be a finite"),
         ({"transition_decay_steps": -1}, "should be an integer >= 0"),
         ({"transition_decay_steps": 2.0}, "should be an integer >= 0"),
         ({"transition_delay_steps": -1}, "should be an integer >= 0"),

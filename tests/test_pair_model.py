@@ -344,7 +344,7 @@ def test_dropout_masks_are_those_of_the_forward_pass(sets):
 @pytest.mark.parametrize("meta_gradient", ["head", "finite_difference"])
 def test_one_device_equals_two_replicas(meta_gradient, sets, two_replicas):
     # "exact", and every other method, in the conformance suite.
-    arguments = {"meta_gradient": meta_gradient}
+    arguments = {"meta_gradient": meta_gradient, "expectation_rate": 0.5}
     alone = trained(sets, arguments=arguments)
     with two_replicas.scope():
         shared = MetaLossCorrection(make_base(), **arguments)

@@ -80,6 +80,55 @@ def test_both_steps_agree_to_first_order(kind, rng):
     )
 
 
+def expected_step(matrix, probs, labels, rate):
+    """The step, with the gradient of the mean loss in closed form."""
+    explained = (probs @ matrix)[np.arange(len(labels)), labels]
+    gradient = np.zeros_like(matrix)
+    np.add.at(
+        gradient.T, labels, -probs / explained[:, np.newaxis] / len(labels)
+    )
+    moved = transition.expectation_step(
+        tf.constant(matrix), tf.constant(gradient), rate
+    )
+    return moved.numpy(), -np.log(explained).mean()
+
+
+def test_an_expectation_step_of_a_sure_network_counts_the_labels():
+    # Three examples of class 0, one of them labelled 1; one of class 1.
+    probs = np.eye(2)[[0, 0, 0, 1]]
+    start = np.array([[0.8, 0.2], [0.4, 0.6]])
+    labels = np.array([0, 0, 1, 1])
+    counted = np.array([[2 / 3, 1 / 3], [0, 1]])
+    # By the share of the class, 3/4 and 1/4; at most all of the way.
+    for rate, shares in ((1.0, [0.75, 0.25]), (2.0, [1, 0.5]), (9.0, [1, 1])):
+        moved, _ = expected_step(start, probs, labels, rate)
+        share = np.array(shares)[:, np.newaxis]
+        np.testing.assert_allclose(
+            moved, start + share * (counted - start), atol=1e-12
+        )
+
+
+@pytest.mark.parametrize("rate", [0.3, 1.0, 50.0])
+def test_expectation_steps_never_raise_the_loss(rate, rng):
+    probs = rng.dirichlet(np.ones(4), 200)
+    labels = rng.integers(0, 4, 200)
+    matrix = rng.dirichlet(np.ones(4), 4)
+    matrix[0] = [0, 0.5, 0.5, 0]
+    losses = []
+    for _ in range(20):
+        matrix, loss = expected_step(matrix, probs, labels, rate)
+        losses.append(loss)
+        np.testing.assert_allclose(matrix.sum(axis=1), 1)
+        assert (matrix >= 0).all() and (matrix[0, [0, 3]] == 0).all()
+    assert (np.diff(losses) < 1e-12).all() and losses[-1] < losses[0] - 1e-3
+
+
+def test_a_class_that_explains_no_label_keeps_its_row():
+    start = np.array([[0.8, 0.2], [0.4, 0.6]])
+    moved, _ = expected_step(start, np.eye(2)[[0, 0]], np.array([0, 1]), 1.0)
+    np.testing.assert_allclose(moved, [[0.5, 0.5], [0.4, 0.6]])
+
+
 def test_a_long_step_is_shortened_over_all_parts():
     parts = [tf.constant([3.0]), tf.constant([[0.0, 4.0]])]
     for limit, scale in ((1.0, 0.2), (5.0, 1.0), (np.inf, 1.0)):
