@@ -36,15 +36,16 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.method.mlc.meta_gradient = "head"
     config.method.mlc.virtual_learning_rate = 1.0
     config.method.mlc.transition_learning_rate = 200.0
-    config.method.mlc.max_transition_step = 4.0
-    config.method.mlc.transition_delay_steps = 150  # two epochs
+    config.method.mlc.max_transition_step = 8.0
+    # Eight trusted words of a tag say less of it than thousands of noisy ones.
+    config.method.mlc.expectation_rate = 3.0
+    config.method.mlc.clean_weight = 0.1
     # Four of ten words are of the same four tags, of the trusted ones a sixth.
     config.method.mlc.clean_class_weight = "given_labels"
     config.method.noise_layer.noise_learning_rate = 10.0
     if variant == "smoke":
         config.train.epochs = 1
         config.train.steps_per_epoch = 100
-        config.method.mlc.transition_delay_steps = 0
     elif variant:
         raise unknown_name("variant", variant, ["smoke"])
     return config

@@ -108,9 +108,6 @@ class MetaLossCorrection(PairModel):
         transition_decay_steps: beta and `max_transition_step` fall to 0 along
             half a cosine over so many steps, so that T comes to rest; 0 for
             never. Defaults to 0.
-        transition_delay_steps: T rests for so many steps at first: what a
-            network gets wrong that has learned nothing yet says little of the
-            labels. Defaults to 0.
         expectation_rate: T follows the noisy labels too, besides its
             meta-gradient: each step ends with one of
             expectation-maximisation at this rate
@@ -154,7 +151,6 @@ class MetaLossCorrection(PairModel):
         smoothing: float | None = None,
         max_transition_step: float | None = None,
         transition_decay_steps: int = 0,
-        transition_delay_steps: int = 0,
         expectation_rate: float = 0.0,
         clean_weight: float = 0.0,
         clean_class_weight: Any = None,
@@ -228,17 +224,6 @@ class MetaLossCorrection(PairModel):
                 transition_decay_steps,
             )
         self.transition_decay_steps = transition_decay_steps
-        if (
-            not isinstance(transition_delay_steps, int)
-            or transition_delay_steps < 0
-            or 0 < transition_decay_steps <= transition_delay_steps
-        ):
-            raise bad_argument(
-                "transition_delay_steps",
-                "an integer >= 0, and below `transition_decay_steps`",
-                transition_delay_steps,
-            )
-        self.transition_delay_steps = transition_delay_steps
         self.expectation_rate = meta.check_rate(
             "expectation_rate", expectation_rate
         )
@@ -350,18 +335,11 @@ class MetaLossCorrection(PairModel):
             [self.transition_learning_rate * each for each in gradients],
             self.max_transition_step,
         )
-        factor = self._step_factor(steps[0].dtype)
-        return [factor * step for step in steps]
-
-    def _step_factor(self, dtype: tf.DType) -> tf.Tensor:
-        """Returns the share of a step of T that is taken now."""
-        since = tf.convert_to_tensor(self.step) - self.transition_delay_steps
-        factor = tf.cast(since >= 0, dtype)
         if not self.transition_decay_steps:
-            return factor
-        length = self.transition_decay_steps - self.transition_delay_steps
-        share = tf.clip_by_value(tf.cast(since, dtype) / length, 0, 1)
-        return factor * 0.5 * (1 + tf.cos(math.pi * share))
+            return steps
+        share = tf.cast(self.step, steps[0].dtype) / self.transition_decay_steps
+        decay = 0.5 * (1 + tf.cos(math.pi * tf.minimum(share, 1)))
+        return [decay * step for step in steps]
 
     def _meta_gradient(
         self, forward: ForwardPass, noisy_labels: Any, clean: tuple[Any, Any]

@@ -96,7 +96,6 @@ def default_config() -> ml_collections.ConfigDict:
                 "clean_class_weight": placeholder(str),
                 # The length of the run where not given; 0 for no decay.
                 "transition_decay_steps": placeholder(int),
-                "transition_delay_steps": placeholder(int),
                 # Of T beside the identity; all of T where not given.
                 "rank": placeholder(int),
             },

@@ -398,28 +398,6 @@ def test_the_steps_of_the_transition_fall_along_a_cosine(rng):
     assert falling[0] > 0.02 and falling[4:] == pytest.approx([0, 0], abs=1e-9)
 
 
-@pytest.mark.parametrize("decay_steps", [0, 4])
-def test_the_transition_rests_until_the_delay_is_over(decay_steps, rng):
-    base = dense_base("float64")
-    model = MetaLossCorrection(
-        base,
-        transition_learning_rate=1e6,
-        max_transition_step=0.1,
-        transition_decay_steps=decay_steps,
-        transition_delay_steps=2,
-    )
-    compiled(model)
-    moved = []
-    for _ in range(5):
-        before, weights = model.transition_matrix, base.get_weights()
-        model.fit(dataset(random_pair(rng, base)), verbose=0)
-        moved.append(np.abs(model.transition_matrix - before).max())
-        assert not np.array_equal(weights[0], base.get_weights()[0])
-    assert moved[:2] == pytest.approx([0, 0], abs=1e-15)
-    assert min(moved[2:4]) > 1e-3
-    assert (moved[4] < 1e-15) == bool(decay_steps)
-
-
 def test_the_longest_step_is_that_of_its_kind():
     limits = {
         options: MetaLossCorrection(
@@ -483,11 +461,6 @@ def test_the_start_of_columns_is_gauged():
         ({"expectation_rate": -1.0}, "`expectation_rate` should be a finite"),
         ({"transition_decay_steps": -1}, "should be an integer >= 0"),
         ({"transition_decay_steps": 2.0}, "should be an integer >= 0"),
-        ({"transition_delay_steps": -1}, "should be an integer >= 0"),
-        (
-            {"transition_delay_steps": 5, "transition_decay_steps": 5},
-            "below `transition_decay_steps`",
-        ),
     ],
 )
 def test_bad_arguments(arguments, message):

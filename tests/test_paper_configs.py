@@ -21,7 +21,6 @@ def full_config(name, folder):
     config = get_config(CONFIGS / f"{name}.py")
     config.train.epochs, config.train.warmup_epochs = 1, 0
     config.train.steps_per_epoch = 2
-    config.method.mlc.transition_delay_steps = 0
     config.dataset.data_dir = str(folder)
     return config
 
