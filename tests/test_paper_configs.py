@@ -37,7 +37,7 @@ def check(config, workdir, parameters, batch_size=64):
     assert 0 <= result["test_accuracy"] <= 1
     with np.load(workdir / "transition.npz") as archive:
         start, end = archive["learned"]
-    assert 0 < np.abs(end - start).max() < 0.05
+    assert 0 < np.abs(end - start).max() < 0.1
     np.testing.assert_allclose(end.sum(axis=1), 1, rtol=1e-5)
     return described.text
 
