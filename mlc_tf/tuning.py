@@ -106,7 +106,8 @@ def search(
         For a JSON file: `dataset`, `network`, `validation`, `epochs`, `tried`
         (the values of each setting), `conditions`; `trials`, each with its
         `values`, its `accuracy` (a share, the mean over the conditions), that
-        `by_condition` (0 where the loss diverged) and its `seconds`; and
+        `by_condition` (0 where the loss diverged, or the values do not go
+        together) and its `seconds`; and
         `best`, the values of the best trial.
 
     Raises:
@@ -206,6 +207,13 @@ class _Trials(keras_tuner.Tuner):
             config = _changed(self._config, {**condition, **values})
             try:
                 measured[name] = self._accuracy(config)
+            except InputError as error:
+                if self._is_first(trial):
+                    raise keras_tuner.errors.FatalError from error
+                # Values that are good by themselves may not go together.
+                self._tell(f"trial {trial.trial_id} counts as 0: {error}")
+                measured = dict.fromkeys(self._conditions, 0.0)
+                break
             except Exception as error:  # else keras-tuner goes on without it
                 raise keras_tuner.errors.FatalError from error
         accuracy = statistics.mean(measured.values())
@@ -215,6 +223,9 @@ class _Trials(keras_tuner.Tuner):
             f"s, {', '.join(f'{key}={value}' for key, value in values.items())}"
         )
         return {**measured, "accuracy": accuracy, "seconds": seconds}
+
+    def _is_first(self, trial: Any) -> bool:
+        return trial.trial_id == min(self.oracle.trials)
 
     def _accuracy(self, config: ml_collections.ConfigDict) -> float:
         problem = self._problem(config)

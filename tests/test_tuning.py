@@ -131,6 +131,27 @@ def test_a_search_is_of_real_runs_on_what_is_held_out(tmp_path):
     assert found["trials"][0]["accuracy"] == result["test_accuracy"]
 
 
+def test_values_that_do_not_go_together_count_as_0(
+    trained, tmp_path, monkeypatch
+):
+    network_of = tuning.training.network_of
+
+    def refusing(config, problem):
+        if settings.learning_rate(config) == 0.025:
+            raise InputError("`a` should be b.")
+        return network_of(config, problem)
+
+    monkeypatch.setattr(tuning.training, "network_of", refusing)
+    found, lines = search(tmp_path, 5, searched=("optimizer.learning_rate",))
+    accuracies = {
+        trial["values"]["optimizer.learning_rate"]: trial["accuracy"]
+        for trial in found["trials"]
+    }
+    assert accuracies[0.025] == 0 < accuracies[0.01] < accuracies[0.05]
+    told = [line for line in lines if "counts as 0" in line]
+    assert len(told) == 1 and told[0].endswith("counts as 0: `a` should be b.")
+
+
 def test_what_is_wrong_with_a_run_is_told(trained, tmp_path, monkeypatch):
     def failing(config, problem):
         raise InputError("`x` should be y.")
