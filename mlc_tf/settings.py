@@ -132,8 +132,9 @@ def default_config() -> ml_collections.ConfigDict:
     )
     for method in methods.METHODS:
         # The optimizer's rate, where this method needs another than all have.
-        own = {"learning_rate": placeholder(float)}
-        config.method[method] = {**config.method.get(method, {}), **own}
+        if method not in config.method:
+            config.method[method] = ml_collections.ConfigDict()
+        config.method[method].learning_rate = placeholder(float)
     config.optimizer = ml_collections.ConfigDict(
         {
             "name": "sgd",
@@ -200,7 +201,7 @@ def of_training(config: ml_collections.ConfigDict) -> dict[str, Any]:
         "clean": ("per_class", "fewer_if_rare", "batch_size"),
         "network": ("weight_decay",),
         "noise": ("mode",),
-        "optimizer": ("name", "learning_rate", "momentum", "schedule"),
+        "optimizer": ("name", "momentum", "schedule"),
         "train": (
             *("batch_size", "epochs", "steps_per_epoch", "augment"),
             *("warmup_epochs", "warmup_learning_rate", "dtype"),

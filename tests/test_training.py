@@ -899,6 +899,14 @@ def test_the_defaults_are_those_of_the_class():
         assert signature[name].default == value
 
 
+def test_every_setting_of_a_method_can_be_given_by_a_flag():
+    # One that is None without a type cannot.
+    section = settings.default_config().method
+    for method in methods.METHODS:
+        for option in section[method]:
+            assert section[method].get_type(option) is not type(None)
+
+
 def test_every_network_can_be_configured():
     configured = set(settings.default_config().network)
     assert configured - {"name", "weight_decay", "weights"} <= set(
