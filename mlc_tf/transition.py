@@ -126,8 +126,7 @@ def expectation_step(
         transition: T, `(classes, classes)`, rows are clean classes and sum
             to 1.
         gradient: The gradient of the mean loss with respect to T; same shape.
-        rate: At least 0. Batches of so many examples that `rate / batch` is
-            small average over the batches.
+        rate: At least 0; the smaller, the more batches a row is the mean of.
 
     Returns:
         The new T, same shape and dtype; an entry that is zero stays so.

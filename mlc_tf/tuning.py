@@ -107,8 +107,7 @@ def search(
         (the values of each setting), `conditions`; `trials`, each with its
         `values`, its `accuracy` (a share, the mean over the conditions), that
         `by_condition` (0 where the loss diverged, or the values do not go
-        together) and its `seconds`; and
-        `best`, the values of the best trial.
+        together) and its `seconds`; and `best`, the values of the best trial.
 
     Raises:
         InputError: for a bad setting, or `runs` of another search.

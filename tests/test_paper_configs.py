@@ -25,7 +25,7 @@ def full_config(name, folder):
     return config
 
 
-def check(config, workdir, parameters, batch_size=64):
+def check(config, workdir, parameters, batch_size=64, most=0.01):
     """Describes, and trains two steps; returns the description's text."""
     described = description.describe(config)
     problem = problems.load(config)
@@ -37,7 +37,7 @@ def check(config, workdir, parameters, batch_size=64):
     assert 0 <= result["test_accuracy"] <= 1
     with np.load(workdir / "transition.npz") as archive:
         start, end = archive["learned"]
-    assert 0 < np.abs(end - start).max() < 0.1
+    assert 0 < np.abs(end - start).max() < most
     np.testing.assert_allclose(end.sum(axis=1), 1, rtol=1e-5)
     return described.text
 
@@ -89,5 +89,6 @@ def test_twitter(tmp_path):
     rows = problem.noisy.x.max(axis=(0, 1)) + 1
     rows = np.maximum(rows, problem.clean.x.max(axis=(0, 1)) + 1).sum()
     layers = (150 + 1) * 256 + (256 + 1) * 256 + (256 + 1) * 25
-    text = check(config, tmp_path / "run", 50 * rows + layers, 256)
+    # T takes long steps in a run of few.
+    text = check(config, tmp_path / "run", 50 * rows + layers, 256, most=0.1)
     assert "inputs (3, 7) int32, 25 classes" in text
