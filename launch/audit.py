@@ -19,6 +19,8 @@ Nothing is trained.
 """
 
 import json
+from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,12 +49,7 @@ _BATCH_SIZE = flags.DEFINE_integer("batch_size", 256, "Examples in a batch.")
 
 def main(argv: list[str]) -> None:
     del argv
-    if _WORKDIR.value is None:
-        raise bad_argument("workdir", "that of a finished run", None)
-    if _BATCH_SIZE.value < 1:
-        raise bad_argument("batch_size", "an integer >= 1", _BATCH_SIZE.value)
-    if _PICK.value < 0:
-        raise bad_argument("pick", "an integer >= 0", _PICK.value)
+    _check_flags()
     run = finished_run.load(_WORKDIR.value)
     problem, true_labels = problems.load_with_truth(run.config)
     if _PICK.value > len(problem.noisy):
@@ -60,6 +57,29 @@ def main(argv: list[str]) -> None:
             "pick", f"at most {len(problem.noisy)}, all examples", _PICK.value
         )
     found = run_audit.of(run, problem, _BATCH_SIZE.value, verbose=1)
+    tables = _tables(run, problem, found)
+    summary = _summary(run, found, tables, problem, true_labels)
+    output = Path(_OUTPUT.value or run.workdir / "audit")
+    with told_if_unwritable("output", output):
+        _write(output, found, tables, problem.class_names)
+        run_directory.write_json(output / "audit.json", summary)
+    print(f"{output} holds the label issues.")
+    print(json.dumps(summary))
+
+
+def _check_flags() -> None:
+    if _WORKDIR.value is None:
+        raise bad_argument("workdir", "that of a finished run", None)
+    if _BATCH_SIZE.value < 1:
+        raise bad_argument("batch_size", "an integer >= 1", _BATCH_SIZE.value)
+    if _PICK.value < 0:
+        raise bad_argument("pick", "an integer >= 0", _PICK.value)
+
+
+def _tables(
+    run: finished_run.FinishedRun, problem: problems.Problem, found: audit.Audit
+) -> dict[str, pd.DataFrame]:
+    """Returns the tables of examples, by the names of their files."""
     tables = {
         "label_issues": _named(found.label_issues, problem, problem.noisy)
     }
@@ -80,8 +100,18 @@ def main(argv: list[str]) -> None:
             found.label_issues, _PICK.value, run.config.seed
         )
         tables["to_check"] = _named(picked, problem, problem.noisy)
-    output = Path(_OUTPUT.value or run.workdir / "audit")
-    summary = {
+    return tables
+
+
+def _summary(
+    run: finished_run.FinishedRun,
+    found: audit.Audit,
+    tables: Mapping[str, pd.DataFrame],
+    problem: problems.Problem,
+    true_labels: np.ndarray | None,
+) -> dict[str, Any]:
+    """Returns what `audit.json` holds."""
+    return {
         **{
             name: run.result[name]
             for name in ("dataset", "method", "noise", "ratio", "seed")
@@ -98,22 +128,27 @@ def main(argv: list[str]) -> None:
         **_distances(run.transition_of_rows, found, problem.true_transition),
         **_scores(found.label_issues, true_labels),
     }
-    with told_if_unwritable("output", output):
-        output.mkdir(parents=True, exist_ok=True)
-        for name, table in tables.items():
-            table.to_csv(output / f"{name}.csv", index=False)
-        tables["label_issues"].to_parquet(
-            output / "label_issues.parquet", index=False
-        )
-        classes = found.classes
-        classes.insert(0, "name", problem.class_names)
-        classes.to_csv(output / "classes.csv")
-        pd.DataFrame(
-            found.transition, problem.class_names, problem.class_names
-        ).to_csv(output / "transition.csv")
-        run_directory.write_json(output / "audit.json", summary)
-    print(f"{output} holds the label issues.")
-    print(json.dumps(summary))
+
+
+def _write(
+    output: Path,
+    found: audit.Audit,
+    tables: Mapping[str, pd.DataFrame],
+    class_names: Sequence[str],
+) -> None:
+    """Writes the tables of the examples, of the classes, and T."""
+    output.mkdir(parents=True, exist_ok=True)
+    for name, table in tables.items():
+        table.to_csv(output / f"{name}.csv", index=False)
+    tables["label_issues"].to_parquet(
+        output / "label_issues.parquet", index=False
+    )
+    classes = found.classes.copy()
+    classes.insert(0, "name", class_names)
+    classes.to_csv(output / "classes.csv")
+    pd.DataFrame(found.transition, class_names, class_names).to_csv(
+        output / "transition.csv"
+    )
 
 
 def _named(
