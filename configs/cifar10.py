@@ -52,6 +52,8 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         config.train.batch_size = 128
         config.train.warmup_epochs = 0
         config.train.epochs = 8
+        # As on MNIST: nothing was searched on CIFAR.
+        config.method.lre.learning_rate = 0.01
     elif variant == "smoke":
         config.network.wide_resnet.depth = 10
         config.network.wide_resnet.width = 1

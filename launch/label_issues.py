@@ -6,8 +6,8 @@
 
 The runs are used as they are. For cleanlab, and to see what mended labels are
 worth, cross-entropy is trained eight times; and the run's own method once more,
-with errors planted in the trusted set. A JSON file a run goes to
-`results/label_issues/`; one that is there is not made again.
+with errors planted in the trusted set, unless it was fitted to that. A file a
+run goes to `results/label_issues/`; one that is there is not made again.
 """
 
 import json

@@ -171,17 +171,7 @@ class MetaLossCorrection(PairModel):
             raise unknown_name("meta_gradient", meta_gradient, META_GRADIENTS)
         self.meta_gradient = meta_gradient
         self.differentiates_twice = meta_gradient == "exact"
-        if not isinstance(meta_interval, int) or meta_interval < 1:
-            raise bad_argument(
-                "meta_interval", "an integer >= 1", meta_interval
-            )
-        if meta_interval > 1 and distribution.num_replicas() > 1:
-            # Replicas cannot meet inside a conditional.
-            raise InputError(
-                "`meta_interval` should be 1 under a strategy with several "
-                f"replicas. Received: `meta_interval` = {meta_interval}."
-            )
-        self.meta_interval = meta_interval
+        self.meta_interval = _checked_interval(meta_interval)
         if transition_update is None:
             transition_update = "exponentiated" if rank is None else "projected"
         if transition_update not in transition_matrix.STEPS:
@@ -190,30 +180,15 @@ class MetaLossCorrection(PairModel):
             )
         self.transition_update = transition_update
         exponentiated = transition_update == "exponentiated"
-        if max_transition_step is None:
-            max_transition_step = 0.3 if exponentiated else 0.01
-        if max_transition_step != math.inf:
-            meta.check_rate("max_transition_step", max_transition_step)
-        if max_transition_step == 0:
-            raise bad_argument(
-                "max_transition_step", "> 0", max_transition_step
-            )
-        self.max_transition_step = max_transition_step
+        self.max_transition_step = _checked_max_step(
+            max_transition_step, exponentiated
+        )
         if not isinstance(transition, str) and smoothing is not None:
             raise InputError(
                 "`smoothing` should be left out where `transition` is an "
                 f"array. Received: `smoothing` = {smoothing}."
             )
-        if smoothing is None:
-            smoothing = 0.2 if exponentiated else 0.0
-        smoothing = meta.check_rate("smoothing", smoothing)
-        if smoothing >= 1 or (exponentiated and not smoothing):
-            raise bad_argument(
-                "smoothing",
-                "in [0, 1), and above 0 for exponentiated steps",
-                smoothing,
-            )
-        self.smoothing = smoothing
+        self.smoothing = _checked_smoothing(smoothing, exponentiated)
         if (
             not isinstance(transition_decay_steps, int)
             or transition_decay_steps < 0
@@ -405,6 +380,41 @@ class MetaLossCorrection(PairModel):
             )
         low_rank = LowRankTransition(self.num_classes, rank)
         return low_rank, low_rank.start()
+
+
+def _checked_interval(meta_interval: int) -> int:
+    if not isinstance(meta_interval, int) or meta_interval < 1:
+        raise bad_argument("meta_interval", "an integer >= 1", meta_interval)
+    if meta_interval > 1 and distribution.num_replicas() > 1:
+        # Replicas cannot meet inside a conditional.
+        raise InputError(
+            "`meta_interval` should be 1 under a strategy with several "
+            f"replicas. Received: `meta_interval` = {meta_interval}."
+        )
+    return meta_interval
+
+
+def _checked_max_step(given: float | None, exponentiated: bool) -> float:
+    if given is None:
+        return 0.3 if exponentiated else 0.01
+    if given != math.inf:
+        meta.check_rate("max_transition_step", given)
+    if given == 0:
+        raise bad_argument("max_transition_step", "> 0", given)
+    return given
+
+
+def _checked_smoothing(given: float | None, exponentiated: bool) -> float:
+    if given is None:
+        return 0.2 if exponentiated else 0.0
+    smoothing = meta.check_rate("smoothing", given)
+    if smoothing >= 1 or (exponentiated and not smoothing):
+        raise bad_argument(
+            "smoothing",
+            "in [0, 1), and above 0 for exponentiated steps",
+            smoothing,
+        )
+    return smoothing
 
 
 def _checked_class_weight(given: Any, num_classes: int) -> np.ndarray | None:

@@ -335,6 +335,8 @@ def clean_budget_table(sizes: pd.DataFrame) -> str:
 def label_issues_table(contents: Sequence[dict[str, Any]]) -> str:
     """Returns how wrong labels were found, and what mending them is worth.
 
+    A dash stands for the trusted set where runs were fitted to it.
+
     Args:
         contents: Of the files of `launch/label_issues.py`.
     """
@@ -345,9 +347,10 @@ def label_issues_table(contents: Sequence[dict[str, Any]]) -> str:
                 "where": _where(each),
                 **{
                     f"{way} {score}": each[way][score]
-                    for way in (*ways, "clean_set")
+                    for way in ways
                     for score in ("auroc", "average_precision")
                 },
+                "clean_set auroc": (each["clean_set"] or {}).get("auroc"),
                 **{
                     f"ce {labels}": 100 * trained["test_accuracy"]
                     for labels, trained in each["cross_entropy"].items()
@@ -376,7 +379,8 @@ def label_issues_table(contents: Sequence[dict[str, Any]]) -> str:
             _mean_cell(rows[name].mean(), rows[name].std())
             for name in ("ce given", "ce audit", "ce cleanlab")
         ]
-        clean = f"{rows['clean_set auroc'].mean():.4f}"
+        auroc = rows["clean_set auroc"].mean()
+        clean = "–" if pd.isna(auroc) else f"{auroc:.4f}"
         lines.append([where, *scores, *trained, clean, str(len(rows))])
     return _markdown(lines)
 

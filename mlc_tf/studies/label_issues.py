@@ -77,7 +77,8 @@ def measure(
         Of each way to find wrong labels (`audit`, its network with no T in
         `network_alone`, and `cleanlab`) `auroc` and `average_precision`; test
         accuracies of cross-entropy on the labels as given and as two of them
-        would have them; and how well errors planted in the clean set are found.
+        would have them; and how well errors planted in the clean set are
+        found, None for a run that was fitted to its labels.
 
     Raises:
         InputError: as `check`.
@@ -117,7 +118,9 @@ def measure(
             "labels_right": float(np.mean(labels == true_labels)),
             "test_accuracy": result["test_accuracy"],
         }
-    tell("a clean set with planted errors")
+    fitted = run_audit.fits_clean(run)
+    if not fitted:
+        tell("a clean set with planted errors")
     return {
         **{
             name: run.result[name]
@@ -132,7 +135,7 @@ def measure(
         "network_alone": audit.scores(wrong, alone["label_quality"]),
         "cleanlab": audit.scores(wrong, quality),
         "cross_entropy": accuracies,
-        "clean_set": _planted(config, problem),
+        "clean_set": None if fitted else _planted(config, problem),
     }
 
 

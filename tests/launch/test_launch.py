@@ -99,7 +99,11 @@ def test_train_plot_and_train_again(tmp_path):
 def test_audit_finds_the_labels_that_were_made_wrong(tmp_path):
     trained, first, second = launch(
         tmp_path,
-        ("train.py", config(), "--workdir=run", "--config.train.epochs=12"),
+        (
+            *("train.py", config(), "--workdir=run"),
+            "--config.train.epochs=12",
+            "--config.method.name=mlc_paper",
+        ),
         ("audit.py", "--workdir=run"),
         (
             "audit.py",
@@ -112,7 +116,7 @@ def test_audit_finds_the_labels_that_were_made_wrong(tmp_path):
     assert trained[0] == first[0] == second[0] == 0, first[2] + second[2]
     summary = json.loads(first[1].splitlines()[-1])
     assert summary["auroc"] > 0.9 and summary["used_transition"]
-    assert summary["temperature"] != 1  # mlc is not fitted to the trusted set
+    assert summary["temperature"] != 1  # was not fitted to the trusted set
     issues = pd.read_csv(tmp_path / "run/audit/label_issues.csv")
     assert len(issues) == summary["examples"] == 1297 - 100
     assert issues["is_label_issue"].sum() == summary["label_issues"]
@@ -144,6 +148,21 @@ def test_audit_finds_the_labels_that_were_made_wrong(tmp_path):
     assert summary["transition_l1_audit"] < identity
     written = json.loads((tmp_path / "run/audit/audit.json").read_text())
     assert written == summary
+
+
+def test_audit_of_a_run_that_was_fitted_to_the_trusted_labels(tmp_path):
+    trained, audited = launch(
+        tmp_path,
+        ("train.py", config(), "--workdir=run"),
+        ("audit.py", "--workdir=run"),
+    )
+    assert trained[0] == audited[0] == 0, audited[2]
+    assert "mlc was fitted to the trusted labels, so it cannot" in audited[1]
+    summary = json.loads(audited[1].splitlines()[-1])
+    assert summary["temperature"] == 1
+    assert "clean_label_issues" not in summary
+    assert (tmp_path / "run/audit/label_issues.csv").exists()
+    assert not (tmp_path / "run/audit/clean_label_issues.csv").exists()
 
 
 def test_review_writes_a_page_of_the_worst_labels(tmp_path):

@@ -16,7 +16,9 @@ pytest.importorskip("cleanlab")
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     workdir = tmp_path_factory.mktemp("runs") / "run"
-    training.run(digits.get_config("smoke"), workdir, verbose=0)
+    config = digits.get_config("smoke")
+    config.method.mlc.clean_weight = 0.0  # so that it can audit the clean set
+    training.run(config, workdir, verbose=0)
     return finished_run.load(workdir)
 
 
@@ -64,6 +66,12 @@ def test_what_each_network_is_trained_on(run, monkeypatch):
     assert 3 <= differ.sum() <= 20
     np.testing.assert_array_equal(part.noisy.labels, given)
     assert len(lines) == 9
+
+    trained.clear()
+    options = {**run.result["options"], "clean_weight": 0.3}
+    fitted = dataclasses.replace(run, result={**run.result, "options": options})
+    assert label_issues.measure(fitted)["clean_set"] is None
+    assert len(trained) == 8
 
 
 def test_runs_that_cannot_be_measured_are_refused(run, monkeypatch):
