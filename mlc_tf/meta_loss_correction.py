@@ -114,8 +114,9 @@ class MetaLossCorrection(PairModel):
             (`transition.expectation_step`), from the first step on and without
             decay. A few trusted examples per class say little of a row of T;
             this holds what they say against all noisy labels. By the noisy
-            labels alone T is not determined. For rows that sum to 1. Defaults
-            to 0, the paper's.
+            labels alone T is not determined, and a rate that is too large
+            follows a network that knows nothing yet: begin with 0.03. For rows
+            that sum to 1. Defaults to 0, the paper's.
         clean_weight: The mean cross-entropy of the clean batch, times this, is
             added to the loss of Actual-Train (Eq. 11), as methods do that train
             on the trusted set besides. It costs a pass of the clean batch, and

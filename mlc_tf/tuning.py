@@ -43,7 +43,7 @@ _VALUES: Mapping[str, tuple[Any, ...]] = {
     "method.mlc.normalization": ("rows", "columns"),
     "method.mlc.transition_update": ("exponentiated", "projected"),
     "method.mlc.smoothing": (0.2, 0.05, 0.1, 0.4),
-    "method.mlc.expectation_rate": (0.0, 0.3, 1.0, 3.0),
+    "method.mlc.expectation_rate": (0.0, 0.03, 0.1, 0.3, 1.0, 3.0),
     "method.mlc.clean_weight": (0.0, 0.1, 0.3, 1.0),
     "method.mlc.clean_class_weight": ("equal", "given_labels"),
     "method.gce.q": (0.3, 0.5, 0.7, 0.9),

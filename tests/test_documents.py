@@ -52,4 +52,4 @@ def test_the_example_of_the_readme_works(tmp_path):
         text=True,
     )
     assert completed.returncode == 0, completed.stderr
-    assert float(completed.stdout.split()[-1]) > 0.8
+    assert float(completed.stdout.split()[-1]) > 0.9
