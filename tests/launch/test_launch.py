@@ -367,7 +367,7 @@ def test_tables_and_figures_of_a_fresh_clone_need_no_runs(tmp_path):
     cifar10 = "--dataset=cifar10", "--variant=reduced", "--ratios=0.2,0.4"
     answers = launch(
         tmp_path,
-        ("table1.py", "--dataset=digits", f"{methods},noise_layer"),
+        ("table1.py", "--dataset=digits", f"{methods},noise_layer,lre"),
         ("table1.py", "--dataset=digits", f"--methods={others}", "--seeds=0"),
         ("table1.py", "--dataset=mnist", methods),
         ("table1.py", "--dataset=mnist", f"--methods={others}", "--seeds=0"),
@@ -378,7 +378,7 @@ def test_tables_and_figures_of_a_fresh_clone_need_no_runs(tmp_path):
         ("figure4.py", "--dataset=mnist", "--methods=glc"),
     )
     assert [answer[0] for answer in answers] == [0] * 9, answers
-    assert "180 results are in 'results' already." in answers[0][1]
+    assert "216 results are in 'results' already." in answers[0][1]
     assert "0 of 72 runs are missing" in answers[6][1]
     assert not (tmp_path / "runs").exists()
     made = [path for path in results.rglob("*.png")]
