@@ -22,6 +22,7 @@ def config_of(method="cross_entropy", rate=0.05):
     config.train.epochs = 1
     config.method.name = method
     config.optimizer.learning_rate = rate
+    config.method.ce_control.learning_rate = None  # that of all
     return config
 
 

@@ -260,6 +260,7 @@ def test_trusted_classes_count_as_often_as_their_labels_were_given():
 
 def test_t_of_mlc_comes_to_rest_at_the_end_of_the_run_and_the_papers_does_not():
     config = digits.get_config("smoke")
+    config.method.mlc.transition_update = None
     problem = problems.load(config)
 
     def model_of(method):

@@ -22,6 +22,8 @@ def config_of():
     config = digits.get_config("smoke")
     config.dataset.validation = 0.25
     config.train.epochs = 1
+    for method in ("mlc", "cross_entropy", "ce_control"):
+        config.method[method].learning_rate = None  # that of all
     return config
 
 
