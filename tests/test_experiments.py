@@ -21,8 +21,8 @@ def config_of(method="cross_entropy", rate=0.05):
     config = digits.get_config("smoke")
     config.train.epochs = 1
     config.method.name = method
-    config.optimizer.learning_rate = rate
-    config.method.ce_control.learning_rate = None  # that of all
+    if method in config.method:
+        config.method[method].learning_rate = rate
     return config
 
 
