@@ -21,8 +21,7 @@ def config_of(method="cross_entropy", rate=0.05):
     config = digits.get_config("smoke")
     config.train.epochs = 1
     config.method.name = method
-    if method in config.method:
-        config.method[method].learning_rate = rate
+    config.method[method].learning_rate = rate
     return config
 
 
