@@ -399,6 +399,31 @@ def test_the_marks_of_table_1_and_of_a_search(tmp_path):
             )
 
 
+def test_the_mark_of_own_settings(tmp_path):
+    def trial(rate, batch, accuracy):
+        values = {"method.lre.learning_rate": rate, "clean.batch_size": batch}
+        return {"values": values, "accuracy": accuracy}
+
+    searches = {
+        "lre": [trial(0.1, 64, 0.5), trial(0.2, 16, 0.75), trial(0.3, 8, 0.6)],
+        "glc": [trial(0.1, 64, 0.9), trial(0.2, 64, 0.8)],
+    }
+    for method, trials in searches.items():
+        best = max(trials, key=lambda each: each["accuracy"])["values"]
+        content = {"trials": trials, "best": best}
+        (tmp_path / f"{method}.json").write_text(json.dumps(content))
+    (tmp_path / "training.json").write_text("of all methods")
+    mark = "<!-- own_settings: . -->\n<!-- end of own_settings -->\n"
+    filled = report.fill_tables(mark, tmp_path)
+    assert filled.splitlines()[4:6] == [
+        "| `glc` | 2 | 90.00 | 90.00 | – |",
+        "| `lre` | 3 | 50.00 | 75.00 | `learning_rate=0.2`, "
+        "`clean.batch_size=16` |",
+    ]
+    with pytest.raises(InputError, match="a folder with nowhere"):
+        report.fill_tables(mark.replace(" . ", " nowhere "), tmp_path)
+
+
 def test_a_matrix_has_a_table():
     table = report.matrix_table(np.array([[0.75, 0.25], [0, 1]]))
     assert table.splitlines()[2:] == [

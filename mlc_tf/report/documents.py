@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from mlc_tf import methods
 from mlc_tf.errors import bad_argument
 from mlc_tf.errors import unknown_name
 from mlc_tf.report import tables
@@ -125,6 +126,18 @@ def _tuning(old: str, folder: Path, path: str) -> str:
     return f"\n{tables.tuning_table(json.loads(_text(folder, path)))}\n"
 
 
+def _own_settings(old: str, folder: Path, path: str) -> str:
+    """What the searches of each method's own settings came to."""
+    contents = {
+        name: json.loads(file.read_text())
+        for name in methods.METHODS
+        if (file := folder / path / f"{name}.json").is_file()
+    }
+    if not contents:
+        raise bad_argument("results", f"a folder with {path}", str(folder))
+    return f"\n{tables.own_settings_table(contents)}\n"
+
+
 def _table_1(folder: Path, path: str) -> pd.DataFrame:
     """Reads DATASET, or VARIANT/DATASET."""
     conditions = by_condition(load_results(folder / path), Path(path).name)
@@ -173,6 +186,7 @@ RENEWERS: dict[str, Callable[..., str]] = {
     "distances": _distances,
     "beside_paper": _beside_paper,
     "tuning": _tuning,
+    "own_settings": _own_settings,
     "costs": _costs,
     "file": _file,
 }

@@ -303,6 +303,33 @@ def tuning_table(content: Mapping[str, Any]) -> str:
     return _markdown(lines)
 
 
+def own_settings_table(contents: Mapping[str, Mapping[str, Any]]) -> str:
+    """Returns what searches of methods' own settings came to, a row a method.
+
+    Args:
+        contents: As `tuning.search` returns them, by the names of the methods.
+    """
+    began, best = "began at, %", "best, %"
+    lines = [["method", "trials", began, best, "what it changed"], ["---"] * 5]
+    for method, content in contents.items():
+        first, *_ = trials = content["trials"]
+        changed = [
+            f"`{name.removeprefix(f'method.{method}.')}={value}`"
+            for name, value in content["best"].items()
+            if value != first["values"][name]
+        ]
+        lines.append(
+            [
+                f"`{method}`",
+                str(len(trials)),
+                f"{100 * first['accuracy']:.2f}",
+                f"{100 * max(trial['accuracy'] for trial in trials):.2f}",
+                ", ".join(changed) or "–",
+            ]
+        )
+    return _markdown(lines)
+
+
 def clean_budget_table(sizes: pd.DataFrame) -> str:
     """Returns accuracy and distance of T per size of the trusted set.
 
