@@ -17,7 +17,6 @@ from matplotlib.figure import Figure
 
 from mlc_tf import experiments
 from mlc_tf import report
-from mlc_tf import settings
 from mlc_tf.errors import bad_argument
 from mlc_tf.errors import told_if_unwritable
 from mlc_tf.errors import unknown_name
@@ -112,8 +111,7 @@ def do(
         return True
     if _JOBS.value < 1:
         raise bad_argument("jobs", "an integer >= 1", _JOBS.value)
-    for config in configs.values():
-        settings.check(config)
+    experiments.check(configs, runs, results)
     _tell(configs, runs, results)
     return False
 

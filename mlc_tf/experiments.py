@@ -47,7 +47,8 @@ def do(
     One that was cut off goes on; one that is done is only copied, and not even
     that if the folder has its result, as a fresh clone does: another folder of
     results has it run anew. One whose loss diverges is told of, and the others
-    go on.
+    go on; so too where one is refused, as for what its method should be told,
+    unless none has come to an end before.
 
     Args:
         configs: As `training.run` takes them, by the names that the runs'
@@ -60,18 +61,16 @@ def do(
         The names of the runs that diverged.
 
     Raises:
-        InputError: for a bad setting of any config, before the first run; if
-            the results hold one of other settings; or as `training.run`.
+        InputError: as `settings.check` of any config, or if the results hold
+            one of other settings: before the first run; or as `training.run`,
+            after the last one.
         InterruptedRunError: as `training.run`, or if this process is asked to
             end by SIGTERM or SIGINT: then runs under way save their state.
     """
     if not isinstance(jobs, int) or jobs < 1:
         raise bad_argument("jobs", "an integer >= 1", jobs)
     runs, results = Path(runs), Path(results)
-    for name, config in configs.items():
-        settings.check(config)
-        run_directory.check(runs / name, config)
-        _check_settings(results / f"{name}.json", _settings_of(config))
+    check(configs, runs, results)
     missing, there = [], 0
     for name, config in configs.items():
         if run_directory.finished_result(runs / name) is not None:
@@ -82,17 +81,44 @@ def do(
             missing.append(name)
     if there:
         print(f"{there} results are in '{results}' already.", flush=True)
-    progress, diverged = _Progress(len(missing), jobs), []
+    progress, diverged, refused = _Progress(len(missing), jobs), [], None
     for name, seconds, outcome in _outcomes(
         {name: (configs[name], runs / name) for name in missing}, jobs
     ):
-        if isinstance(outcome, DivergedError):
+        if isinstance(outcome, DivergedError | InputError):
             print(f"{name} is left out: {outcome}", flush=True)
-            diverged.append(name)
+            if isinstance(outcome, DivergedError):
+                diverged.append(name)
+            else:
+                refused = refused or outcome
         else:
             _copy(name, configs[name], runs, results)
             progress.tell(name, seconds, outcome["test_accuracy"])
+    if refused is not None:
+        raise refused
     return diverged
+
+
+def check(
+    configs: Mapping[str, ml_collections.ConfigDict],
+    runs: str | Path,
+    results: str | Path,
+) -> None:
+    """Refuses what can be known to be wrong before the first run.
+
+    Args:
+        configs: As in `do`.
+        runs: As in `do`.
+        results: As in `do`.
+
+    Raises:
+        InputError: as `settings.check` of any config, or if a directory or a
+            result is of other settings.
+    """
+    for name, config in configs.items():
+        settings.check(config)
+        run_directory.check(Path(runs) / name, config)
+        _check_settings(Path(results) / f"{name}.json", _settings_of(config))
 
 
 def is_done(
@@ -122,17 +148,23 @@ def is_done(
 def seconds_before(
     config: ml_collections.ConfigDict, results: Sequence[dict[str, Any]]
 ) -> float | None:
-    """Returns what runs like one took before, the median; None without any.
+    """Returns the seconds that runs like one took, the median; None of none.
 
     Args:
         config: Of the run.
-        results: Those of runs that are done.
+        results: Those of runs that are done; like it are those of its dataset,
+            network, method, batch size and epochs.
     """
     names = (config.dataset.name, config.network.name, config.method.name)
+    length = ("train.batch_size", "train.epochs", "train.steps_per_epoch")
+    own = settings.of_training(config)
     like = [
         result["seconds"]
         for result in results
         if (result["dataset"], result["network"], result["method"]) == names
+        and all(
+            result.get("training", {}).get(name) == own[name] for name in length
+        )
     ]
     return statistics.median(like) if like else None
 
@@ -165,16 +197,16 @@ class _Progress:
 def _outcomes(
     tasks: Mapping[str, tuple[ml_collections.ConfigDict, Path]], jobs: int
 ) -> Iterator[tuple[str, float, Any]]:
-    """Yields (name, seconds, result or `DivergedError`) as runs end.
+    """Yields (name, seconds, result or what refused it) as runs end.
 
     A process a run: TensorFlow returns no memory, and a run should not depend
-    on those before it. When one fails, or this process is asked to end, no
-    other begins, and those under way save their state.
+    on those before it. When one fails, the first is refused, or this process is
+    asked to end, no other begins, and those under way save their state.
     """
     waiting = list(tasks)
     running: dict[Any, tuple[str, Any, float]] = {}
     failure: Exception | None = None
-    told = False
+    told = any_done = False
     with Termination(with_others=True).listening() as termination:
         try:
             while running or (waiting and not (failure or termination.asked)):
@@ -191,9 +223,13 @@ def _outcomes(
                 for ended in connection.wait([*running], timeout=0.5):
                     name, process, begin = running.pop(ended)
                     outcome = _received(ended, process, name)
-                    if isinstance(outcome, (InputError, InterruptedRunError)):
+                    refused = isinstance(outcome, InputError)
+                    if isinstance(outcome, InterruptedRunError) or (
+                        refused and not any_done
+                    ):
                         failure = failure or outcome
                     else:
+                        any_done = any_done or not refused
                         yield name, time.monotonic() - begin, outcome
         finally:
             _terminate(running)
@@ -301,14 +337,21 @@ def _check_settings(path: Path, expected: Mapping[str, Any]) -> None:
 def _differing(
     there: Mapping[str, Any], expected: Mapping[str, Any]
 ) -> list[str]:
-    """Returns what differs between settings; one not yet told of does not."""
-    training = there.get("training", {})
-    return [
+    """Returns the settings that a result differs in.
+
+    One that it does not tell of came later, and had its default then.
+    """
+    differing = [
         name
         for name, value in expected.items()
         if name != "training" and there.get(name) != value
-    ] + [
-        name
-        for name, value in expected["training"].items()
-        if training.get(name, value) != value
     ]
+    if "training" in there:  # not yet told of by the oldest
+        defaults = settings.of_training(settings.default_config())
+        training = {**defaults, **there["training"]}
+        differing += [
+            name
+            for name, value in expected["training"].items()
+            if training.get(name) != value
+        ]
+    return differing

@@ -192,14 +192,20 @@ def evaluated_on(config: ml_collections.ConfigDict) -> str:
 
 
 def of_training(config: ml_collections.ConfigDict) -> dict[str, Any]:
-    """Returns how the network is trained, by dotted names, for a result file.
+    """Returns what is trained on and how, by dotted names, for a result file.
 
     Besides the method's options, which a result has by themselves, and what
     decides only where and how fast it is done.
     """
+    data_options = [
+        option.name
+        for option in dataclasses.fields(Options)
+        if option.name not in ("data_dir", "manual_dir", "cache")
+    ]
     named = {
+        "dataset": (*data_options, "validation"),
         "clean": ("per_class", "fewer_if_rare", "batch_size"),
-        "network": ("weight_decay",),
+        "network": ("weight_decay", "weights"),
         "noise": ("mode",),
         "optimizer": ("name", "momentum", "schedule"),
         "train": (
@@ -208,7 +214,7 @@ def of_training(config: ml_collections.ConfigDict) -> dict[str, Any]:
         ),
     }
     told = {
-        f"{section}.{name}": config[section][name]
+        f"{section}.{name}": _plain(config[section][name])
         for section, names in named.items()
         for name in names
     }
@@ -216,8 +222,6 @@ def of_training(config: ml_collections.ConfigDict) -> dict[str, Any]:
     for option, value in config.network.get(name, {}).items():
         told[f"network.{name}.{option}"] = _plain(value)
     told["optimizer.learning_rate"] = learning_rate(config)
-    if config.dataset.image_size:
-        told["dataset.image_size"] = _plain(config.dataset.image_size)
     return told
 
 

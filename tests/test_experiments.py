@@ -12,6 +12,7 @@ import pytest
 from configs import digits
 from mlc_tf import experiments
 from mlc_tf import run_directory
+from mlc_tf import settings
 from mlc_tf.errors import InputError
 
 ROOT = Path(__file__).parents[1]
@@ -85,6 +86,59 @@ def test_what_can_be_known_of_a_result_is_asked_before_the_first_run(tmp_path):
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.parametrize(
+    "name, value",
+    [("train_split", "train[:10%]"), ("embeddings", "/words.txt")]
+    + [("image_size", (8, 8)), ("validation", 0.1)],
+)
+def test_a_result_of_other_data_is_not_taken(tmp_path, name, value):
+    config = config_of()
+    there = {
+        "network": "mlp",
+        "options": {},
+        "evaluated_on": "test",
+        "training": settings.of_training(config),
+    }
+    # As an older one tells: what came later had its default.
+    del there["training"][f"dataset.{name}"]
+    (tmp_path / "one.json").write_text(json.dumps(there))
+    where = tmp_path / "runs", tmp_path
+    assert experiments.is_done("one", config, *where)
+    config.dataset[name] = value
+    assert not experiments.is_done("one", config, *where)
+    with pytest.raises(InputError, match=rf"differs in .*dataset\.{name}"):
+        experiments.check({"one": config}, *where)
+
+
+def test_one_that_is_refused_does_not_end_the_others(tmp_path, capsys):
+    configs = {
+        "one": config_of(),
+        "two": config_of("gce"),
+        "three": config_of(),
+    }
+    configs["two"].method.gce.q = 7.0  # only the method knows better
+    where = tmp_path / "runs", tmp_path / "results"
+    with pytest.raises(InputError, match="`q` should be"):
+        experiments.do(configs, *where)
+    assert {path.stem for path in where[1].iterdir()} == {"one", "three"}
+    assert "two is left out: `q` should be" in capsys.readouterr().out
+    # Where it is the first, the others may well be refused, too.
+    configs = {"two": configs["two"], "four": config_of()}
+    with pytest.raises(InputError, match="`q` should be"):
+        experiments.do(configs, *where)
+    assert not (where[0] / "four").exists()
+
+
+def test_what_is_left_is_told(capsys):
+    progress = experiments._Progress(runs=4, jobs=2)
+    progress.tell("a", 60.0, 0.5)
+    progress.tell("b", 120.0, 0.75)
+    assert capsys.readouterr().out.splitlines() == [
+        "[1/4] a: 50.00 % in 1 min; about 2 min left",  # 3 of 60 s, two a time
+        "[2/4] b: 75.00 % in 2 min; about 2 min left",
+    ]
+
+
 BATCH = """
 import sys
 from configs import digits
@@ -144,7 +198,8 @@ def test_a_batch_that_is_ended_saves_and_starts_nothing(tmp_path, to_all):
 
 
 def test_all_configs_are_checked_before_the_first_runs(tmp_path):
-    configs = {"a": config_of(), "b": config_of("mlcc")}
+    configs = {"a": config_of(), "b": config_of()}
+    configs["b"].method.name = "mlcc"
     with pytest.raises(InputError, match="Did you mean 'mlc'"):
         experiments.do(configs, tmp_path / "runs", tmp_path / "results")
     assert not [*tmp_path.iterdir()]
@@ -154,13 +209,18 @@ def test_all_configs_are_checked_before_the_first_runs(tmp_path):
 
 def test_what_runs_like_one_took():
     config = config_of()
-    done = {"dataset": "digits", "network": "mlp", "method": "cross_entropy"}
+    trained = settings.of_training(config)
+    done = {
+        **{"dataset": "digits", "network": "mlp", "method": "cross_entropy"},
+        "training": trained,
+    }
     results = [
         {**done, "seconds": 3.0},
         {**done, "seconds": 5.0},
         {**done, "seconds": 4.0},
         {**done, "method": "mlc", "seconds": 100.0},
         {**done, "network": "lenet", "seconds": 100.0},
+        {**done, "training": {**trained, "train.epochs": 9}, "seconds": 100.0},
     ]
     assert experiments.seconds_before(config, results) == 4.0
     assert experiments.seconds_before(config, results[3:]) is None
