@@ -8,7 +8,6 @@ this dataset and noise, a CSV and a PNG: accuracy and the distance of T over the
 size.
 """
 
-import json
 from pathlib import Path
 
 import command_line
@@ -19,6 +18,7 @@ from mlc_tf import experiments
 from mlc_tf import figures
 from mlc_tf import problems
 from mlc_tf import report
+from mlc_tf import settings
 from mlc_tf.errors import bad_argument
 from mlc_tf.studies import clean_budget
 
@@ -57,14 +57,11 @@ def main(argv: list[str]) -> None:
     noise = config.noise.kind
     ratio = config.noise.ratio if problems.has_ratio(noise) else None
     sizes = report.by_clean_examples(
-        [
-            json.loads(path.read_text())
-            for path in (folder / f"{name}.json" for name in configs)
-            if path.exists()  # else its loss diverged
-        ],
+        report.read_results(folder / f"{name}.json" for name in configs),
         config.dataset.name,
         noise,
         ratio,
+        settings.evaluated_on(config),
     )
     _, dataset, named_noise, _ = Path(next(iter(configs))).parts
     name = f"{dataset}-{named_noise}"

@@ -17,17 +17,16 @@ from mlc_tf import paper_results
 from mlc_tf import problems
 from mlc_tf import report
 
-_DATASETS = (*paper_runs.DATASETS, "cifar100")
 _RATIO = 0.3  # paper
 _CLASSES = 4  # paper
 _DATASET = flags.DEFINE_string(
-    "dataset", "digits", f"Of {', '.join(_DATASETS)}."
+    "dataset", "digits", f"Of {', '.join(paper_runs.DATASETS)}."
 )
 
 
 def main(argv: list[str]) -> None:
     del argv
-    config = paper_runs.config_of(_DATASET.value, _DATASETS)
+    config = paper_runs.config_of(_DATASET.value)
     config.noise.ratio = _RATIO
     config.seed = command_line.integers(paper_runs.SEEDS)[0]
     corners = {}

@@ -24,6 +24,7 @@ from mlc_tf.studies import table1
 
 # Of CIFAR-100 the Table 1 has no uniform noise; Clothing1M has its own.
 DATASETS = ("digits", "mnist", "twitter", "cifar10")
+_BY_HAND = ("twitter", "clothing1m")
 _CONFIGS = Path(__file__).parents[1] / "configs"
 SEEDS = flags.DEFINE_list("seeds", "0,1,2", "Seeds.")
 _RUNS = flags.DEFINE_string("runs", "runs", "Where the runs' directories go.")
@@ -33,7 +34,7 @@ _VARIANT = flags.DEFINE_string(
 )
 _JOBS = flags.DEFINE_integer("jobs", 1, "Runs at a time.")
 _MANUAL_DIR = flags.DEFINE_string(
-    "manual_dir", "", "Where the files of twitter or clothing1m lie."
+    "manual_dir", "", f"Where the files of {' or '.join(_BY_HAND)} lie."
 )
 _DRY_RUN = flags.DEFINE_bool("dry_run", False, "Only tell what would be run.")
 
@@ -60,7 +61,8 @@ def config_of(
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     config = module.get_config(_VARIANT.value)
-    config.dataset.manual_dir = _MANUAL_DIR.value
+    if dataset in _BY_HAND:
+        config.dataset.manual_dir = _MANUAL_DIR.value
     return config
 
 

@@ -42,13 +42,21 @@ def main(argv: list[str]) -> None:
         raise bad_argument(
             "dataset", f"of {', '.join(paper_runs.DATASETS)}", "none"
         )
+    ratios = paper_runs.ratios(_RATIOS)
+    for flag, values, known in (
+        ("noises", _NOISES.value, paper_results.NOISES),
+        ("ratios", ratios, paper_results.RATIOS),
+    ):
+        if not values or not {*values} <= {*known}:
+            expected = f"of {', '.join(map(str, known))}"
+            raise bad_argument(flag, expected, values)
     plans = {
         dataset: table1.plan(
             paper_runs.config_of(dataset),
             command_line.method_names(_METHODS),
             command_line.integers(paper_runs.SEEDS),
             _NOISES.value,
-            paper_runs.ratios(_RATIOS),
+            ratios,
         )
         for dataset in _DATASET.value
     }

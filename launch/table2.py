@@ -6,7 +6,8 @@
 Runs where the data is, as `configs/clothing1m.py` has it, and needs a GPU to
 end. What is done is not run again. A result file a run goes to
 `results/clothing1m/`; the table, with the paper's values, to
-`results/table2/clothing1m.md`, `.csv` and `.png`.
+`results/table2/clothing1m.md`, `.csv` and `.png`. Of the paper's methods,
+Masking is left out: nobody has told the structure of this noise.
 """
 
 import dataclasses
@@ -17,13 +18,16 @@ import paper_runs
 from absl import flags
 
 from mlc_tf import figures
+from mlc_tf import methods
 from mlc_tf import paper_results
 from mlc_tf import report
 from mlc_tf.studies import table1
 
 _DATASET = "clothing1m"
 _METHODS = flags.DEFINE_list(
-    "methods", ",".join(paper_results.TABLE_2), "Names of methods, or all."
+    "methods",
+    [name for name in paper_results.TABLE_2 if not methods.get(name).oracle],
+    "Names of methods, or all.",
 )
 
 

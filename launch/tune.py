@@ -5,10 +5,11 @@
 
 `training` searches what all methods share, the network's learning rate and
 weight decay, for the best mean over the methods; `own` the settings that are
-each method's own. Every search has the same number of trials, and the first is
-the config as it is. A share of the training set is held out with its true
-labels (`--validation`); the test set is not seen. A search that was cut off
-goes on. What each came to goes to `results/tuning/DATASET/`; whoever likes it
+each method's own. Every search has as many trials, or as many as it has values
+to try, and the first is the config as it is. A share of the training set is
+held out with its true labels (`--validation`); the test set is not seen. A
+search that was cut off goes on. What each came to goes to
+`results/tuning/DATASET/`, not over what another search found; whoever likes it
 writes the best values into `configs/DATASET.py`.
 """
 
@@ -21,6 +22,7 @@ from ml_collections import config_flags
 
 from mlc_tf import run_directory
 from mlc_tf import tuning
+from mlc_tf.errors import InputError
 from mlc_tf.errors import bad_argument
 from mlc_tf.errors import told_if_unwritable
 from mlc_tf.errors import unknown_name
@@ -52,21 +54,33 @@ def main(argv: list[str]) -> None:
         searches = {"training": (tuning.TRAINING, names)}
     else:
         searches = {name: (tuning.own_settings(name), [name]) for name in names}
+    part = Path("tuning") / config.dataset.name
+    runs, results = Path(_RUNS.value) / part, Path(_RESULTS.value) / part
+    for name in searches:
+        _check_own(runs / name, results / f"{name}.json")
     for name, (searched, tried_with) in searches.items():
-        part = Path("tuning") / config.dataset.name / name
         found = tuning.search(
             config,
             searched,
             _conditions(tried_with),
             _TRIALS.value,
-            Path(_RUNS.value) / part,
+            runs / name,
             lambda line, name=name: print(f"{name}, {line}", flush=True),
         )
-        path = Path(_RESULTS.value) / f"{part}.json"
+        path = results / f"{name}.json"
         with told_if_unwritable("results", path.parent):
             path.parent.mkdir(parents=True, exist_ok=True)
             run_directory.write_json(path, found)
         print(f"{name}: best {found['best']}\n{path}")
+
+
+def _check_own(state: Path, result: Path) -> None:
+    """Refuses a result that this search did not write."""
+    if result.exists() and not state.exists():
+        raise InputError(
+            "`results` should be a folder without what another search found. "
+            f"Received: {result}; give another folder, or remove it."
+        )
 
 
 def _conditions(names: list[str]) -> dict[str, dict[str, Any]]:

@@ -50,18 +50,18 @@ def check(workdir: str | Path, config: ml_collections.ConfigDict) -> None:
     path = workdir / "config.json"
     if not path.exists() or not _has_work(workdir):
         return
-    differing = [
+    other = [
         name
-        for name in _differing(
+        for name in differing(
             json.loads(config.to_json()), json.loads(path.read_text())
         )
         if name not in _FREE and _is_used(config, name)
     ]
-    if differing:
+    if other:
         raise InputError(
             "`workdir` should be new or of a run with this config. Received: "
             f"`workdir` = '{workdir}', of one that differs in "
-            f"{', '.join(differing)}."
+            f"{', '.join(other)}."
         )
 
 
@@ -172,13 +172,20 @@ def _unwritable(workdir: Path, error: OSError) -> InputError:
     )
 
 
-def _differing(ours: Any, theirs: Any, prefix: str = "") -> list[str]:
+def differing(ours: Any, theirs: Any, prefix: str = "") -> list[str]:
+    """Returns the dotted names of what differs in two JSON contents.
+
+    Args:
+        ours: One; mappings are looked into.
+        theirs: The other.
+        prefix: Of the names. Defaults to none.
+    """
     if not isinstance(ours, dict) or not isinstance(theirs, dict):
         return [] if ours == theirs else [prefix]
     return [
         name
         for key in sorted({*ours, *theirs})
-        for name in _differing(
+        for name in differing(
             ours.get(key), theirs.get(key), f"{prefix}.{key}" if prefix else key
         )
     ]

@@ -29,6 +29,7 @@ from mlc_tf.errors import DivergedError
 from mlc_tf.errors import InputError
 from mlc_tf.errors import bad_argument
 from mlc_tf.errors import told_if_unwritable
+from mlc_tf.meta_loss_correction import MetaLossCorrection
 
 # The training of the network, which all methods share.
 TRAINING = ("optimizer.learning_rate", "network.weight_decay")
@@ -36,13 +37,13 @@ TRAINING = ("optimizer.learning_rate", "network.weight_decay")
 _FACTORS = (0.1, 0.3, 1.0, 3.0, 10.0)
 _NEAR = (0.2, 0.5, 1.0, 2.0, 5.0)
 # Of the others: what is tried beside the config's own value; where it has none,
-# the first is that of the class.
+# the first is that of the class, but for those of `_BY_OTHERS`.
 _VALUES: Mapping[str, tuple[Any, ...]] = {
     "network.weight_decay": (0.0, 1e-4, 3e-4, 1e-3, 3e-3),
     "clean.batch_size": (16, 64, 256),
     "method.mlc.normalization": ("rows", "columns"),
     "method.mlc.transition_update": ("exponentiated", "projected"),
-    "method.mlc.smoothing": (0.2, 0.05, 0.1, 0.4),
+    "method.mlc.smoothing": (0.0, 0.05, 0.1, 0.2, 0.4),
     "method.mlc.expectation_rate": (0.0, 0.03, 0.1, 0.3, 1.0, 3.0),
     "method.mlc.clean_weight": (0.0, 0.1, 0.3, 1.0),
     "method.mlc.clean_class_weight": ("equal", "given_labels"),
@@ -50,6 +51,8 @@ _VALUES: Mapping[str, tuple[Any, ...]] = {
     "method.fasten.noisy_weight": (0.25, 0.5, 0.75),
     "method.fasten.threshold": (0.6, 0.8, 0.9),
 }
+# What the class takes for them depends on other settings.
+_BY_OTHERS = ("method.mlc.transition_update", "method.mlc.smoothing")
 _SCALES: Mapping[str, tuple[float, ...]] = {
     "optimizer.learning_rate": _NEAR,
     **{f"method.{name}.learning_rate": _NEAR for name in methods.METHODS},
@@ -97,8 +100,8 @@ def search(
             `dataset.validation`.
         searched: Dotted names of settings: `TRAINING`, or `own_settings`.
         conditions: What each trial is run under, by name: values of other
-            settings, as of the method, the noise and the seed.
-        trials: How many, at least 1.
+            settings, as of the method, the noise and the seed. At least one.
+        trials: How many, at least 1; fewer where there are no more values.
         runs: Where the search keeps its state.
         tell: Called with a line for each trial. Defaults to `print`.
 
@@ -121,6 +124,8 @@ def search(
     tried = {name: _values(config, name) for name in searched}
     if not tried:
         raise bad_argument("searched", "names of settings", "none")
+    if not conditions:
+        raise bad_argument("conditions", "at least one", "none")
     for condition in conditions.values():
         settings.check(_changed(config, condition))
     told = {
@@ -132,7 +137,10 @@ def search(
         "conditions": {name: dict(each) for name, each in conditions.items()},
     }
     with told_if_unwritable("runs", Path(runs)):
-        _check_same(Path(runs) / "search.json", told)
+        _check_same(
+            Path(runs) / "search.json",
+            {**told, "config": json.loads(config.to_json())},
+        )
         done = _search(config, tried, conditions, trials, Path(runs), tell)
     best = max(done, key=lambda trial: trial["accuracy"])
     return {**told, "trials": done, "best": best["values"]}
@@ -238,8 +246,8 @@ class _Trials(keras_tuner.Tuner):
 
     def _problem(self, config: ml_collections.ConfigDict) -> problems.Problem:
         """Returns the data, loaded once for all that learn from the same."""
-        parts = config.dataset, config.noise, config.clean, config.seed
-        key = repr([str(part) for part in parts])
+        clean = config.clean.per_class, config.clean.fewer_if_rare
+        key = f"{config.dataset} {config.noise} {clean} {config.seed}"
         if key not in self._problems:
             self._problems[key] = problems.load(config)
         return self._problems[key]
@@ -266,6 +274,8 @@ def _values(config: ml_collections.ConfigDict, name: str) -> tuple[Any, ...]:
     own = _flat(config)[name]
     if own is None and name.endswith(".learning_rate"):
         own = config.optimizer.learning_rate
+    if own is None and name in _BY_OTHERS:
+        own = _of_the_class(config, name.rpartition(".")[2])
     if name in _SCALES:
         if own is None:
             raise bad_argument(name, "given, to search around it", "none")
@@ -274,6 +284,15 @@ def _values(config: ml_collections.ConfigDict, name: str) -> tuple[Any, ...]:
         values = list(_VALUES[name])
     first = values[0] if own is None else own
     return (first, *(value for value in values if value != first))
+
+
+def _of_the_class(config: ml_collections.ConfigDict, option: str) -> Any:
+    """Returns what `MetaLossCorrection` takes where a config is silent."""
+    mlc = config.method.mlc
+    classes = 1 + (mlc.rank or 1)
+    network = keras.Sequential([keras.Input((1,)), keras.layers.Dense(classes)])
+    given = {"rank": mlc.rank, "transition_update": mlc.transition_update}
+    return getattr(MetaLossCorrection(network, **given), option)
 
 
 def _flat(config: ml_collections.ConfigDict) -> dict[str, Any]:
@@ -301,9 +320,10 @@ def _check_same(path: Path, told: dict[str, Any]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         run_directory.write_json(path, told)
         return
-    there = json.loads(path.read_text())
-    if there != json.loads(json.dumps(told)):
-        differing = [key for key in told if told[key] != there.get(key)]
+    differing = run_directory.differing(
+        json.loads(json.dumps(told)), json.loads(path.read_text())
+    )
+    if differing:
         raise InputError(
             "`runs` should be new, or of this search. Received: "
             f"'{path.parent}', of one that differs in {', '.join(differing)}."

@@ -217,6 +217,44 @@ def test_an_unknown_mark_is_refused(tmp_path):
         report.fill_tables(text, tmp_path)
 
 
+@pytest.mark.parametrize(
+    "mark, message",
+    [
+        ("table: mnist uniform", "The mark of table should have all of its"),
+        ("table: mnist uniform 0.4 more", "should have all of its arguments"),
+        ("table: mnist uniform x", "`ratio` should be a number, or - for"),
+        ("choices: mnist uniform 0.4", "`choices` should be found for"),
+        ("tuning: other.json", "`tried of other.json` should be there"),
+        ("costs: other.json", "`cost of other.json` should be there"),
+    ],
+)
+def test_a_wrong_mark_is_told(tmp_path, mark, message):
+    (tmp_path / "other.json").write_text("{}")
+    text = f"<!-- {mark} -->\n<!-- end of table -->"
+    with pytest.raises(InputError, match=message):
+        report.fill_tables(text, tmp_path)
+
+
+def test_the_best_is_what_looks_like_the_best():
+    accuracies = {"mlc": 0.98236, "glc": 0.982361, "forward": 0.98235001}
+    accuracies |= {"lre": 0.98234, "gce": 0.9}
+    results = [result(name, 0, value) for name, value in accuracies.items()]
+    conditions = report.by_condition(results, "mnist")
+    for table in (
+        report.conditions_table(conditions),
+        report.means_table({"mnist": conditions}),
+    ):
+        bold = [line for line in table.splitlines() if "**98.24**" in line]
+        assert [line.split("`")[1] for line in bold] == [
+            "mlc",
+            "forward",
+            "glc",
+        ]
+        assert table.count("**") == 2 * sum(
+            line.count("**") // 2 for line in bold
+        )
+
+
 def test_trusted_sets_of_several_sizes(tmp_path):
     write(
         tmp_path / "budget",
@@ -309,7 +347,8 @@ def test_conditions_are_in_the_order_of_the_table():
     mlc = conditions[conditions["method"] == "mlc"]
     np.testing.assert_allclose(mlc["accuracy"], [95, 97])
     np.testing.assert_allclose(mlc["deviation"], [np.nan, np.sqrt(2)])
-    assert report.by_condition(CONDITIONS, "twitter").empty
+    with pytest.raises(InputError, match="found for twitter"):
+        report.by_condition(CONDITIONS, "twitter")
 
 
 def test_the_paper_and_the_best_stand_in_the_table():

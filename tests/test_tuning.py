@@ -188,6 +188,7 @@ def test_own_settings_are_of_the_method_and_in_the_config():
     [
         ({"trials": 0}, "`trials` should be an integer >= 1"),
         ({"searched": ()}, "`searched` should be names of settings"),
+        ({"conditions": {}}, "`conditions` should be at least one"),
         ({"searched": ("train.epochs",)}, "`searched` should be of optimizer"),
         (
             {"conditions": {"bad": {"method.name": "mlcc"}}},
@@ -211,11 +212,51 @@ def test_a_scale_that_the_config_leaves_open_is_refused(tmp_path):
         )
 
 
+@pytest.mark.parametrize(
+    "given, first",
+    [
+        ({}, ("exponentiated", 0.2)),
+        ({"transition_update": "projected"}, ("projected", 0.0)),
+        ({"rank": 3}, ("projected", 0.0)),
+        ({"smoothing": 0.4}, ("exponentiated", 0.4)),
+    ],
+)
+def test_the_first_trial_is_the_config_where_it_is_silent(
+    given, first, trained, tmp_path
+):
+    config = config_of()
+    config.method.mlc.update(transition_update=None, smoothing=None)
+    config.method.mlc.update(given)
+    names = "method.mlc.transition_update", "method.mlc.smoothing"
+    found = tuning.search(config, names, CONDITIONS, 1, tmp_path)
+    assert tuple(found["trials"][0]["values"].values()) == first
+    for name in names:
+        assert len({*found["tried"][name]}) == len(found["tried"][name]) > 1
+
+
+def test_data_is_loaded_once_for_all_that_learn_from_it(
+    trained, tmp_path, monkeypatch
+):
+    load, loaded = problems.load, []
+
+    def load_and_tell(config):
+        loaded.append(config.noise.kind)
+        return load(config)
+
+    monkeypatch.setattr(tuning.problems, "load", load_and_tell)
+    search(tmp_path, trials=4, searched=tuning.own_settings("lre"))
+    assert {config.clean.batch_size for config in trained} > {64}
+    assert sorted(loaded) == ["flip_to_one", "uniform"]
+
+
 def test_another_search_in_the_same_place_is_refused(trained, tmp_path):
     search(tmp_path, trials=1)
     with pytest.raises(InputError, match="differs in tried"):
         search(tmp_path, searched=("optimizer.learning_rate",))
     config = config_of()
+    config.train.batch_size = 8
+    with pytest.raises(InputError, match=r"differs in config\.train\.batch"):
+        tuning.search(config, tuning.TRAINING, CONDITIONS, 1, tmp_path)
     config.dataset.validation = 0.0
     with pytest.raises(InputError, match="`dataset.validation` should be in"):
         tuning.search(config, tuning.TRAINING, CONDITIONS, 1, tmp_path)

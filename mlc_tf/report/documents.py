@@ -5,14 +5,17 @@ A mark is `<!-- KIND: ARGUMENTS -->`; what it asks for stands between it and
 `RENEWERS`.
 """
 
+import inspect
 import json
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from mlc_tf import methods
+from mlc_tf.errors import InputError
 from mlc_tf.errors import bad_argument
 from mlc_tf.errors import unknown_name
 from mlc_tf.report import tables
@@ -46,9 +49,15 @@ def fill_tables(document: str, folder: str | Path) -> str:
         kind = match["kind"]
         if kind not in RENEWERS:
             raise unknown_name("mark", kind, RENEWERS)
-        arguments = match["arguments"].split()
-        new = RENEWERS[kind](match["old"], Path(folder), *arguments)
-        return f"{match['mark']}{new}"
+        old, arguments = match["old"], match["arguments"].split()
+        try:
+            inspect.signature(RENEWERS[kind]).bind(old, folder, *arguments)
+        except TypeError:
+            raise InputError(
+                f"The mark of {kind} should have all of its arguments, and no "
+                f"other. Received: {match['mark'].strip()}."
+            ) from None
+        return f"{match['mark']}{RENEWERS[kind](old, Path(folder), *arguments)}"
 
     return _MARKED.sub(renew, document)
 
@@ -123,7 +132,7 @@ def _beside_paper(old: str, folder: Path, path: str) -> str:
 
 def _tuning(old: str, folder: Path, path: str) -> str:
     """What a search tried."""
-    return f"\n{tables.tuning_table(json.loads(_text(folder, path)))}\n"
+    return f"\n{tables.tuning_table(_content(folder, path, 'tried'))}\n"
 
 
 def _own_settings(old: str, folder: Path, path: str) -> str:
@@ -140,15 +149,12 @@ def _own_settings(old: str, folder: Path, path: str) -> str:
 
 def _table_1(folder: Path, path: str) -> pd.DataFrame:
     """Reads DATASET, or VARIANT/DATASET."""
-    conditions = by_condition(load_results(folder / path), Path(path).name)
-    if conditions.empty:
-        raise bad_argument("results", f"found for {path}", "none")
-    return conditions
+    return by_condition(load_results(folder / path), Path(path).name)
 
 
 def _costs(old: str, folder: Path, path: str) -> str:
     """A table of methods as it is, its last column that of a benchmark."""
-    costs = json.loads(_text(folder, path))["cost"]
+    costs = _content(folder, path, "cost")["cost"]
 
     def priced(row: re.Match[str]) -> str:
         if row["name"] not in costs:
@@ -163,6 +169,13 @@ def _file(old: str, folder: Path, path: str) -> str:
     return f"\n```json\n{_text(folder, path)}```\n\n"
 
 
+def _content(folder: Path, path: str, key: str) -> Any:
+    content = json.loads(_text(folder, path))
+    if key not in content:
+        raise bad_argument(f"{key} of {path}", "there", "none")
+    return content
+
+
 def _text(folder: Path, path: str) -> str:
     if not (folder / path).is_file():
         name = Path(path).name
@@ -171,7 +184,12 @@ def _text(folder: Path, path: str) -> str:
 
 
 def _ratio(text: str) -> float | None:
-    return None if text == "-" else float(text)
+    if text == "-":
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        raise bad_argument("ratio", "a number, or - for none", text) from None
 
 
 RENEWERS: dict[str, Callable[..., str]] = {

@@ -119,7 +119,10 @@ def by_condition(
 
     Returns:
         One row per noise, ratio and method, in the table's order and that of
-        `METHODS`, with the fields of `Row`; without results, no rows.
+        `METHODS`, with the fields of `Row`.
+
+    Raises:
+        InputError: if there is no such result.
     """
     results = list(results)
     rows = [
@@ -128,10 +131,10 @@ def by_condition(
         for ratio in paper_results.RATIOS
         for row in summarize(results, dataset, noise, ratio)
     ]
-    names = [field.name for field in dataclasses.fields(Row)]
-    table = pd.DataFrame(rows, columns=["noise", "ratio", *names])
+    if not rows:
+        raise bad_argument("results", f"found for {dataset}", "none")
     numbers = ["deviation", "transition_l1", "paper"]
-    return table.astype(dict.fromkeys(numbers, float))
+    return pd.DataFrame(rows).astype(dict.fromkeys(numbers, float))
 
 
 def by_clean_examples(
@@ -139,15 +142,17 @@ def by_clean_examples(
     dataset: str,
     noise: str,
     ratio: float | None,
+    evaluated_on: str = "test",
 ) -> pd.DataFrame:
     """Returns what runs with trusted sets of several sizes came to.
 
     Args:
         results: As `load_results` returns them; those of another dataset,
-            noise or ratio are passed over.
+            noise, ratio or evaluation set are passed over.
         dataset: Name of the dataset.
         noise: Kind of the noise.
         ratio: Its ratio; None for a noise that has none.
+        evaluated_on: "test" or "validation". Defaults to "test".
 
     Returns:
         One row per method and size, with the columns method, clean_examples,
@@ -169,7 +174,7 @@ def by_clean_examples(
         for result in results
         if (result["dataset"], result["noise"], result["ratio"])
         == (dataset, noise, ratio)
-        and result["evaluated_on"] == "test"
+        and result["evaluated_on"] == evaluated_on
     ]
     if not rows:
         raise bad_argument(

@@ -30,13 +30,12 @@ def markdown_table(rows: Sequence[Row]) -> str:
         "|---|---|---|---|---|---|---|",
     ]
     for row in rows:
-        distance = row.transition_l1
         cells = [
             _name(row.method, row.oracle),
             _mean_cell(row.accuracy, row.deviation),
             f"{row.best_clean:.2f}",
             f"{row.best_test:.2f}",
-            "–" if distance is None else f"{distance:.3f}",
+            _distance_cell(row.transition_l1),
             str(row.seeds),
             "–" if row.paper is None else f"{row.paper:.2f}",
         ]
@@ -62,19 +61,22 @@ def choices_table(
         noise: Kind of the noise.
         ratio: Its ratio.
     """
+    where = dataset, noise, ratio
+    rows = [
+        (setting.name, row)
+        for setting in sorted((Path(folder) / CHOICES).glob("*"))
+        for row in summarize(load_results(setting), *where, "validation")
+    ]
+    if not rows:
+        raise bad_argument("choices", f"found for {where}", "none")
     lines = [
         "| setting | validation accuracy, % | distance of T | seeds |",
         "|---|---|---|---|",
     ]
-    for setting in sorted((Path(folder) / CHOICES).iterdir()):
-        for row in summarize(
-            load_results(setting), dataset, noise, ratio, "validation"
-        ):
-            lines.append(
-                f"| `{setting.name}` | "
-                f"{_mean_cell(row.accuracy, row.deviation)} | "
-                f"{row.transition_l1:.3f} | {row.seeds} |"
-            )
+    for name, row in rows:
+        accuracy = _mean_cell(row.accuracy, row.deviation)
+        distance = _distance_cell(row.transition_l1)
+        lines.append(f"| `{name}` | {accuracy} | {distance} | {row.seeds} |")
     return "\n".join([*lines, ""])
 
 
@@ -170,7 +172,7 @@ def conditions_table(conditions: pd.DataFrame) -> str:
         for method, rows in conditions.groupby("method", sort=False)
     }
     fair = conditions[conditions["oracle"] == ""]
-    best = fair.groupby(["noise", "ratio"])["accuracy"].max().round(2)
+    best = fair.groupby(["noise", "ratio"])["accuracy"].max()
     means = _means(conditions)
     lines = [["method", *_headers(columns), "mean", "seeds"]]
     lines.append(["---"] * len(lines[0]))
@@ -229,7 +231,7 @@ def _means(conditions: pd.DataFrame) -> dict[str, str]:
     best = whole[fair].max()
     return {
         method: f"**{mean:.2f}**"
-        if fair[method] and mean == best
+        if fair[method] and f"{mean:.2f}" == f"{best:.2f}"
         else f"{mean:.2f}"
         for method, mean in whole.items()
     }
@@ -251,8 +253,8 @@ def distances_table(conditions: pd.DataFrame) -> str:
     lines = [["method", *_headers(table.columns), "mean"]]
     lines.append(["---"] * len(lines[0]))
     for method, row in table.iterrows():
-        cells = ["–" if pd.isna(value) else f"{value:.3f}" for value in row]
-        mean = "–" if row.isna().any() else f"{row.mean():.3f}"
+        cells = [_distance_cell(value) for value in row]
+        mean = _distance_cell(row.mean(skipna=False))
         lines.append([f"`{method}`", *cells, mean])
     return _markdown(lines)
 
@@ -354,7 +356,7 @@ def clean_budget_table(sizes: pd.DataFrame) -> str:
             cells.append(_mean_cell(accuracy, deviation))
         for method in with_distance:
             distance = by_method["transition_l1"].get(method)
-            cells.append("–" if pd.isna(distance) else f"{distance:.3f}")
+            cells.append(_distance_cell(distance))
         lines.append([str(size), *cells])
     return _markdown(lines)
 
@@ -451,7 +453,8 @@ def _condition_cell(
         return "–"
     row = rows.loc[column]
     cell = _mean_cell(row["accuracy"], row["deviation"])
-    if not row["oracle"] and round(row["accuracy"], 2) == best[column]:
+    shown = f"{row['accuracy']:.2f}", f"{best[column]:.2f}"
+    if not row["oracle"] and shown[0] == shown[1]:
         cell = f"**{cell}**"
     return cell if pd.isna(row["paper"]) else f"{cell} ({row['paper']:.2f})"
 
@@ -461,6 +464,11 @@ def _mean_cell(mean: float | None, deviation: float | None) -> str:
         return "–"
     spread = "" if pd.isna(deviation) else f" ± {deviation:.2f}"
     return f"{mean:.2f}{spread}"
+
+
+def _distance_cell(distance: float | None) -> str:
+    """Returns how far a T is from the true one; "–" of a method without."""
+    return "–" if pd.isna(distance) else f"{distance:.3f}"
 
 
 def _markdown(lines: Sequence[Sequence[str]]) -> str:

@@ -173,6 +173,12 @@ def _planted(
         problem.clean.labels, others, seed=config.seed, mode="iid"
     )
     planted = corruption.labels != problem.clean.labels
+    if not planted.any():
+        raise bad_argument(
+            "clean.per_class",
+            "so large that a tenth of the trusted labels can be made wrong",
+            f"{len(planted)} trusted examples, of which none was",
+        )
     clean = problem.clean.relabel(corruption.labels)
     network, result = training.network_of(
         config, dataclasses.replace(problem, clean=clean)

@@ -271,8 +271,12 @@ def test_clean_budget_draws_what_trusted_sets_come_to(tmp_path):
         "--methods=clean_only",
         "--seeds=4",
     )
-    (run,) = launch(tmp_path, budget)
-    assert run[0] == 0, run[2]
+    held_out = "--config.dataset.validation=0.2", "--results=held_out"
+    run, other = launch(
+        tmp_path, budget, (*budget, *held_out, "--runs=held_out")
+    )
+    assert run[0] == other[0] == 0, run[2] + other[2]
+    assert other[1].count("| 30 | ") == 1
     folder = tmp_path / "results/clean_budget"
     table = pd.read_csv(folder / "digits-flip_to_one-0.4.csv")
     assert table["clean_examples"].tolist() == [10, 30]
@@ -423,12 +427,18 @@ def test_tune_writes_what_it_found(tmp_path):
         "--trials=2",
         "--validation=0.25",
     )
-    own, training = launch(
+    own, training, more, others = launch(
         tmp_path,
         (*tune, "--methods=gce"),
         (*tune, "--methods=cross_entropy,clean_only", "--what=training"),
+        (*tune, "--methods=gce", "--trials=3"),
+        (*tune, "--methods=lre,gce", "--runs=elsewhere"),
     )
-    assert own[0] == training[0] == 0, own[2] + training[2]
+    assert own[0] == training[0] == more[0] == 0, own[2] + training[2]
+    assert more[1].count("gce, trial ") == 1
+    # As in a fresh clone, whose results tell where its configs come from.
+    assert others[0] == 2 and "gce.json; give another folder" in others[2]
+    assert not (tmp_path / "elsewhere").exists()
     folder = tmp_path / "results/tuning/digits"
     assert {path.name for path in folder.iterdir()} == {
         "gce.json",
@@ -593,9 +603,10 @@ MISTAKES = [
     ("table1.py", "--dataset=mnits", "Did you mean 'mnist'"),
     ("table1.py", "--dataset=", "`dataset` should be of digits, mnist"),
     ("table1.py", "--methods=mlcc", "--dataset=digits", "Did you mean 'mlc'"),
-    ("table1.py", "--noises=pear", "--dataset=digits", "Did you mean 'pair'"),
+    ("table1.py", "--noises=pair", "`noises` should be of uniform, fl"),
     ("table1.py", "--ratios=x", "`ratios` should be numbers"),
-    ("table1.py", "--ratios=2", "--dataset=digits", "should be in [0, 1]"),
+    ("table1.py", "--ratios=0.5", "`ratios` should be of 0.1, 0.2, 0.3, 0.4"),
+    ("table1.py", "--ratios=", "`ratios` should be of 0.1, 0.2, 0.3, 0.4"),
     ("table1.py", "--jobs=0", "`jobs` should be an integer >= 1"),
     ("table1.py", "--variant=reduced", "--dataset=mnist", "`variant` should"),
     ("table2.py", "--methods=mlcc", "Did you mean 'mlc'"),
@@ -610,6 +621,7 @@ MISTAKES = [
     ("tune.py", config(), "--methods=mlcc", "Did you mean 'mlc'"),
     ("tune.py", config(), "--methods=", "`method` should be one of"),
     ("tune.py", config(), "--noises=uniform", "`noises` should be each as"),
+    ("tune.py", config(), "--noises=", "`conditions` should be at least one"),
     ("tune.py", config(), "--noises=pear:0.4", "Did you mean 'pair'"),
     ("tune.py", config(), "--trials=0", "`trials` should be an integer >= 1"),
     ("tune.py", config(), "--validation=1", "`dataset.validation` should be"),

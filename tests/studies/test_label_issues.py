@@ -87,6 +87,13 @@ def test_runs_that_cannot_be_measured_are_refused(run, monkeypatch):
         label_issues.check(run)
 
 
+def test_a_trusted_set_too_small_to_plant_errors_in(run, monkeypatch):
+    problem = problems.load(run.config)
+    monkeypatch.setattr(label_issues, "_PLANTED", 1e-9)
+    with pytest.raises(InputError, match="`clean.per_class` should be so lar"):
+        label_issues._planted(run.config, problem)
+
+
 def test_settings_have_a_digest_of_their_own(run):
     other = run.config.copy_and_resolve_references()
     assert label_issues.settings_digest(other) == label_issues.settings_digest(
