@@ -24,7 +24,8 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.optimizer.schedule = "cosine"
     # Chosen on held-out training images; see RESULTS.md.
     config.network.weight_decay = 3e-3
-    for method in ("mlc", "ce_control", "cross_entropy"):
+    own_rate = "mlc", "ce_control", "cross_entropy", "forward", "confusion"
+    for method in own_rate:
         config.method[method].learning_rate = 0.025
     config.method.mlc.meta_gradient = "head"
     config.method.mlc.virtual_learning_rate = 0.01

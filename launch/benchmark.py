@@ -12,6 +12,7 @@
     compilation  steps with XLA and in bfloat16
     classes      steps with 10, 100 and 1,000 classes
     memory       the most memory that steps hold, each in its own process
+    replicas     the bytes that two replicas exchange in a step
     methods      all methods, on the config's dataset and network
     input        what the input pipeline supplies, and what pairing and noise
                  add to a step

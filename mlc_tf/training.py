@@ -1,4 +1,4 @@
-"""One run, from a config to a result: the room that sees all the others."""
+"""One run, from a config to a result."""
 
 import statistics
 import tempfile
