@@ -27,6 +27,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     own_rate = "mlc", "ce_control", "cross_entropy", "forward", "confusion"
     for method in own_rate:
         config.method[method].learning_rate = 0.025
+    config.method.co_teaching.learning_rate = 0.25
     config.method.mlc.meta_gradient = "head"
     config.method.mlc.virtual_learning_rate = 0.01
     config.method.mlc.transition_learning_rate = 30.0
