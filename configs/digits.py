@@ -24,8 +24,8 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.optimizer.schedule = "cosine"
     # Chosen on held-out training images; see RESULTS.md.
     config.network.weight_decay = 3e-3
-    own_rate = "mlc", "ce_control", "cross_entropy", "forward", "confusion"
-    for method in own_rate:
+    slower = "mlc", "ce_control", "cross_entropy", "forward", "confusion"
+    for method in slower:
         config.method[method].learning_rate = 0.025
     config.method.co_teaching.learning_rate = 0.25
     config.method.mlc.meta_gradient = "head"
