@@ -65,8 +65,7 @@ def test_mnist_reaches_the_papers_table():
 def test_mlc_is_first(dataset):
     results = report.load_results(ROOT / "results" / dataset)
     conditions = report.by_condition(results, dataset)
-    one_seed = ("confusion", "forward") if dataset == "digits" else ()
-    for method in set(PAPERS) - set(one_seed):
+    for method in PAPERS:
         assert (conditions[conditions["method"] == method]["seeds"] == 3).all()
     means = means_of(conditions)
     assert means.index[means.argmax()] == "mlc"
