@@ -53,7 +53,6 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         config.train.warmup_epochs = 0
         config.train.epochs = 8
         # As on MNIST: nothing was searched on CIFAR.
-        config.method.mlc.expectation_rate = 0.03
         config.method.cross_entropy.learning_rate = 0.025
         config.method.lre.learning_rate = 0.01
     elif variant == "smoke":
