@@ -130,7 +130,7 @@ def test_the_shared_training_is_the_best_that_was_searched(dataset):
     path = ROOT / "results" / "tuning" / dataset / "training.json"
     found = json.loads(path.read_text())
     config = CONFIGS[dataset].get_config()
-    config.method.name = "glc"  # has no rate of its own
+    config.method.name = "clean_only"  # has no rate of its own
     assert found["epochs"] == config.train.epochs
     training = settings.of_training(config)
     for name, value in found["best"].items():
