@@ -130,7 +130,9 @@ def network_of(
     keras.utils.set_random_seed(config.seed)
     base, stages = build_base(config, problem), _stages(config, problem)
     with tempfile.TemporaryDirectory(prefix="mlc_tf-") as folder:
-        run_of = _Run(config, problem, Path(folder), 0, Termination())
+        run_of = _Run(
+            config, problem, Path(folder), 0, Termination(), kept=False
+        )
         return base, run_of.do(base, stages)
 
 
@@ -167,6 +169,8 @@ class _Run:
         workdir: Where this worker's files are.
         verbose: As in `run`.
         termination: Whether the process was asked to end.
+        kept: Whether anybody will read the directory, or go on from it.
+            Defaults to True.
     """
 
     config: ml_collections.ConfigDict
@@ -174,6 +178,7 @@ class _Run:
     workdir: Path
     verbose: int
     termination: Termination
+    kept: bool = True
 
     def do(self, base: keras.Model, stages: list["_Stage"]) -> dict[str, Any]:
         """Trains from where the run stands to its end; returns the result."""
@@ -258,7 +263,26 @@ class _Run:
         config, problem, workdir = self.config, self.problem, self.workdir
         size = _evaluation_batch_size(config, problem)
         truth = problem.true_transition
+        measuring = [
+            callbacks.StopOnNonFiniteLoss(saved.advice, start.steps),
+            callbacks.CleanAccuracy(problem.clean.batches(size)),
+            callbacks.StepTimer(seconds),
+            callbacks.MetricsLog(
+                workdir / "metrics.jsonl",
+                truth,
+                _normalization(model),
+                initial_epoch=start.epochs,
+            ),
+        ]
         tensorboard = workdir / "tensorboard"
+        keeping = [
+            callbacks.TransitionHistory(
+                workdir / "transition.npz", truth, start.epochs
+            ),
+            keras.callbacks.TensorBoard(tensorboard, write_graph=False),
+            callbacks.TransitionImages(tensorboard / "train", truth),
+            saved,
+        ]
         model.fit(
             lambda context: _pairs(
                 config, problem, stage, model, start, context
@@ -268,23 +292,7 @@ class _Run:
             epochs=end.epochs,
             steps_per_epoch=stage.steps - start.steps,
             verbose=0 if distribution.worker() else self.verbose,
-            callbacks=[
-                callbacks.StopOnNonFiniteLoss(saved.advice, start.steps),
-                callbacks.CleanAccuracy(problem.clean.batches(size)),
-                callbacks.StepTimer(seconds),
-                callbacks.MetricsLog(
-                    workdir / "metrics.jsonl",
-                    truth,
-                    _normalization(model),
-                    initial_epoch=start.epochs,
-                ),
-                callbacks.TransitionHistory(
-                    workdir / "transition.npz", truth, start.epochs
-                ),
-                keras.callbacks.TensorBoard(tensorboard, write_graph=False),
-                callbacks.TransitionImages(tensorboard / "train", truth),
-                saved,
-            ],
+            callbacks=measuring + keeping if self.kept else measuring,
         )
 
 
