@@ -10,6 +10,7 @@ figure only, no numbers.
 
 import command_line
 import pandas as pd
+import paper_files
 import paper_runs
 from absl import flags
 
@@ -20,7 +21,7 @@ from mlc_tf.studies import clean_budget
 
 _RATIO = 0.3  # paper
 _DATASET = flags.DEFINE_string(
-    "dataset", "digits", f"Of {', '.join(paper_runs.DATASETS)}."
+    "dataset", "digits", f"Of {', '.join(paper_files.DATASETS)}."
 )
 _METHODS = flags.DEFINE_list("methods", "mlc,glc", "Names of methods, or all.")
 _SIZES = flags.DEFINE_list(
@@ -31,7 +32,7 @@ _SIZES = flags.DEFINE_list(
 def main(argv: list[str]) -> None:
     del argv
     dataset = _DATASET.value
-    config = paper_runs.config_of(dataset)
+    config = paper_files.config_of(dataset)
     config.noise.ratio = _RATIO
     configs = {}
     for config.noise.kind in paper_results.NOISES:
@@ -55,7 +56,7 @@ def main(argv: list[str]) -> None:
         [sizes.assign(noise=noise) for noise, sizes in by_noise.items()]
     )
     figure = figures.conditions_figure(table, dataset, "clean_examples")
-    paper_runs.write(f"figure3/{dataset}", text, table, figure)
+    paper_files.write(f"figure3/{dataset}", text, table, figure)
 
 
 if __name__ == "__main__":

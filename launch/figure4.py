@@ -7,6 +7,7 @@ are done. Goes to `results/figure4/DATASET.md`, `.csv` and `.png`.
 """
 
 import command_line
+import paper_files
 import paper_runs
 from absl import flags
 
@@ -14,7 +15,7 @@ from mlc_tf import figures
 from mlc_tf import report
 
 _DATASET = flags.DEFINE_string(
-    "dataset", "digits", f"Of {', '.join(paper_runs.DATASETS)}."
+    "dataset", "digits", f"Of {', '.join(paper_files.DATASETS)}."
 )
 _METHODS = flags.DEFINE_list(
     "methods",
@@ -32,7 +33,7 @@ def main(argv: list[str]) -> None:
         return
     text = f"# {_DATASET.value}\n\n{report.conditions_table(table)}"
     figure = figures.robustness_figure(table, two, _DATASET.value)
-    paper_runs.write(f"figure4/{_DATASET.value}", text, table, figure)
+    paper_files.write(f"figure4/{_DATASET.value}", text, table, figure)
 
 
 if __name__ == "__main__":

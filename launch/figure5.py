@@ -10,6 +10,7 @@ stands, so both forms are here. The runs are those of the Table 1
 """
 
 import command_line
+import paper_files
 import paper_runs
 from absl import flags
 
@@ -18,7 +19,7 @@ from mlc_tf import report
 
 _METHODS = ("mlc", "noise_layer", "noise_layer_logits", "cross_entropy")
 _DATASET = flags.DEFINE_string(
-    "dataset", "digits", f"Of {', '.join(paper_runs.DATASETS)}."
+    "dataset", "digits", f"Of {', '.join(paper_files.DATASETS)}."
 )
 
 
@@ -29,7 +30,7 @@ def main(argv: list[str]) -> None:
         return
     text = f"# {_DATASET.value}\n\n{report.conditions_table(table)}"
     figure = figures.conditions_figure(table, _DATASET.value)
-    paper_runs.write(f"figure5/{_DATASET.value}", text, table, figure)
+    paper_files.write(f"figure5/{_DATASET.value}", text, table, figure)
 
 
 if __name__ == "__main__":

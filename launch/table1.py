@@ -15,6 +15,7 @@ is of a variant of the configs goes to `results/VARIANT/`, in the same order:
 """
 
 import command_line
+import paper_files
 import paper_runs
 from absl import flags
 
@@ -25,7 +26,7 @@ from mlc_tf.errors import bad_argument
 from mlc_tf.studies import table1
 
 _DATASET = flags.DEFINE_list(
-    "dataset", "mnist", f"Of {', '.join(paper_runs.DATASETS)}."
+    "dataset", "mnist", f"Of {', '.join(paper_files.DATASETS)}."
 )
 _METHODS = flags.DEFINE_list("methods", "all", "Names of methods, or all.")
 _NOISES = flags.DEFINE_list(
@@ -40,7 +41,7 @@ def main(argv: list[str]) -> None:
     del argv
     if not _DATASET.value:
         raise bad_argument(
-            "dataset", f"of {', '.join(paper_runs.DATASETS)}", "none"
+            "dataset", f"of {', '.join(paper_files.DATASETS)}", "none"
         )
     ratios = paper_runs.ratios(_RATIOS)
     for flag, values, known in (
@@ -52,7 +53,7 @@ def main(argv: list[str]) -> None:
             raise bad_argument(flag, expected, values)
     plans = {
         dataset: table1.plan(
-            paper_runs.config_of(dataset),
+            paper_files.config_of(dataset),
             command_line.method_names(_METHODS),
             command_line.integers(paper_runs.SEEDS),
             _NOISES.value,
@@ -67,16 +68,16 @@ def main(argv: list[str]) -> None:
 
 def _write(dataset: str) -> None:
     """Writes the table of all results of a dataset that are there."""
-    results = report.load_results(paper_runs.results_in(dataset))
+    results = report.load_results(paper_files.results_in(dataset))
     conditions = report.by_condition(results, dataset)
-    title = paper_runs.title_of(dataset)
+    title = paper_files.title_of(dataset)
     text = (
         f"# {title}\n\n{report.conditions_table(conditions)}\n"
         "The mean L1 distance of a row of T:\n\n"
         f"{report.distances_table(conditions)}"
     )
     figure = figures.conditions_figure(conditions, title)
-    paper_runs.write(f"table1/{dataset}", text, conditions, figure)
+    paper_files.write(f"table1/{dataset}", text, conditions, figure)
 
 
 if __name__ == "__main__":

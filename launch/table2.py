@@ -14,6 +14,7 @@ import dataclasses
 
 import command_line
 import pandas as pd
+import paper_files
 import paper_runs
 from absl import flags
 
@@ -34,7 +35,7 @@ _METHODS = flags.DEFINE_list(
 def main(argv: list[str]) -> None:
     del argv
     configs = table1.plan(
-        paper_runs.config_of(_DATASET, (_DATASET,)),
+        paper_files.config_of(_DATASET, (_DATASET,)),
         command_line.method_names(_METHODS),
         command_line.integers(paper_runs.SEEDS),
         ["none"],
@@ -51,7 +52,7 @@ def main(argv: list[str]) -> None:
         "test accuracy, %",
     )
     table = pd.DataFrame([dataclasses.asdict(row) for row in rows])
-    paper_runs.write(f"table2/{_DATASET}", text, table, figure)
+    paper_files.write(f"table2/{_DATASET}", text, table, figure)
 
 
 if __name__ == "__main__":

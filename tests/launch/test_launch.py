@@ -334,7 +334,7 @@ def test_the_papers_figures_from_runs(tmp_path):
         "--methods=clean_only",
         "--sizes=5",
     )
-    two = "figure2.py", *shared
+    two = "figure2.py", "--dataset=digits"
     answers = launch(tmp_path, four, five, two, three)
     assert [answer[0] for answer in answers] == [0] * 4, answers
     assert "36 of 36 runs are missing" in answers[0][1]
