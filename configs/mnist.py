@@ -32,7 +32,8 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.method.mlc.max_transition_step = 0.3
     config.method.mlc.expectation_rate = 0.03
     # Those that did better with a rate of their own; results/tuning/mnist/.
-    config.method.cross_entropy.learning_rate = 0.025
+    for method in ("cross_entropy", "confusion"):
+        config.method[method].learning_rate = 0.025
     config.method.lre.learning_rate = 0.01  # at that of all it falls apart
     if variant == "smoke":
         config.train.epochs = 1

@@ -40,10 +40,12 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     # Eight trusted words of a tag say less of it than thousands of noisy ones.
     config.method.mlc.expectation_rate = 3.0
     config.method.mlc.clean_weight = 0.1
-    config.method.noise_layer.noise_learning_rate = 10.0
+    config.method.noise_layer.noise_learning_rate = 3.0
+    config.method.noise_layer.learning_rate = 7.5e-4
     # Those that did better with a rate of their own; results/tuning/twitter/.
     for method in ("glc", "confusion"):
         config.method[method].learning_rate = 3e-3
+    config.method.co_teaching.learning_rate = 7.5e-3
     if variant == "smoke":
         config.train.epochs = 1
         config.train.steps_per_epoch = 100
