@@ -31,6 +31,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.method.mlc.meta_gradient = "head"
     config.method.mlc.max_transition_step = 0.3
     config.method.mlc.expectation_rate = 0.03
+    config.method.noise_layer.noise_learning_rate = 10.0
     # Those that did better with a rate of their own; results/tuning/mnist/.
     for method in ("cross_entropy", "confusion"):
         config.method[method].learning_rate = 0.025
