@@ -41,8 +41,8 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.method.mlc.expectation_rate = 3.0
     config.method.mlc.clean_weight = 0.1
     config.method.noise_layer.noise_learning_rate = 3.0
-    config.method.noise_layer.learning_rate = 7.5e-4
     # Those that did better with a rate of their own; results/tuning/twitter/.
+    config.method.noise_layer.learning_rate = 7.5e-4
     for method in ("glc", "confusion"):
         config.method[method].learning_rate = 3e-3
     config.method.co_teaching.learning_rate = 7.5e-3

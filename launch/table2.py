@@ -28,7 +28,7 @@ _DATASET = "clothing1m"
 _METHODS = flags.DEFINE_list(
     "methods",
     [name for name in paper_results.TABLE_2 if not methods.get(name).oracle],
-    "Names of methods, or all.",
+    "Names of methods that need no oracle.",
 )
 
 

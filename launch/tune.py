@@ -13,6 +13,7 @@ search that was cut off goes on. What each came to goes to
 writes the best values into `configs/DATASET.py`.
 """
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -75,8 +76,14 @@ def main(argv: list[str]) -> None:
 
 
 def _check_own(state: Path, result: Path) -> None:
-    """Refuses a result that this search did not write."""
-    if result.exists() and not state.exists():
+    """Refuses a result that the search of this state did not write."""
+    if not result.exists():
+        return
+    search = state / "search.json"
+    own = json.loads(search.read_text()) if search.exists() else {}
+    found = json.loads(result.read_text())
+    what = found.keys() - {"trials", "best"}
+    if any(found[name] != own.get(name) for name in what):
         raise InputError(
             "`results` should be a folder without what another search found. "
             f"Received: {result}; give another folder, or remove it."

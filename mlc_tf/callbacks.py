@@ -20,6 +20,8 @@ from mlc_tf.errors import DivergedError
 class StopOnNonFiniteLoss(keras.callbacks.Callback):
     """Raises `DivergedError` at the first step whose loss is NaN or infinite.
 
+    And at the end of an epoch that leaves such weights, as its last step may.
+
     Args:
         advice: Ends the message: what was saved, what to try. Defaults to
             nothing.
@@ -47,6 +49,26 @@ class StopOnNonFiniteLoss(keras.callbacks.Callback):
                 f"The loss became {loss} at step {self.first_step + batch + 1} "
                 f"of epoch {self._epoch + 1}. {self.advice}".strip()
             )
+
+    def on_epoch_end(
+        self, epoch: int, logs: Mapping[str, Any] | None = None
+    ) -> None:
+        check_weights(self.model, epoch, self.advice)
+
+
+def check_weights(model: keras.Model, epoch: int, advice: str) -> None:
+    """Raises `DivergedError` for weights that are NaN or infinite.
+
+    Args:
+        model: Their model.
+        epoch: The one that left them, from 0.
+        advice: Ends the message.
+    """
+    if not all(np.isfinite(value).all() for value in model.get_weights()):
+        raise DivergedError(
+            f"The weights became NaN or infinite in epoch {epoch + 1}. "
+            f"{advice}".strip()
+        )
 
 
 class CleanAccuracy(keras.callbacks.Callback):

@@ -16,9 +16,9 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
+from mlc_tf import callbacks
 from mlc_tf import distribution
 from mlc_tf import run_directory
-from mlc_tf.errors import DivergedError
 from mlc_tf.errors import InputError
 from mlc_tf.errors import bad_argument
 from mlc_tf.termination import Termination
@@ -173,11 +173,7 @@ class Checkpoints(keras.callbacks.Callback):
         return 0 < self.interval.steps <= passed
 
     def _save(self, position: Position) -> None:
-        if not all(np.isfinite(w).all() for w in self.model.get_weights()):
-            raise DivergedError(
-                "The weights became NaN or infinite in epoch "
-                f"{self._epoch + 1}. {self.advice}"
-            )
+        callbacks.check_weights(self.model, self._epoch, self.advice)
         save(
             self.model,
             self.folder / _NAME.format(*position),

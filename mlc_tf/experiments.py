@@ -83,7 +83,9 @@ def do(
         print(f"{there} results are in '{results}' already.", flush=True)
     progress, diverged, refused = _Progress(len(missing), jobs), [], None
     for name, seconds, outcome in _outcomes(
-        {name: (configs[name], runs / name) for name in missing}, jobs
+        {name: (configs[name], runs / name) for name in missing},
+        jobs,
+        any_done=len(missing) < len(configs),
     ):
         if isinstance(outcome, DivergedError | InputError):
             print(f"{name} is left out: {outcome}", flush=True)
@@ -195,27 +197,34 @@ class _Progress:
 
 
 def _outcomes(
-    tasks: Mapping[str, tuple[ml_collections.ConfigDict, Path]], jobs: int
+    tasks: Mapping[str, tuple[ml_collections.ConfigDict, Path]],
+    jobs: int,
+    any_done: bool,
 ) -> Iterator[tuple[str, float, Any]]:
     """Yields (name, seconds, result or what refused it) as runs end.
 
     A process a run: TensorFlow returns no memory, and a run should not depend
-    on those before it. When one fails, the first is refused, or this process is
-    asked to end, no other begins, and those under way save their state.
+    on those before it. When one fails, or this process is asked to end, no
+    other begins, and those under way save their state. When one is refused
+    before any is done, no other begins unless one that is under way comes to an
+    end: else all may be refused.
     """
     waiting = list(tasks)
     running: dict[Any, tuple[str, Any, float]] = {}
     failure: Exception | None = None
-    told = any_done = False
+    told = False
+    doubted: list[tuple[str, float, Any]] = []
     with Termination(with_others=True).listening() as termination:
         try:
-            while running or (waiting and not (failure or termination.asked)):
+            while running or (
+                waiting and not (failure or doubted or termination.asked)
+            ):
                 if failure or termination.asked:
                     if not told:
                         print(f"Ending {len(running)} runs.", flush=True)
                         _terminate(running)
                     told = True
-                elif waiting and len(running) < jobs:
+                elif waiting and len(running) < jobs and not doubted:
                     name = waiting.pop(0)
                     answer, process = _started(*tasks[name])
                     running[answer] = name, process, time.monotonic()
@@ -223,20 +232,20 @@ def _outcomes(
                 for ended in connection.wait([*running], timeout=0.5):
                     name, process, begin = running.pop(ended)
                     outcome = _received(ended, process, name)
-                    refused = isinstance(outcome, InputError)
-                    if isinstance(outcome, InterruptedRunError) or (
-                        refused and not any_done
-                    ):
+                    if isinstance(outcome, InterruptedRunError):
                         failure = failure or outcome
-                    else:
-                        any_done = any_done or not refused
-                        yield name, time.monotonic() - begin, outcome
+                        continue
+                    any_done |= not isinstance(outcome, InputError)
+                    doubted.append((name, time.monotonic() - begin, outcome))
+                    if any_done:
+                        yield from doubted
+                        doubted = []
         finally:
             _terminate(running)
     if termination.asked and (waiting or failure):
         termination.end(saved=True)
-    if failure:
-        raise failure
+    if failure or doubted:
+        raise failure or doubted[0][2]
 
 
 def _started(
@@ -339,7 +348,8 @@ def _differing(
 ) -> list[str]:
     """Returns the settings that a result differs in.
 
-    One that it does not tell of came later, and had its default then.
+    One of the training that it does not tell of came later, and had its
+    default then.
     """
     differing = [
         name

@@ -263,8 +263,10 @@ class _Run:
         config, problem, workdir = self.config, self.problem, self.workdir
         size = _evaluation_batch_size(config, problem)
         truth = problem.true_transition
-        measuring = [
-            callbacks.StopOnNonFiniteLoss(saved.advice, start.steps),
+        watching = [
+            callbacks.StopOnNonFiniteLoss(
+                saved.advice if self.kept else "", start.steps
+            ),
             callbacks.CleanAccuracy(problem.clean.batches(size)),
             callbacks.StepTimer(seconds),
             callbacks.MetricsLog(
@@ -274,15 +276,16 @@ class _Run:
                 initial_epoch=start.epochs,
             ),
         ]
-        tensorboard = workdir / "tensorboard"
-        keeping = [
-            callbacks.TransitionHistory(
-                workdir / "transition.npz", truth, start.epochs
-            ),
-            keras.callbacks.TensorBoard(tensorboard, write_graph=False),
-            callbacks.TransitionImages(tensorboard / "train", truth),
-            saved,
-        ]
+        if self.kept:
+            tensorboard = workdir / "tensorboard"
+            watching += [
+                callbacks.TransitionHistory(
+                    workdir / "transition.npz", truth, start.epochs
+                ),
+                keras.callbacks.TensorBoard(tensorboard, write_graph=False),
+                callbacks.TransitionImages(tensorboard / "train", truth),
+                saved,
+            ]
         model.fit(
             lambda context: _pairs(
                 config, problem, stage, model, start, context
@@ -292,7 +295,7 @@ class _Run:
             epochs=end.epochs,
             steps_per_epoch=stage.steps - start.steps,
             verbose=0 if distribution.worker() else self.verbose,
-            callbacks=measuring + keeping if self.kept else measuring,
+            callbacks=watching,
         )
 
 

@@ -127,15 +127,29 @@ def test_one_that_is_refused_does_not_end_the_others(tmp_path, capsys):
     with pytest.raises(InputError, match="`q` should be"):
         experiments.do(configs, *where)
     assert not (where[0] / "four").exists()
+    # But not where some are done already.
+    configs = {"one": config_of(), **configs}
+    with pytest.raises(InputError, match="`q` should be"):
+        experiments.do(configs, *where)
+    assert (where[1] / "four.json").exists()
+
+
+def test_those_beside_one_that_is_refused_come_to_an_end(tmp_path):
+    configs = {name: config_of("gce") for name in ("bad", "good", "next")}
+    configs["bad"].method.gce.q = 7.0
+    where = tmp_path / "runs", tmp_path / "results"
+    with pytest.raises(InputError, match="`q` should be"):
+        experiments.do(configs, *where, jobs=2)
+    assert {path.stem for path in where[1].iterdir()} == {"good", "next"}
 
 
 def test_what_is_left_is_told(capsys):
     progress = experiments._Progress(runs=4, jobs=2)
     progress.tell("a", 60.0, 0.5)
-    progress.tell("b", 120.0, 0.75)
+    progress.tell("b", 300.0, 0.75)
     assert capsys.readouterr().out.splitlines() == [
         "[1/4] a: 50.00 % in 1 min; about 2 min left",  # 3 of 60 s, two a time
-        "[2/4] b: 75.00 % in 2 min; about 2 min left",
+        "[2/4] b: 75.00 % in 5 min; about 3 min left",  # 2 of 180 s
     ]
 
 
@@ -220,7 +234,9 @@ def test_what_runs_like_one_took():
         {**done, "seconds": 4.0},
         {**done, "method": "mlc", "seconds": 100.0},
         {**done, "network": "lenet", "seconds": 100.0},
-        {**done, "training": {**trained, "train.epochs": 9}, "seconds": 100.0},
+    ] + [
+        {**done, "training": {**trained, f"train.{name}": 9}, "seconds": 100.0}
+        for name in ("epochs", "batch_size", "steps_per_epoch")
     ]
     assert experiments.seconds_before(config, results) == 4.0
     assert experiments.seconds_before(config, results[3:]) is None

@@ -951,6 +951,24 @@ def test_weights_that_blow_up_in_a_last_step_are_not_saved(
         training.run(config, tmp_path, verbose=0)
     saved = checkpoints.Checkpoints(tmp_path / "checkpoints")
     assert saved.latest()[0] == (1, 0)
+    with pytest.raises(DivergedError, match=r"weights became .* in epoch 2\.$"):
+        training.network_of(config, problems.load(config))
+
+
+def test_what_is_trained_for_its_result_alone_keeps_nothing(
+    tmp_path, monkeypatch
+):
+    config = small("glc", **{"train.epochs": 2})  # of two phases
+    expected = training.run(config, tmp_path, verbose=0)
+
+    def unexpected(*arguments, **named):
+        raise AssertionError("Nobody will read it.")
+
+    monkeypatch.setattr(checkpoints.Checkpoints, "_save", unexpected)
+    monkeypatch.setattr(keras.callbacks, "TensorBoard", unexpected)
+    _, result = training.network_of(config, problems.load(config))
+    assert result["test_accuracy"] == expected["test_accuracy"]
+    assert result["transition_l1"] == expected["transition_l1"]
 
 
 def test_only_images_are_augmented(tmp_path):

@@ -138,9 +138,9 @@ def _tuning(old: str, folder: Path, path: str) -> str:
 def _own_settings(old: str, folder: Path, path: str) -> str:
     """What the searches of each method's own settings came to."""
     contents = {
-        name: json.loads(file.read_text())
+        name: _content(folder, f"{path}/{name}.json", "trials")
         for name in methods.METHODS
-        if (file := folder / path / f"{name}.json").is_file()
+        if (folder / path / f"{name}.json").is_file()
     }
     if not contents:
         raise bad_argument("results", f"a folder with {path}", str(folder))

@@ -335,8 +335,9 @@ def test_the_papers_figures_from_runs(tmp_path):
         "--sizes=5",
     )
     two = "figure2.py", "--dataset=digits"
-    answers = launch(tmp_path, four, five, two, three)
-    assert [answer[0] for answer in answers] == [0] * 4, answers
+    other = *two, "--seed=1", "--results=other"
+    answers = launch(tmp_path, four, five, two, three, other)
+    assert [answer[0] for answer in answers] == [0] * 5, answers
     assert "36 of 36 runs are missing" in answers[0][1]
     assert "digits/flip_to_one-0.4/glc-seed0: ?" in answers[0][1]
     assert "48 of 48 runs are missing" in answers[1][1]
@@ -348,6 +349,9 @@ def test_the_papers_figures_from_runs(tmp_path):
     for noise, value in (("uniform", 0.73), ("flip_random", 0.7)):
         np.testing.assert_allclose(diagonal.get_group(noise), value)
     assert "| 0 | 0.730 | 0.030 | 0.030 | 0.030 |" in answers[2][1]
+    redrawn = pd.read_csv(tmp_path / "other/figure2/digits.csv")
+    same = (redrawn["T"] == table["T"]).groupby(table["noise"]).all()
+    assert same["uniform"] and not same["flip_to_one"]
 
     table = pd.read_csv(folder / "figure3/digits.csv")
     assert len(table) == 3 and {*table["clean_examples"]} == {50}
@@ -433,7 +437,7 @@ def test_tune_writes_what_it_found(tmp_path):
         (*tune, "--methods=gce", "--trials=3"),
         (*tune, "--methods=lre,gce", "--runs=elsewhere"),
     )
-    assert own[0] == training[0] == more[0] == 0, own[2] + training[2]
+    assert own[0] == training[0] == more[0] == 0, (own, training, more)
     assert more[1].count("gce, trial ") == 1
     # As in a fresh clone, whose results tell where its configs come from.
     assert others[0] == 2 and "gce.json; give another folder" in others[2]
