@@ -8,6 +8,7 @@ import numbers
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from mlc_tf import data_checks
@@ -179,6 +180,36 @@ def merge(noisy: Any, clean: Any) -> examples.Examples:
     return examples.join(
         examples.of("noisy", noisy), examples.of("clean", clean)
     )
+
+
+def class_weight(
+    noisy_labels: Any, clean_labels: Any, num_classes: int
+) -> np.ndarray:
+    """Returns what a clean example counts, where classes are not as frequent.
+
+    That of a class is its share of the noisy set, by the given labels, over its
+    share of the clean set: the mean loss of the clean set is then that of a
+    clean set with as many examples of each class as labels were given.
+
+    Args:
+        noisy_labels: Given class ids, `(examples,)`.
+        clean_labels: True class ids, `(examples,)`.
+        num_classes: How many classes there are.
+
+    Returns:
+        `(num_classes,)`; 0 for a class without clean examples.
+
+    Raises:
+        InputError: if the labels are no ids in `[0, num_classes)`.
+    """
+    noisy, clean = (
+        np.bincount(
+            data_checks.check_given(labels, num_classes), minlength=num_classes
+        )
+        / len(labels)
+        for labels in (noisy_labels, clean_labels)
+    )
+    return np.divide(noisy, clean, out=np.zeros(num_classes), where=clean > 0)
 
 
 def _augmented(

@@ -5,6 +5,8 @@ Labels are integer class ids, `(batch,)`, or rows of probabilities,
 `T[i, j] = p(noisy = j | clean = i)`.
 """
 
+from typing import Any
+
 import tensorflow as tf
 
 from mlc_tf import transition as transition_matrix
@@ -34,17 +36,25 @@ def cross_entropy(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
     return -tf.reduce_sum(targets * tf.nn.log_softmax(logits), axis=-1)
 
 
-def mean_cross_entropy(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+def mean_cross_entropy(
+    logits: tf.Tensor, labels: tf.Tensor, class_weight: Any = None
+) -> tf.Tensor:
     """Returns the mean cross-entropy of a batch (Eq. 6).
 
     Args:
         logits: `(batch, classes)`.
         labels: `(batch,)` class ids or `(batch, classes)` probabilities.
+        class_weight: `(classes,)`, what an example of each class counts.
+            Defaults to 1.
 
     Returns:
         A scalar, in nats.
     """
-    return tf.reduce_mean(cross_entropy(logits, labels))
+    loss = cross_entropy(logits, labels)
+    if class_weight is not None:
+        weights = tf.cast(class_weight, logits.dtype)
+        loss *= tf.linalg.matvec(as_probabilities(labels, logits), weights)
+    return tf.reduce_mean(loss)
 
 
 def corrected_cross_entropy(

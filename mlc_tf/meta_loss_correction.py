@@ -122,6 +122,10 @@ class MetaLossCorrection(PairModel):
             on the trusted set besides. It costs a pass of the clean batch, and
             the trusted labels can then no longer be audited by this network.
             Defaults to 0, the paper's.
+        clean_class_weight: `(classes,)`, what a clean example of each class
+            counts, here and in the meta loss (Eq. 6). A trusted set that is
+            balanced, where the noisy set is not, pulls T towards classes that
+            are rare; `mlc_tf.data.class_weight` undoes that. Defaults to 1.
         rank: For thousands of classes: T as the identity and a product of this
             rank (`transition_forms.LowRankTransition`), with rows that sum to
             1, from the identity and by "projected" steps. Defaults to None, all
@@ -150,6 +154,7 @@ class MetaLossCorrection(PairModel):
         transition_decay_steps: int = 0,
         expectation_rate: float = 0.0,
         clean_weight: float = 0.0,
+        clean_class_weight: Any = None,
         rank: int | None = None,
         name: str | None = None,
     ) -> None:
@@ -205,6 +210,9 @@ class MetaLossCorrection(PairModel):
                 f"{expectation_rate}."
             )
         self.clean_weight = meta.check_rate("clean_weight", clean_weight)
+        self.clean_class_weight = _checked_class_weight(
+            clean_class_weight, self.num_classes
+        )
         self.virtual_network = (
             Head(base) if meta_gradient == "head" else WholeNetwork(base)
         )
@@ -245,7 +253,7 @@ class MetaLossCorrection(PairModel):
                 x_clean, clean_labels = clean
                 logits = passing_logits(self.base, x_clean)
                 loss += self.clean_weight * losses.mean_cross_entropy(
-                    logits, clean_labels
+                    logits, clean_labels, self.clean_class_weight
                 )
         if self.expectation_rate:
             self._follow(forward.logits, noisy_labels)
@@ -323,7 +331,9 @@ class MetaLossCorrection(PairModel):
 
         arguments: dict[str, Any] = dict(
             noisy_gradient=forward.gradient_of(noisy_loss),
-            clean_loss=forward.loss_at(*clean),  # Eq. 6
+            clean_loss=forward.loss_at(
+                *clean, self.clean_class_weight
+            ),  # Eq. 6
             weights=forward.weights,
             meta_parameter=self._transition(),
             learning_rate=self.virtual_learning_rate,
@@ -406,3 +416,18 @@ def _checked_smoothing(given: float | None, exponentiated: bool) -> float:
             smoothing,
         )
     return smoothing
+
+
+def _checked_class_weight(given: Any, num_classes: int) -> np.ndarray | None:
+    if given is None:
+        return None
+    weights = np.asarray(given)
+    if (
+        weights.shape != (num_classes,)
+        or not np.issubdtype(weights.dtype, np.number)
+        or not (np.isfinite(weights) & (weights >= 0)).all()
+    ):
+        raise bad_argument(
+            "clean_class_weight", f"{num_classes} finite numbers >= 0", given
+        )
+    return weights

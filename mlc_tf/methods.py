@@ -15,6 +15,7 @@ import keras
 import numpy as np
 import scipy.special
 
+from mlc_tf import data
 from mlc_tf import examples
 from mlc_tf import noise
 from mlc_tf import prediction
@@ -251,12 +252,28 @@ def _pencil_stages(setting: Setting) -> dict[str, Any]:
     return told
 
 
+# What each class of the trusted set counts.
+_CLASS_WEIGHTS: Mapping[str, Callable[[Setting], np.ndarray | None]] = {
+    "equal": lambda setting: None,
+    "given_labels": lambda setting: data.class_weight(
+        setting.noisy.labels, setting.clean.labels, setting.num_classes
+    ),
+}
+
+
 def _mlc(setting: Setting) -> dict[str, Any]:
     """Lets T come to rest at the end of the run, unless told otherwise."""
-    if "transition_decay_steps" in setting.options:
-        return {}
-    steps = setting.epochs * setting.steps_per_epoch
-    return {"transition_decay_steps": steps}
+    told: dict[str, Any] = {}
+    if "transition_decay_steps" not in setting.options:
+        told["transition_decay_steps"] = (
+            setting.epochs * setting.steps_per_epoch
+        )
+    counted = setting.options.get("clean_class_weight")
+    if counted is not None:
+        if counted not in _CLASS_WEIGHTS:
+            raise unknown_name("clean_class_weight", counted, _CLASS_WEIGHTS)
+        told["clean_class_weight"] = _CLASS_WEIGHTS[counted](setting)
+    return told
 
 
 _MERGED = Phase(CrossEntropy, data="merged")

@@ -92,6 +92,8 @@ def default_config() -> ml_collections.ConfigDict:
                 "max_transition_step": placeholder(float),
                 "expectation_rate": placeholder(float),
                 "clean_weight": placeholder(float),
+                # "equal", the default, or as frequent as the "given_labels".
+                "clean_class_weight": placeholder(str),
                 # The length of the run where not given; 0 for no decay.
                 "transition_decay_steps": placeholder(int),
                 # Of T beside the identity; all of T where not given.

@@ -46,6 +46,7 @@ _VALUES: Mapping[str, tuple[Any, ...]] = {
     "method.mlc.smoothing": (0.0, 0.05, 0.1, 0.2, 0.4),
     "method.mlc.expectation_rate": (0.0, 0.03, 0.1, 0.3, 1.0, 3.0),
     "method.mlc.clean_weight": (0.0, 0.1, 0.3, 1.0),
+    "method.mlc.clean_class_weight": ("equal", "given_labels"),
     "method.gce.q": (0.3, 0.5, 0.7, 0.9),
     "method.fasten.noisy_weight": (0.25, 0.5, 0.75),
     "method.fasten.threshold": (0.6, 0.8, 0.9),

@@ -64,7 +64,7 @@ class ForwardPass:
         return self.logits_at(weights, self.x)
 
     def loss_at(
-        self, x: Any, labels: tf.Tensor
+        self, x: Any, labels: tf.Tensor, class_weight: Any = None
     ) -> Callable[[Tensors], tf.Tensor]:
         """Returns the map from weights to a batch's mean cross-entropy there.
 
@@ -72,9 +72,10 @@ class ForwardPass:
             x: Inputs of the batch: the clean one, whose loss after a virtual
                 step is the meta loss (Eq. 6).
             labels: `(batch,)` class ids or `(batch, classes)` probabilities.
+            class_weight: As `losses.mean_cross_entropy`.
         """
         return lambda weights: losses.mean_cross_entropy(
-            self.logits_at(weights, x), labels
+            self.logits_at(weights, x), labels, class_weight
         )
 
     def gradient_of(

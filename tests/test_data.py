@@ -212,6 +212,14 @@ def test_one_clean_example_is_enough():
     np.testing.assert_array_equal(drawn(pairs)[1], [[100]] * 3)
 
 
+def test_a_class_weight_makes_the_clean_set_as_frequent_as_the_given_labels():
+    weights = data.class_weight([0, 0, 0, 1], [1, 0, 2, 1], 4)
+    # The shares are 3/4, 1/4, 0, 0 and 1/4, 2/4, 1/4, 0.
+    np.testing.assert_allclose(weights, [3, 0.5, 0, 0])
+    with pytest.raises(InputError, match=r"`labels` should be in \[0, 4\)"):
+        data.class_weight([0, 4], [0], 4)
+
+
 def test_merge_appends_the_clean_set():
     merged = data.merge(make(0, 2), make(100, 3))
     x, labels = merged.x, merged.labels

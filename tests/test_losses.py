@@ -167,3 +167,18 @@ def test_a_nan_in_the_transition_shows_in_the_loss():
         tf.zeros([1, 2], tf.float64), tf.constant([0]), matrix
     )
     assert np.isnan(loss).all()
+
+
+def test_a_class_weight_counts_the_examples_of_a_class(rng):
+    logits = tf.constant(rng.normal(size=(4, 3)))
+    labels = tf.constant([0, 2, 1, 2])
+    each = losses.cross_entropy(logits, labels).numpy()
+    weighted = losses.mean_cross_entropy(logits, labels, [0.5, 0.0, 3.0])
+    expected = (0.5 * each[0] + 3 * each[1] + 3 * each[3]) / 4
+    np.testing.assert_allclose(weighted, expected, **FLOAT64)
+    soft = tf.constant([[0.5, 0.5, 0.0]] * 4, tf.float64)
+    np.testing.assert_allclose(
+        losses.mean_cross_entropy(logits, soft, [1.0, 3.0, 9.0]),
+        2 * losses.mean_cross_entropy(logits, soft),
+        **FLOAT64,
+    )

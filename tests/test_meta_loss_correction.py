@@ -228,6 +228,41 @@ def test_a_clean_weight_adds_the_loss_of_the_clean_batch(meta_gradient, rng):
         np.testing.assert_allclose(ours, plain, **FLOAT64)
 
 
+@pytest.mark.parametrize(
+    "meta_gradient", ["exact", "head", "finite_difference"]
+)
+def test_a_class_weight_counts_clean_examples_as_often(meta_gradient, rng):
+    noisy, (x, _) = random_pair(rng, dense_base("float64"), "float64")
+    labels = np.arange(len(x)) % CLASSES
+    counts = np.array([2, 1, 0])
+    repeated = np.repeat(np.arange(len(x)), counts[labels])
+    start = rng.dirichlet(np.ones(CLASSES), CLASSES)
+    bases = [dense_base("float64") for _ in range(2)]
+    bases[1].set_weights(bases[0].get_weights())
+    models = [
+        MetaLossCorrection(
+            base,
+            transition=start,
+            meta_gradient=meta_gradient,
+            clean_weight=0.5,
+            max_transition_step=math.inf,
+            clean_class_weight=weight,
+        )
+        for base, weight in zip(
+            bases, [counts * len(x) / len(repeated), None], strict=True
+        )
+    ]
+    cleans = (x, labels), (x[repeated], labels[repeated])
+    for model, clean in zip(models, cleans, strict=True):
+        compiled(model).fit(dataset((noisy, clean)), verbose=0)
+    np.testing.assert_allclose(
+        *[model.transition_matrix for model in models], **FLOAT64
+    )
+    assert not np.allclose(models[0].transition_matrix, start)
+    for ours, plain in zip(*[base.get_weights() for base in bases]):
+        np.testing.assert_allclose(ours, plain, **FLOAT64)
+
+
 @pytest.mark.parametrize("soft", [False, True])
 def test_the_transition_follows_the_noisy_labels(soft, rng):
     # After the step of the meta-gradient, from the outputs before any step.
@@ -263,6 +298,14 @@ def test_what_cannot_follow_the_noisy_labels(arguments):
     MetaLossCorrection(dense_base(), **arguments)
     with pytest.raises(InputError, match="`expectation_rate` should be 0 for"):
         MetaLossCorrection(dense_base(), expectation_rate=1.0, **arguments)
+
+
+@pytest.mark.parametrize(
+    "weight", [[1.0, 2.0], [1.0, -1.0, 0.0], [1.0, math.nan, 0.0], "balanced"]
+)
+def test_bad_clean_class_weight(weight):
+    with pytest.raises(InputError, match="should be 3 finite numbers >= 0"):
+        MetaLossCorrection(dense_base(), clean_class_weight=weight)
 
 
 def test_frozen_true_matrix_equals_forward_correction(rng):

@@ -243,6 +243,21 @@ def test_probabilities_are_the_softmax_of_a_network_in_order():
     np.testing.assert_allclose(probs.sum(axis=1), 1)
 
 
+def test_trusted_classes_count_as_often_as_their_labels_were_given():
+    skewed = Arrays(inputs_from(0, 20), np.array([0] * 15 + [1] * 5))
+
+    def weight(**options):
+        return told("mlc", noisy=skewed, options=options)["clean_class_weight"]
+
+    np.testing.assert_allclose(
+        weight(clean_class_weight="given_labels"), [9 / 4, 3 / 4, 0]
+    )
+    assert weight(clean_class_weight="equal") is None
+    assert "clean_class_weight" not in told("mlc")
+    with pytest.raises(InputError, match="Did you mean 'equal'"):
+        weight(clean_class_weight="equals")
+
+
 def test_t_of_mlc_comes_to_rest_at_the_end_of_the_run_and_the_papers_does_not():
     config = digits.get_config("smoke")
     config.method.mlc.transition_update = None
