@@ -1,4 +1,4 @@
-"""What a run records as it goes, one file each, and when it must stop."""
+"""What a run records as it goes, one file each."""
 
 import json
 import time
@@ -14,61 +14,6 @@ from mlc_tf import figures
 from mlc_tf import prediction
 from mlc_tf import run_directory
 from mlc_tf import transition as transition_matrix
-from mlc_tf.errors import DivergedError
-
-
-class StopOnNonFiniteLoss(keras.callbacks.Callback):
-    """Raises `DivergedError` at the first step whose loss is NaN or infinite.
-
-    And at the end of an epoch that leaves such weights, as its last step may.
-
-    Args:
-        advice: Ends the message: what was saved, what to try. Defaults to
-            nothing.
-        first_step: Steps that the epoch has behind it, if `fit` goes on within
-            one. Defaults to 0.
-    """
-
-    def __init__(self, advice: str = "", first_step: int = 0) -> None:
-        super().__init__()
-        self.advice = advice
-        self.first_step = first_step
-        self._epoch = 0
-
-    def on_epoch_begin(
-        self, epoch: int, logs: Mapping[str, Any] | None = None
-    ) -> None:
-        self._epoch = epoch
-
-    def on_train_batch_end(
-        self, batch: int, logs: Mapping[str, Any] | None = None
-    ) -> None:
-        loss = float((logs or {}).get("loss", 0.0))
-        if not np.isfinite(loss):
-            raise DivergedError(
-                f"The loss became {loss} at step {self.first_step + batch + 1} "
-                f"of epoch {self._epoch + 1}. {self.advice}".strip()
-            )
-
-    def on_epoch_end(
-        self, epoch: int, logs: Mapping[str, Any] | None = None
-    ) -> None:
-        check_weights(self.model, epoch, self.advice)
-
-
-def check_weights(model: keras.Model, epoch: int, advice: str) -> None:
-    """Raises `DivergedError` for weights that are NaN or infinite.
-
-    Args:
-        model: Their model.
-        epoch: The one that left them, from 0.
-        advice: Ends the message.
-    """
-    if not all(np.isfinite(value).all() for value in model.get_weights()):
-        raise DivergedError(
-            f"The weights became NaN or infinite in epoch {epoch + 1}. "
-            f"{advice}".strip()
-        )
 
 
 class CleanAccuracy(keras.callbacks.Callback):

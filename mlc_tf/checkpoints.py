@@ -16,8 +16,8 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
-from mlc_tf import callbacks
 from mlc_tf import distribution
+from mlc_tf import divergence
 from mlc_tf import run_directory
 from mlc_tf.errors import InputError
 from mlc_tf.errors import bad_argument
@@ -173,7 +173,7 @@ class Checkpoints(keras.callbacks.Callback):
         return 0 < self.interval.steps <= passed
 
     def _save(self, position: Position) -> None:
-        callbacks.check_weights(self.model, self._epoch, self.advice)
+        divergence.check_weights(self.model, self._epoch, self.advice)
         save(
             self.model,
             self.folder / _NAME.format(*position),

@@ -19,6 +19,7 @@ from mlc_tf import checkpoints
 from mlc_tf import data
 from mlc_tf import data_checks
 from mlc_tf import distribution
+from mlc_tf import divergence
 from mlc_tf import faults
 from mlc_tf import methods
 from mlc_tf import networks
@@ -264,7 +265,7 @@ class _Run:
         size = _evaluation_batch_size(config, problem)
         truth = problem.true_transition
         watching = [
-            callbacks.StopOnNonFiniteLoss(
+            divergence.StopOnNonFiniteLoss(
                 saved.advice if self.kept else "", start.steps
             ),
             callbacks.CleanAccuracy(problem.clean.batches(size)),

@@ -38,6 +38,7 @@ LEVELS = {
     "run_directory": 6,
     "settings": 8,
     "callbacks": 7,
+    "divergence": 1,
     "checkpoints": 7,
     "faults": 7,
     "multi_worker_fit": 3,

@@ -11,6 +11,7 @@ import tensorflow as tf
 from mlc_tf import callbacks
 from mlc_tf import checkpoints
 from mlc_tf import data
+from mlc_tf import divergence
 from mlc_tf import methods
 from mlc_tf import networks
 from mlc_tf import problems
@@ -720,14 +721,14 @@ def test_a_diverging_run_stops_and_keeps_its_checkpoint(tmp_path, monkeypatch):
     config = small("ce_control", **{"train.epochs": 3})
     finite = checkpoints.Checkpoints(tmp_path / "checkpoints")
 
-    class Poisoned(callbacks.StopOnNonFiniteLoss):
+    class Poisoned(divergence.StopOnNonFiniteLoss):
         def on_epoch_begin(self, epoch, logs=None):
             super().on_epoch_begin(epoch, logs)
             if epoch == 1:
                 bias = self.model.base.trainable_variables[-1]
                 bias.assign_add(np.full(10, np.nan))
 
-    monkeypatch.setattr(callbacks, "StopOnNonFiniteLoss", Poisoned)
+    monkeypatch.setattr(divergence, "StopOnNonFiniteLoss", Poisoned)
     with pytest.raises(
         DivergedError, match=r"became nan at step 1 of epoch 2\. Checkp"
     ):
@@ -939,14 +940,14 @@ def test_weights_that_blow_up_in_a_last_step_are_not_saved(
 ):
     config = small("ce_control", **{"train.batch_size": 1000})  # one step
 
-    class Poisoned(callbacks.StopOnNonFiniteLoss):
+    class Poisoned(divergence.StopOnNonFiniteLoss):
         def on_train_batch_end(self, batch, logs=None):
             super().on_train_batch_end(batch, logs)
             if self._epoch == 1:
                 bias = self.model.base.trainable_variables[-1]
                 bias.assign_add(np.full(10, np.nan))
 
-    monkeypatch.setattr(callbacks, "StopOnNonFiniteLoss", Poisoned)
+    monkeypatch.setattr(divergence, "StopOnNonFiniteLoss", Poisoned)
     with pytest.raises(DivergedError, match=r"weights became .* in epoch 2\."):
         training.run(config, tmp_path, verbose=0)
     saved = checkpoints.Checkpoints(tmp_path / "checkpoints")
