@@ -187,7 +187,10 @@ def test_instance_noise_sees_the_inputs():
     whole = [(problem.noisy.x, truth)]
     result = instance_noise.corrupt(whole, 10, 0.4, 3)
     np.testing.assert_array_equal(problem.noisy.labels, result.labels)
-    np.testing.assert_allclose(problem.true_transition, result.expected)
+    # In float32, by batches of another size: the last bits differ.
+    np.testing.assert_allclose(
+        problem.true_transition, result.expected, rtol=1e-5
+    )
 
 
 def test_an_image_that_cannot_be_read_is_named(tmp_path, monkeypatch):
