@@ -431,18 +431,24 @@ def test_tune_writes_what_it_found(tmp_path):
         "--trials=2",
         "--validation=0.25",
     )
-    own, training, more, others = launch(
+    elsewhere = *tune, "--methods=gce", "--runs=mine", "--trials=1"
+    own, training, more, others, mine, over = launch(
         tmp_path,
         (*tune, "--methods=gce"),
         (*tune, "--methods=cross_entropy,clean_only", "--what=training"),
         (*tune, "--methods=gce", "--trials=3"),
         (*tune, "--methods=lre,gce", "--runs=elsewhere"),
+        (*elsewhere, "--noises=flip_to_one:0.4", "--results=mine"),
+        (*elsewhere, "--noises=flip_to_one:0.4"),
     )
     assert own[0] == training[0] == more[0] == 0, (own, training, more)
     assert more[1].count("gce, trial ") == 1
     # As in a fresh clone, whose results tell where its configs come from.
     assert others[0] == 2 and "gce.json; give another folder" in others[2]
     assert not (tmp_path / "elsewhere").exists()
+    # Nor where there is a state, but of another search than the results are.
+    assert mine[0] == 0, mine[2]
+    assert over[0] == 2 and "gce.json; give another folder" in over[2]
     folder = tmp_path / "results/tuning/digits"
     assert {path.name for path in folder.iterdir()} == {
         "gce.json",
