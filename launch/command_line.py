@@ -54,16 +54,25 @@ def integers(flag: flags.FlagHolder[list[str]]) -> list[int]:
     return [int(text) for text in flag.value]
 
 
-def method_names(flag: flags.FlagHolder[list[str]]) -> list[str]:
+def method_names(
+    flag: flags.FlagHolder[list[str]], oracles: bool = True
+) -> list[str]:
     """Returns the methods that a list flag names, or all of them.
+
+    Args:
+        flag: Of their names, or "all".
+        oracles: Whether `all` has those that are told what no user knows.
+            Defaults to true.
 
     Raises:
         InputError: for an unknown one, or none.
     """
-    names = list(methods.METHODS) if flag.value == ["all"] else flag.value
-    for name in names or [""]:
+    if flag.value == ["all"]:
+        known = methods.METHODS.items()
+        return [name for name, it in known if oracles or not it.oracle]
+    for name in flag.value or [""]:
         methods.get(name)
-    return names
+    return flag.value
 
 
 def _parse(argv: list[str]) -> list[str]:

@@ -18,6 +18,7 @@ import pytest
 
 from configs import digits
 from mlc_tf import finished_run
+from mlc_tf import methods
 from mlc_tf import problems
 from mlc_tf import review
 from mlc_tf import run_audit
@@ -403,16 +404,19 @@ def test_tables_and_figures_of_a_fresh_clone_need_no_runs(tmp_path):
 def test_table_2_where_the_data_is(tmp_path, monkeypatch):
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "tfds"))
     fake_datasets.write_clothing1m(tmp_path / "clothing")
-    ((status, stdout, stderr),) = launch(
-        tmp_path,
-        (
-            "table2.py",
-            "--variant=smoke",
-            "--methods=cross_entropy",
-            "--seeds=0",
-            "--manual_dir=clothing",
-        ),
+    shared = (
+        "table2.py",
+        "--variant=smoke",
+        "--seeds=0",
+        "--manual_dir=clothing",
     )
+    plan, (status, stdout, stderr) = launch(
+        tmp_path,
+        (*shared, "--methods=all", "--dry_run"),
+        (*shared, "--methods=cross_entropy"),
+    )
+    told = sum(not method.oracle for method in methods.METHODS.values())
+    assert f"{told} of {told} runs are missing" in plan[1], plan
     assert status == 0, stderr
     folder = tmp_path / "results/smoke"
     path = folder / "clothing1m/none/cross_entropy-seed0.json"
