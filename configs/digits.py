@@ -27,6 +27,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     slower = "mlc", "ce_control", "cross_entropy", "forward", "confusion"
     for method in slower:
         config.method[method].learning_rate = 0.025
+    config.method.mlc_paper.learning_rate = 0.01
     config.method.co_teaching.learning_rate = 0.25
     config.method.mlc.meta_gradient = "head"
     config.method.mlc.virtual_learning_rate = 0.01

@@ -47,7 +47,8 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.method.noise_layer.learning_rate = 7.5e-4
     for method in ("glc", "confusion"):
         config.method[method].learning_rate = 3e-3
-    config.method.co_teaching.learning_rate = 7.5e-3
+    for method in ("lre", "co_teaching"):
+        config.method[method].learning_rate = 7.5e-3
     if variant == "smoke":
         config.train.epochs = 1
         config.train.steps_per_epoch = 100

@@ -107,8 +107,12 @@ def _tell(
         missing += 1
         unknown += took is None
         seconds += took or 0.0
-    cost = experiments.duration(seconds / _JOBS.value)
+    costs = []
+    if missing > unknown:
+        costs.append(f"about {experiments.duration(seconds / _JOBS.value)}")
+    if unknown:
+        costs.append(f"{unknown} of unknown cost")
     print(
-        f"{missing} of {len(configs)} runs are missing, about {cost}"
-        + (f" and {unknown} of unknown cost" if unknown else "")
+        f"{missing} of {len(configs)} runs are missing"
+        + (f", {' and '.join(costs)}" if costs else "")
     )

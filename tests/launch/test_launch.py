@@ -304,8 +304,7 @@ def test_table_1_plans_runs_and_is_made_of_their_results(tmp_path):
     )
     assert planned[0] == done[0] == left[0] == 0, planned[2] + done[2]
     assert "digits/uniform-0.1/clean_only-seed0: ?" in planned[1]
-    assert "2 of 2 runs are missing" in planned[1]
-    assert "2 of unknown cost" in planned[1]
+    assert "2 of 2 runs are missing, 2 of unknown cost" in planned[1]
     assert "0 of 2 runs are missing" in left[1]
     folder = tmp_path / "results"
     accuracies = [
@@ -339,7 +338,7 @@ def test_the_papers_figures_from_runs(tmp_path):
     other = *two, "--seed=1", "--results=other"
     answers = launch(tmp_path, four, five, two, three, other)
     assert [answer[0] for answer in answers] == [0] * 5, answers
-    assert "36 of 36 runs are missing" in answers[0][1]
+    assert "36 of 36 runs are missing, 36 of unknown cost" in answers[0][1]
     assert "digits/flip_to_one-0.4/glc-seed0: ?" in answers[0][1]
     assert "48 of 48 runs are missing" in answers[1][1]
     assert "digits/uniform-0.1/noise_layer-seed0: ?" in answers[1][1]
@@ -388,7 +387,7 @@ def test_tables_and_figures_of_a_fresh_clone_need_no_runs(tmp_path):
     )
     assert [answer[0] for answer in answers] == [0] * 9, answers
     assert "324 results are in 'results' already." in answers[0][1]
-    assert "0 of 72 runs are missing" in answers[5][1]
+    assert "0 of 72 runs are missing\n" in answers[5][1]
     assert not (tmp_path / "runs").exists()
     made = [path for path in results.rglob("*.png")]
     assert len(made) == 7
