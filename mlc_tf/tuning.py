@@ -2,7 +2,8 @@
 
 What is held out (`dataset.validation`) keeps its true labels and is in no
 batch, noisy or clean; the test set is not seen. The first trial is the config
-as it is: what is found is no worse than that, as measured.
+as it is: what is found is no worse than that, as measured. Values that are good
+by themselves and do not go together are no trial: others are drawn.
 """
 
 import contextlib
@@ -11,6 +12,7 @@ import json
 import statistics
 import time
 from collections.abc import Callable
+from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 from pathlib import Path
@@ -51,6 +53,8 @@ _VALUES: Mapping[str, tuple[Any, ...]] = {
     "method.fasten.noisy_weight": (0.25, 0.5, 0.75),
     "method.fasten.threshold": (0.6, 0.8, 0.9),
 }
+# As often a trial's values are drawn, until there are some that go together.
+_DRAWS = 50
 # What the class takes for them depends on other settings.
 _BY_OTHERS = ("method.mlc.transition_update", "method.mlc.smoothing")
 _SCALES: Mapping[str, tuple[float, ...]] = {
@@ -109,8 +113,8 @@ def search(
         For a JSON file: `dataset`, `network`, `validation`, `epochs`, `tried`
         (the values of each setting), `conditions`; `trials`, each with its
         `values`, its `accuracy` (a share, the mean over the conditions), that
-        `by_condition` (0 where the loss diverged, or the values do not go
-        together) and its `seconds`; and `best`, the values of the best trial.
+        `by_condition` (0 where the loss diverged) and its `seconds`; and
+        `best`, the values of the best trial.
 
     Raises:
         InputError: for a bad setting, or `runs` of another search.
@@ -158,17 +162,17 @@ def _search(
     start = {name: values[0] for name, values in tried.items()}
     for name, values in tried.items():
         space.Choice(name, list(values), default=start[name])
+    configs = _Configs(config, conditions)
     oracle = _FromStart(
         start,
+        configs.refusal,
         objective=keras_tuner.Objective("accuracy", "max"),
         max_trials=trials,
         hyperparameters=space,
         seed=config.seed + 1,  # keras-tuner takes 0 for none
     )
     with contextlib.redirect_stdout(io.StringIO()):  # it prints tables
-        tuner = _Trials(
-            config, conditions, tell, oracle=oracle, directory=str(runs)
-        )
+        tuner = _Trials(configs, tell, oracle=oracle, directory=str(runs))
     try:
         tuner.search(verbose=0)
     except keras_tuner.errors.FatalError as error:
@@ -178,71 +182,35 @@ def _search(
     ]
 
 
-class _FromStart(keras_tuner.oracles.RandomSearchOracle):
-    """Random search whose first trial is given."""
-
-    def __init__(self, start: Mapping[str, Any], **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self._start = dict(start)
-
-    def populate_space(self, trial_id: str) -> dict[str, Any]:
-        if self.trials:
-            return super().populate_space(trial_id)
-        return {"status": "RUNNING", "values": self._start}
-
-
-class _Trials(keras_tuner.Tuner):
-    """Trains a network under each condition of a trial."""
+class _Configs:
+    """What values come to under each condition: a config and its data."""
 
     def __init__(
         self,
         config: ml_collections.ConfigDict,
         conditions: Mapping[str, Mapping[str, Any]],
-        tell: Callable[[str], None],
-        **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
         self._config, self._conditions = config, conditions
-        self._tell = tell
         self._problems: dict[str, problems.Problem] = {}
 
-    def run_trial(self, trial: Any, *args: Any, **kwargs: Any) -> Any:
-        begin = time.monotonic()
-        values = trial.hyperparameters.values
-        measured = {}
+    def of(
+        self, values: Mapping[str, Any]
+    ) -> Iterator[tuple[str, ml_collections.ConfigDict, problems.Problem]]:
+        """Yields the name of each condition, its config and its data."""
         for name, condition in self._conditions.items():
             config = _changed(self._config, {**condition, **values})
-            try:
-                measured[name] = self._accuracy(config)
-            except InputError as error:
-                if self._is_first(trial):
-                    raise keras_tuner.errors.FatalError from error
-                # Values that are good by themselves may not go together.
-                self._tell(f"trial {trial.trial_id} counts as 0: {error}")
-                measured = dict.fromkeys(self._conditions, 0.0)
-                break
-            except Exception as error:  # else keras-tuner goes on without it
-                raise keras_tuner.errors.FatalError from error
-        accuracy = statistics.mean(measured.values())
-        seconds = time.monotonic() - begin
-        self._tell(
-            f"trial {trial.trial_id}: {100 * accuracy:.2f} % in {seconds:.0f} "
-            f"s, {', '.join(f'{key}={value}' for key, value in values.items())}"
-        )
-        return {**measured, "accuracy": accuracy, "seconds": seconds}
+            yield name, config, self._problem(config)
 
-    def _is_first(self, trial: Any) -> bool:
-        return trial.trial_id == min(self.oracle.trials)
-
-    def _accuracy(self, config: ml_collections.ConfigDict) -> float:
-        problem = self._problem(config)
+    def refusal(self, values: Mapping[str, Any]) -> str:
+        """Returns why values do not go together, "" where they do."""
         try:
-            _, result = training.network_of(config, problem)
-        except DivergedError:
-            return 0.0
+            for _, config, problem in self.of(values):
+                training.untrained(config, problem)
+        except InputError as error:
+            return str(error)
         finally:
             keras.backend.clear_session()
-        return float(result["test_accuracy"])
+        return ""
 
     def _problem(self, config: ml_collections.ConfigDict) -> problems.Problem:
         """Returns the data, loaded once for all that learn from the same."""
@@ -251,6 +219,74 @@ class _Trials(keras_tuner.Tuner):
         if key not in self._problems:
             self._problems[key] = problems.load(config)
         return self._problems[key]
+
+
+class _FromStart(keras_tuner.oracles.RandomSearchOracle):
+    """Random search whose first trial is given, and none is refused."""
+
+    def __init__(
+        self,
+        start: Mapping[str, Any],
+        refusal: Callable[[Mapping[str, Any]], str],
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self._start, self._refusal = dict(start), refusal
+
+    def populate_space(self, trial_id: str) -> dict[str, Any]:
+        if not self.trials:
+            return {"status": "RUNNING", "values": self._start}
+        refused: list[dict[str, Any]] = []
+        for _ in range(_DRAWS):
+            drawn: dict[str, Any] = super().populate_space(trial_id)
+            values = drawn["values"]
+            if values is None:  # there are no new ones
+                return drawn
+            if values not in refused:
+                if not self._refusal(values):
+                    return drawn
+                refused.append(values)
+        return {"status": "STOPPED", "values": None}
+
+
+class _Trials(keras_tuner.Tuner):
+    """Trains a network under each condition of a trial."""
+
+    def __init__(
+        self, configs: _Configs, tell: Callable[[str], None], **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self._configs, self._tell = configs, tell
+
+    def run_trial(self, trial: Any, *args: Any, **kwargs: Any) -> Any:
+        begin = time.monotonic()
+        values = trial.hyperparameters.values
+        measured = {}
+        try:
+            for name, config, problem in self._configs.of(values):
+                measured[name] = _accuracy(config, problem)
+        except Exception as error:  # else keras-tuner goes on without it
+            raise keras_tuner.errors.FatalError from error
+        accuracy = statistics.mean(measured.values())
+        seconds = time.monotonic() - begin
+        self._tell(
+            f"trial {trial.trial_id}: {100 * accuracy:.2f} % in {seconds:.0f} "
+            f"s, {', '.join(f'{key}={value}' for key, value in values.items())}"
+        )
+        return {**measured, "accuracy": accuracy, "seconds": seconds}
+
+
+def _accuracy(
+    config: ml_collections.ConfigDict, problem: problems.Problem
+) -> float:
+    """Returns what a network comes to; 0 where its loss diverged."""
+    try:
+        _, result = training.network_of(config, problem)
+    except DivergedError:
+        return 0.0
+    finally:
+        keras.backend.clear_session()
+    return float(result["test_accuracy"])
 
 
 def _told(trial: Any, conditions: Mapping[str, Any]) -> dict[str, Any]:

@@ -133,25 +133,23 @@ def test_a_search_is_of_real_runs_on_what_is_held_out(tmp_path):
     assert found["trials"][0]["accuracy"] == result["test_accuracy"]
 
 
-def test_values_that_do_not_go_together_count_as_0(
-    trained, tmp_path, monkeypatch
+@pytest.mark.parametrize("smoothing, updates", [(0.0, 1), (0.2, 2)])
+def test_values_that_do_not_go_together_are_no_trial(
+    smoothing, updates, trained, tmp_path
 ):
-    network_of = tuning.training.network_of
-
-    def refusing(config, problem):
-        if settings.learning_rate(config) == 0.025:
-            raise InputError("`a` should be b.")
-        return network_of(config, problem)
-
-    monkeypatch.setattr(tuning.training, "network_of", refusing)
-    found, lines = search(tmp_path, 5, searched=("optimizer.learning_rate",))
-    accuracies = {
-        trial["values"]["optimizer.learning_rate"]: trial["accuracy"]
-        for trial in found["trials"]
-    }
-    assert accuracies[0.025] == 0 < accuracies[0.01] < accuracies[0.05]
-    told = [line for line in lines if "counts as 0" in line]
-    assert len(told) == 1 and told[0].endswith("counts as 0: `a` should be b.")
+    config = config_of()
+    config.method.mlc.update(
+        transition_update="projected", smoothing=smoothing
+    )
+    conditions = {"here": {"method.name": "mlc", "train.epochs": 1}}
+    names = ("method.mlc.transition_update",)
+    found = tuning.search(config, names, conditions, 8, tmp_path)
+    # Exponentiated steps never leave a zero.
+    assert len(found["trials"]) == len(trained) == updates
+    tried = found["tried"]["method.mlc.transition_update"]
+    assert tried == ["projected", "exponentiated"]
+    for trial in found["trials"]:
+        assert trial["accuracy"] == pytest.approx(0.05)
 
 
 def test_what_is_wrong_with_a_run_is_told(trained, tmp_path, monkeypatch):
