@@ -368,29 +368,38 @@ def test_the_papers_figures_from_runs(tmp_path):
 
 def test_tables_and_figures_of_a_fresh_clone_need_no_runs(tmp_path):
     results = tmp_path / "results"
-    for dataset in ("digits", "mnist", "twitter", "reduced/cifar10"):
-        shutil.copytree(ROOT / "results" / dataset, results / dataset)
+    for part in ("digits", "mnist", "twitter", "reduced/cifar10", "figure3"):
+        shutil.copytree(ROOT / "results" / part, results / part)
+    for made in (results / "figure3").glob("digits.*"):
+        made.unlink()
     methods = "--methods=mlc,cross_entropy,ce_control,glc"
-    others = "noise_layer,confusion,forward,lre,co_teaching"
+    others = "noise_layer,confusion,forward,lre,co_teaching,mlc_paper"
     cifar10 = "--dataset=cifar10", "--variant=reduced", "--ratios=0.2,0.4"
     answers = launch(
         tmp_path,
-        ("table1.py", "--dataset=digits", f"{methods},{others}"),
+        (
+            "table1.py",
+            "--dataset=digits",
+            f"{methods},{others},noise_layer_logits",
+        ),
         ("table1.py", "--dataset=mnist", methods),
         ("table1.py", "--dataset=mnist", f"--methods={others}", "--seeds=0"),
-        ("table1.py", "--dataset=twitter", f"{methods},{others},mlc_paper"),
-        ("table1.py", *cifar10, f"{methods},forward,lre", "--seeds=0"),
+        ("table1.py", "--dataset=twitter", f"{methods},{others}"),
+        ("table1.py", *cifar10, methods),
+        ("table1.py", *cifar10, "--methods=forward,lre", "--seeds=0"),
         ("table1.py", "--dataset=mnist", "--methods=mlc,glc", "--dry_run"),
         ("figure4.py", "--dataset=digits"),
         ("figure4.py", "--dataset=mnist", "--methods=glc"),
         ("figure4.py", "--dataset=twitter"),
+        ("figure5.py", "--dataset=digits"),
+        ("figure3.py", "--dataset=digits", "--sizes=2,5,10,20"),
     )
-    assert [answer[0] for answer in answers] == [0] * 9, answers
-    assert "324 results are in 'results' already." in answers[0][1]
-    assert "0 of 72 runs are missing\n" in answers[5][1]
+    assert [answer[0] for answer in answers] == [0] * 12, answers
+    assert "396 results are in 'results' already." in answers[0][1]
+    assert "0 of 72 runs are missing\n" in answers[6][1]
     assert not (tmp_path / "runs").exists()
     made = [path for path in results.rglob("*.png")]
-    assert len(made) == 7
+    assert len(made) == 9
     for path in made:
         for suffix in (".md", ".csv"):
             text = path.with_suffix(suffix).read_text()
