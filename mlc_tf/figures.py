@@ -308,7 +308,7 @@ def clean_budget_figure(sizes: pd.DataFrame, title: str = "") -> Figure:
     axes[0].set(ylabel="test accuracy, %")
     axes[1].set(ylabel="mean L1 distance of a row of T", ylim=(0, None))
     for ax in axes:
-        ax.set(xlabel="trusted examples", xscale="log")
+        _set_trusted_axis(ax, sizes["clean_examples"].unique())
         ax.grid(alpha=0.3)
         if ax.get_legend_handles_labels()[0]:
             ax.legend()
@@ -373,9 +373,16 @@ def _accuracy_panel(
     if x == "ratio":
         ax.set_xlabel("noise ratio, %")
     else:
-        ax.set(xlabel="trusted examples", xscale="log")
+        _set_trusted_axis(ax, rows[x].unique())
     ax.set_title(title)
     ax.grid(alpha=0.3)
+
+
+def _set_trusted_axis(ax: Axes, sizes: Sequence[int]) -> None:
+    """Makes the x-axis one of trusted examples, with a tick for each size."""
+    ax.set(xlabel="trusted examples", xscale="log")
+    ax.set_xticks(sizes, [str(size) for size in sizes])
+    ax.minorticks_off()
 
 
 def _method_styles(conditions: pd.DataFrame) -> dict[str, dict[str, Any]]:

@@ -57,6 +57,8 @@ def test_curves_over_the_size_of_the_trusted_set():
     assert curves(ax)["glc"] == ([100, 400], [10, 11], [0.5, 0])
     assert ax.get_xscale() == "log"
     assert ax.get_xlabel() == "trusted examples"
+    ticks = [label.get_text() for label in ax.get_xticklabels()]
+    assert {*ticks} == {"100", "400"} and not len(ax.get_xticks(minor=True))
 
 
 def test_two_methods_under_all_noises_and_all_under_each():

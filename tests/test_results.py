@@ -106,7 +106,7 @@ def best_of(trials):
 
 
 def has_values(config, tried, values):
-    """Returns whether a config has the values of a trial but its clean batch."""
+    """Returns whether a config has a trial's values but its clean batch."""
     for name, value in values.items():
         if name == "clean.batch_size":
             continue

@@ -138,9 +138,7 @@ def test_values_that_do_not_go_together_are_no_trial(
     smoothing, updates, trained, tmp_path
 ):
     config = config_of()
-    config.method.mlc.update(
-        transition_update="projected", smoothing=smoothing
-    )
+    config.method.mlc.update(transition_update="projected", smoothing=smoothing)
     conditions = {"here": {"method.name": "mlc", "train.epochs": 1}}
     names = ("method.mlc.transition_update",)
     found = tuning.search(config, names, conditions, 8, tmp_path)
