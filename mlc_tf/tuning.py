@@ -203,8 +203,10 @@ class _Configs:
 
     def refusal(self, values: Mapping[str, Any]) -> str:
         """Returns why values do not go together, "" where they do."""
+        # The noise and the seed of a condition do not matter for that.
+        of_methods = {each[1].method.name: each[1:] for each in self.of(values)}
         try:
-            for _, config, problem in self.of(values):
+            for config, problem in of_methods.values():
                 training.untrained(config, problem)
         except InputError as error:
             return str(error)
