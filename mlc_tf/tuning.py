@@ -35,6 +35,8 @@ from mlc_tf.meta_loss_correction import MetaLossCorrection
 
 # The training of the network, which all methods share.
 TRAINING = ("optimizer.learning_rate", "network.weight_decay")
+# A trial's values are drawn at most so often, until some go together.
+_DRAWS = 50
 # Of a setting that is a scale: what the config's own value is multiplied by.
 _FACTORS = (0.1, 0.3, 1.0, 3.0, 10.0)
 _NEAR = (0.2, 0.5, 1.0, 2.0, 5.0)
@@ -53,8 +55,6 @@ _VALUES: Mapping[str, tuple[Any, ...]] = {
     "method.fasten.noisy_weight": (0.25, 0.5, 0.75),
     "method.fasten.threshold": (0.6, 0.8, 0.9),
 }
-# As often a trial's values are drawn, until there are some that go together.
-_DRAWS = 50
 # What the class takes for them depends on other settings.
 _BY_OTHERS = ("method.mlc.transition_update", "method.mlc.smoothing")
 _SCALES: Mapping[str, tuple[float, ...]] = {
@@ -165,7 +165,7 @@ def _search(
     configs = _Configs(config, conditions)
     oracle = _FromStart(
         start,
-        configs.refusal,
+        configs.go_together,
         objective=keras_tuner.Objective("accuracy", "max"),
         max_trials=trials,
         hyperparameters=space,
@@ -201,18 +201,18 @@ class _Configs:
             config = _changed(self._config, {**condition, **values})
             yield name, config, self._problem(config)
 
-    def refusal(self, values: Mapping[str, Any]) -> str:
-        """Returns why values do not go together, "" where they do."""
+    def go_together(self, values: Mapping[str, Any]) -> bool:
+        """Returns whether each method takes these values."""
         # The noise and the seed of a condition do not matter for that.
         of_methods = {each[1].method.name: each[1:] for each in self.of(values)}
         try:
             for config, problem in of_methods.values():
                 training.untrained(config, problem)
-        except InputError as error:
-            return str(error)
+        except InputError:
+            return False
         finally:
             keras.backend.clear_session()
-        return ""
+        return True
 
     def _problem(self, config: ml_collections.ConfigDict) -> problems.Problem:
         """Returns the data, loaded once for all that learn from the same."""
@@ -224,16 +224,16 @@ class _Configs:
 
 
 class _FromStart(keras_tuner.oracles.RandomSearchOracle):
-    """Random search whose first trial is given, and none is refused."""
+    """Random search from given values, of those that go together."""
 
     def __init__(
         self,
         start: Mapping[str, Any],
-        refusal: Callable[[Mapping[str, Any]], str],
+        go_together: Callable[[Mapping[str, Any]], bool],
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self._start, self._refusal = dict(start), refusal
+        self._start, self._go_together = dict(start), go_together
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
         if not self.trials:
@@ -245,7 +245,7 @@ class _FromStart(keras_tuner.oracles.RandomSearchOracle):
             if values is None:  # there are no new ones
                 return drawn
             if values not in refused:
-                if not self._refusal(values):
+                if self._go_together(values):
                     return drawn
                 refused.append(values)
         return {"status": "STOPPED", "values": None}
