@@ -11,6 +11,11 @@ VERSION = re.search(
     r'__version__ = "(.+)"', (ROOT / "mlc_tf" / "__init__.py").read_text()
 )[1]
 
+_OUTSIDE = [
+    "configs",
+    *find_packages(include=["launch", "launch.*"]),
+]
+
 setup(
     name="mlc_tf",
     version=VERSION,
@@ -20,8 +25,17 @@ setup(
     ),
     long_description=(ROOT / "README.md").read_text(),
     long_description_content_type="text/markdown",
-    packages=find_packages(include=["mlc_tf", "mlc_tf.*"]),
-    package_data={"mlc_tf": ["*.j2"], "mlc_tf.review": ["*.j2"]},
+    packages=[
+        *find_packages(include=["mlc_tf", "mlc_tf.*"]),
+        *(f"mlc_tf.{name}" for name in _OUTSIDE),
+    ],
+    # launch/ and configs/ stand at the top level, and are installed inside.
+    package_dir={f"mlc_tf.{name}": name.replace(".", "/") for name in _OUTSIDE},
+    package_data={
+        "mlc_tf": ["py.typed"],
+        "mlc_tf.audit": ["*.j2"],
+        "mlc_tf.audit.review": ["*.j2"],
+    },
     python_requires=">=3.11",
     install_requires=[
         "absl-py",

@@ -15,8 +15,8 @@ crops and mirrors them as the GLC code does.
 
 import ml_collections
 
-from mlc_tf import settings
 from mlc_tf.errors import unknown_name
+from mlc_tf.run import settings
 
 _STEPS_PER_EPOCH = 49_500 // 64
 

@@ -13,8 +13,8 @@ paper does not say). --config.network.weights=FILE starts from other weights.
 
 import ml_collections
 
-from mlc_tf import settings
 from mlc_tf.errors import unknown_name
+from mlc_tf.run import settings
 
 
 def get_config(variant: str = "") -> ml_collections.ConfigDict:

@@ -9,8 +9,8 @@ expect, with those of the other methods, are in the README.
 
 import ml_collections
 
-from mlc_tf import settings
 from mlc_tf.errors import unknown_name
+from mlc_tf.run import settings
 
 
 def get_config(variant: str = "") -> ml_collections.ConfigDict:

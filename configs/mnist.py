@@ -10,8 +10,8 @@ TFDS_DATA_DIR or --config.dataset.data_dir.
 
 import ml_collections
 
-from mlc_tf import settings
 from mlc_tf.errors import unknown_name
+from mlc_tf.run import settings
 
 
 def get_config(variant: str = "") -> ml_collections.ConfigDict:

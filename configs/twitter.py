@@ -12,8 +12,8 @@ compare. --config.dataset.manual_dir names the folder of the three files.
 
 import ml_collections
 
-from mlc_tf import settings
 from mlc_tf.errors import unknown_name
+from mlc_tf.run import settings
 
 
 def get_config(variant: str = "") -> ml_collections.ConfigDict:

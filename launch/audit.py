@@ -24,20 +24,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import command_line
 import numpy as np
 import pandas as pd
 from absl import flags
 
 from mlc_tf import audit
-from mlc_tf import finished_run
-from mlc_tf import problems
-from mlc_tf import run_audit
-from mlc_tf import run_directory
-from mlc_tf import transition
+from mlc_tf import transitions
+from mlc_tf.audit import run_audit
+from mlc_tf.data.examples import Examples
 from mlc_tf.errors import bad_argument
-from mlc_tf.errors import told_if_unwritable
-from mlc_tf.examples import Examples
+from mlc_tf.errors import writable_or_error
+from mlc_tf.launch import command_line
+from mlc_tf.run import directory
+from mlc_tf.run import finished_run
+from mlc_tf.run import problems
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "That of a finished run.")
 _OUTPUT = flags.DEFINE_string(
@@ -56,13 +56,13 @@ def main(argv: list[str]) -> None:
         raise bad_argument(
             "pick", f"at most {len(problem.noisy)}, all examples", _PICK.value
         )
-    found = run_audit.of(run, problem, _BATCH_SIZE.value, verbose=1)
+    found = run_audit.audit_run(run, problem, _BATCH_SIZE.value, verbose=1)
     tables = _tables(run, problem, found)
     summary = _summary(run, found, tables, problem, true_labels)
     output = Path(_OUTPUT.value or run.workdir / "audit")
-    with told_if_unwritable("output", output):
+    with writable_or_error("output", output):
         _write(output, found, tables, problem.class_names)
-        run_directory.write_json(output / "audit.json", summary)
+        directory.write_json(output / "audit.json", summary)
     print(f"{output} holds the label issues.")
     print(json.dumps(summary))
 
@@ -170,7 +170,7 @@ def _distances(
     if true is None:
         return {}
     return {
-        f"transition_l1_{name}": transition.distance(matrix, true)
+        f"transition_l1_{name}": transitions.distance(matrix, true)
         for name, matrix in (("learned", learned), ("audit", found.transition))
         if matrix is not None
     }

@@ -10,17 +10,17 @@ size.
 
 from pathlib import Path
 
-import command_line
 from absl import flags
 from ml_collections import config_flags
 
-from mlc_tf import experiments
-from mlc_tf import figures
-from mlc_tf import problems
-from mlc_tf import report
-from mlc_tf import settings
 from mlc_tf.errors import bad_argument
-from mlc_tf.studies import clean_budget
+from mlc_tf.launch import command_line
+from mlc_tf.launch.paper import report
+from mlc_tf.launch.paper.studies import clean_budget
+from mlc_tf.run import experiments
+from mlc_tf.run import figures
+from mlc_tf.run import problems
+from mlc_tf.run import settings
 
 _CONFIG = config_flags.DEFINE_config_file(
     "config", "configs/digits.py", "The experiment, configs/DATASET.py."
@@ -51,7 +51,7 @@ def main(argv: list[str]) -> None:
         command_line.integers(_SEEDS),
     )
     problems.load(max(configs.values(), key=lambda one: one.clean.per_class))
-    experiments.do(
+    experiments.run_all(
         configs, Path(_RUNS.value) / "clean_budget", folder, _JOBS.value
     )
     noise = config.noise.kind

@@ -9,11 +9,11 @@ from absl import app
 from absl import flags
 from absl import logging
 
-from mlc_tf import methods
 from mlc_tf.errors import DivergedError
 from mlc_tf.errors import InputError
 from mlc_tf.errors import InterruptedRunError
 from mlc_tf.errors import bad_argument
+from mlc_tf.run import methods
 
 
 def run(main: Callable[[list[str]], None]) -> None:

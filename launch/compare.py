@@ -12,16 +12,16 @@ README.md are made (`launch/report.py`).
 import itertools
 from pathlib import Path
 
-import command_line
 import ml_collections
 from absl import flags
 from ml_collections import config_flags
 
-from mlc_tf import experiments
-from mlc_tf import problems
-from mlc_tf import report
-from mlc_tf import run_directory
-from mlc_tf import settings
+from mlc_tf.launch import command_line
+from mlc_tf.launch.paper import report
+from mlc_tf.run import directory
+from mlc_tf.run import experiments
+from mlc_tf.run import problems
+from mlc_tf.run import settings
 
 _CONFIG = config_flags.DEFINE_config_file(
     "config", "configs/digits.py", "The experiment, configs/DATASET.py."
@@ -48,9 +48,9 @@ def main(argv: list[str]) -> None:
     for kind, seed, method in itertools.product(kinds, seeds, names):
         config.noise.kind, config.seed = kind, seed
         config.method.name = method
-        name = run_directory.name_of(config)
+        name = directory.name_of(config)
         configs[name] = config.copy_and_resolve_references()
-    experiments.do(configs, _RUNS.value, _RESULTS.value, _JOBS.value)
+    experiments.run_all(configs, _RUNS.value, _RESULTS.value, _JOBS.value)
     for config.noise.kind in kinds:
         print(report.markdown_table(_rows(config, names, seeds)), flush=True)
 
@@ -61,7 +61,7 @@ def _rows(
     results = [
         result
         for result in report.load_results(
-            Path(_RESULTS.value) / Path(run_directory.name_of(config)).parts[0]
+            Path(_RESULTS.value) / Path(directory.name_of(config)).parts[0]
         )
         if result["method"] in names and result["seed"] in seeds
     ]

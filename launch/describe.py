@@ -10,14 +10,14 @@ Prints shapes, counts per split and class, and the injected noise. Writes
 
 from pathlib import Path
 
-import command_line
 from absl import flags
 from ml_collections import config_flags
 
-from mlc_tf import description
-from mlc_tf import run_directory
-from mlc_tf import settings
-from mlc_tf.errors import told_if_unwritable
+from mlc_tf.errors import writable_or_error
+from mlc_tf.launch import command_line
+from mlc_tf.run import description
+from mlc_tf.run import directory
+from mlc_tf.run import settings
 
 _CONFIG = config_flags.DEFINE_config_file(
     "config", "configs/digits.py", "The experiment: configs/DATASET.py[:smoke]."
@@ -33,18 +33,16 @@ def main(argv: list[str]) -> None:
     del argv
     config = _CONFIG.value
     settings.check(config)
-    run_name = Path(run_directory.name_of(config))
+    run_name = Path(directory.name_of(config))
     output = Path(
         _OUTPUT.value or f"runs/{run_name.parent}/data-seed{config.seed}"
     )
     described = description.describe(config)
     print(described.text)
-    with told_if_unwritable("output", output):
+    with writable_or_error("output", output):
         output.mkdir(parents=True, exist_ok=True)
         if described.noise_report is not None:
-            run_directory.write_json(
-                output / "noise.json", described.noise_report
-            )
+            directory.write_json(output / "noise.json", described.noise_report)
             print(f"\n{output / 'noise.json'}")
         if described.figure is not None:
             described.figure.savefig(output / "samples.png", dpi=120)

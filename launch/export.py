@@ -13,17 +13,17 @@ With `--format=keras`, `litert` or `onnx` the output is one file that ends in
 
 from pathlib import Path
 
-import command_line
 from absl import flags
 
-from mlc_tf import export
-from mlc_tf import finished_run
-from mlc_tf import model_card
-from mlc_tf import problems
-from mlc_tf import run_audit
+from mlc_tf.audit import model_card
+from mlc_tf.audit import run_audit
 from mlc_tf.errors import bad_argument
-from mlc_tf.errors import told_if_unwritable
 from mlc_tf.errors import unknown_name
+from mlc_tf.errors import writable_or_error
+from mlc_tf.launch import command_line
+from mlc_tf.models import export
+from mlc_tf.run import finished_run
+from mlc_tf.run import problems
 
 _FORMATS = ("saved_model", "keras", "litert", "onnx")
 _WORKDIR = flags.DEFINE_string("workdir", None, "That of a finished run.")
@@ -53,7 +53,7 @@ def main(argv: list[str]) -> None:
     if _FORMAT.value in export.SUFFIXES:
         export.check_path("output", output, _FORMAT.value)
     run = finished_run.load(_WORKDIR.value)
-    with told_if_unwritable("output", output):
+    with writable_or_error("output", output):
         output.parent.mkdir(parents=True, exist_ok=True)
         if _FORMAT.value == "keras":
             run.network.save(output)
@@ -68,7 +68,7 @@ def main(argv: list[str]) -> None:
 
 def _version(run: finished_run.FinishedRun, output: Path) -> Path:
     problem = problems.load(run.config)
-    found = run_audit.of(run, problem, verbose=1)
+    found = run_audit.audit_run(run, problem, verbose=1)
     return export.saved_model(
         run.network,
         output,

@@ -7,15 +7,15 @@ Of the first four classes, as there; which class flips to which is drawn with
 `.png`.
 """
 
-import command_line
 import pandas as pd
-import paper_files
 from absl import flags
 
-from mlc_tf import figures
-from mlc_tf import paper_results
-from mlc_tf import problems
-from mlc_tf import report
+from mlc_tf.launch import command_line
+from mlc_tf.launch import paper_files
+from mlc_tf.launch.paper import paper_results
+from mlc_tf.launch.paper import report
+from mlc_tf.run import figures
+from mlc_tf.run import problems
 
 _RATIO = 0.3  # paper
 _CLASSES = 4  # paper

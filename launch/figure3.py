@@ -8,16 +8,16 @@ and there the table, as `DATASET.md`, `.csv` and `.png`. The paper gives the
 figure only, no numbers.
 """
 
-import command_line
 import pandas as pd
-import paper_files
-import paper_runs
 from absl import flags
 
-from mlc_tf import figures
-from mlc_tf import paper_results
-from mlc_tf import report
-from mlc_tf.studies import clean_budget
+from mlc_tf.launch import command_line
+from mlc_tf.launch import paper_files
+from mlc_tf.launch import paper_runs
+from mlc_tf.launch.paper import paper_results
+from mlc_tf.launch.paper import report
+from mlc_tf.launch.paper.studies import clean_budget
+from mlc_tf.run import figures
 
 _RATIO = 0.3  # paper
 _DATASET = flags.DEFINE_string(

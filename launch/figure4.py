@@ -6,13 +6,13 @@ The runs are those of the Table 1 (`launch/table1.py`): those that are missing
 are done. Goes to `results/figure4/DATASET.md`, `.csv` and `.png`.
 """
 
-import command_line
-import paper_files
-import paper_runs
 from absl import flags
 
-from mlc_tf import figures
-from mlc_tf import report
+from mlc_tf.launch import command_line
+from mlc_tf.launch import paper_files
+from mlc_tf.launch import paper_runs
+from mlc_tf.launch.paper import report
+from mlc_tf.run import figures
 
 _DATASET = flags.DEFINE_string(
     "dataset", "digits", f"Of {', '.join(paper_files.DATASETS)}."

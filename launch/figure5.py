@@ -9,13 +9,13 @@ stands, so both forms are here. The runs are those of the Table 1
 `results/figure5/DATASET.md`, `.csv` and `.png`.
 """
 
-import command_line
-import paper_files
-import paper_runs
 from absl import flags
 
-from mlc_tf import figures
-from mlc_tf import report
+from mlc_tf.launch import command_line
+from mlc_tf.launch import paper_files
+from mlc_tf.launch import paper_runs
+from mlc_tf.launch.paper import report
+from mlc_tf.run import figures
 
 _METHODS = ("mlc", "noise_layer", "noise_layer_logits", "cross_entropy")
 _DATASET = flags.DEFINE_string(

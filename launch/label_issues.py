@@ -13,15 +13,15 @@ run goes to `results/label_issues/`; one that is there is not made again.
 import json
 from pathlib import Path
 
-import command_line
 from absl import flags
 
-from mlc_tf import finished_run
-from mlc_tf import run_directory
 from mlc_tf.errors import InputError
 from mlc_tf.errors import bad_argument
-from mlc_tf.errors import told_if_unwritable
-from mlc_tf.studies import label_issues
+from mlc_tf.errors import writable_or_error
+from mlc_tf.launch import command_line
+from mlc_tf.launch.paper.studies import label_issues
+from mlc_tf.run import directory
+from mlc_tf.run import finished_run
 
 _WORKDIRS = flags.DEFINE_list("workdirs", None, "Those of finished runs.")
 _RESULTS = flags.DEFINE_string("results", "results", "Where results go.")
@@ -49,14 +49,14 @@ def main(argv: list[str]) -> None:
             content = label_issues.measure(
                 run, lambda line: print(f"    {line}", flush=True)
             )
-            with told_if_unwritable("results", output.parent):
+            with writable_or_error("results", output.parent):
                 output.parent.mkdir(parents=True, exist_ok=True)
-                run_directory.write_json(output, content)
+                directory.write_json(output, content)
         print(output, flush=True)
 
 
 def _output(run: finished_run.FinishedRun) -> Path:
-    name = run_directory.name_of(run.config)
+    name = directory.name_of(run.config)
     return Path(_RESULTS.value) / "label_issues" / f"{name}.json"
 
 

@@ -12,8 +12,8 @@ import pandas as pd
 from absl import flags
 from matplotlib.figure import Figure
 
-from mlc_tf.errors import told_if_unwritable
 from mlc_tf.errors import unknown_name
+from mlc_tf.errors import writable_or_error
 
 # Of CIFAR-100 the Table 1 has no uniform noise; Clothing1M has its own.
 DATASETS = ("digits", "mnist", "twitter", "cifar10")
@@ -68,7 +68,7 @@ def title_of(dataset: str) -> str:
 def write(name: str, text: str, table: pd.DataFrame, figure: Figure) -> None:
     """Writes `NAME.md`, `.csv` and `.png` to the folder of the results."""
     path = results_in(name)
-    with told_if_unwritable("results", path.parent):
+    with writable_or_error("results", path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.with_suffix(".md").write_text(text)
         table.to_csv(path.with_suffix(".csv"), index=False)

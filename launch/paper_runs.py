@@ -7,16 +7,16 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from pathlib import Path
 
-import command_line
 import ml_collections
 import pandas as pd
-import paper_files
 from absl import flags
 
-from mlc_tf import experiments
-from mlc_tf import report
 from mlc_tf.errors import bad_argument
-from mlc_tf.studies import table1
+from mlc_tf.launch import command_line
+from mlc_tf.launch import paper_files
+from mlc_tf.launch.paper import report
+from mlc_tf.launch.paper.studies import table1
+from mlc_tf.run import experiments
 
 SEEDS = flags.DEFINE_list("seeds", "0,1,2", "Seeds.")
 _RUNS = flags.DEFINE_string("runs", "runs", "Where the runs' directories go.")
@@ -49,7 +49,7 @@ def do(
     """Does the runs of a plan that are missing, or tells which they are.
 
     Args:
-        configs: By name, as `experiments.do` takes them.
+        configs: By name, as `experiments.run_all` takes them.
         under: The folder of these runs in those of the flags. Defaults to none.
 
     Returns:
@@ -57,7 +57,7 @@ def do(
     """
     runs, results = runs_of(under), paper_files.results_in(under)
     if not _DRY_RUN.value:
-        experiments.do(configs, runs, results, _JOBS.value)
+        experiments.run_all(configs, runs, results, _JOBS.value)
         return True
     if _JOBS.value < 1:
         raise bad_argument("jobs", "an integer >= 1", _JOBS.value)

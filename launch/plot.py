@@ -6,15 +6,15 @@ python launch/plot.py --workdir=runs/digits/flip_to_one-0.4/mlc-seed0
 import json
 from pathlib import Path
 
-import command_line
 import numpy as np
 from absl import flags
 
-from mlc_tf import callbacks
-from mlc_tf import figures
-from mlc_tf import problems
-from mlc_tf import transition
+from mlc_tf import transitions
 from mlc_tf.errors import InputError
+from mlc_tf.launch import command_line
+from mlc_tf.run import callbacks
+from mlc_tf.run import figures
+from mlc_tf.run import problems
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "The run's directory.")
 _OUTPUT = flags.DEFINE_string(
@@ -39,7 +39,7 @@ def main(argv: list[str]) -> None:
         with np.load(workdir / "transition.npz", allow_pickle=False) as archive:
             learned, true = archive["learned"][-1], archive.get("true")
         if _normalization(config) == "columns":
-            learned = transition.regauge(learned)
+            learned = transitions.regauge(learned)
         pictures["transition.png"] = figures.transition_figure(learned, true)
     for name, figure in pictures.items():
         figure.savefig(output / name, dpi=120)

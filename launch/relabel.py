@@ -11,12 +11,12 @@ The workdir is that of the finished run that was reviewed, on an "npz:" or
 
 import shlex
 
-import command_line
 from absl import flags
 
-from mlc_tf import finished_run
-from mlc_tf import relabel
+from mlc_tf.audit import relabel
 from mlc_tf.errors import bad_argument
+from mlc_tf.launch import command_line
+from mlc_tf.run import finished_run
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "That of a finished run.")
 _DECISIONS = flags.DEFINE_string("decisions", None, "A CSV of the review page.")

@@ -5,11 +5,11 @@ python launch/report.py --document=README.md
 
 from pathlib import Path
 
-import command_line
 from absl import flags
 
-from mlc_tf import report
 from mlc_tf.errors import InputError
+from mlc_tf.launch import command_line
+from mlc_tf.launch.paper import report
 
 _DOCUMENT = flags.DEFINE_string("document", "README.md", "A Markdown file.")
 _RESULTS = flags.DEFINE_string("results", "results", "Where results are.")

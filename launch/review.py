@@ -10,16 +10,16 @@ columns are told in `mlc_tf/review/__init__.py`. Nothing is trained.
 
 from pathlib import Path
 
-import command_line
 from absl import flags
 
-from mlc_tf import finished_run
-from mlc_tf import problems
-from mlc_tf import review
-from mlc_tf import run_audit
-from mlc_tf import run_directory
+from mlc_tf.audit import review
+from mlc_tf.audit import run_audit
 from mlc_tf.errors import bad_argument
-from mlc_tf.errors import told_if_unwritable
+from mlc_tf.errors import writable_or_error
+from mlc_tf.launch import command_line
+from mlc_tf.run import directory
+from mlc_tf.run import finished_run
+from mlc_tf.run import problems
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "That of a finished run.")
 _OUTPUT = flags.DEFINE_string(
@@ -36,14 +36,14 @@ def main(argv: list[str]) -> None:
         raise bad_argument("most", "an integer >= 1", _MOST.value)
     run = finished_run.load(_WORKDIR.value)
     problem = problems.load(run.config)
-    found = run_audit.of(run, problem, verbose=1)
+    found = run_audit.audit_run(run, problem, verbose=1)
     confused = review.confusion(run.network, problem.test)
     page = review.page(run, problem, found, confused, _MOST.value)
     output = Path(_OUTPUT.value or run.workdir / "review.html")
-    with told_if_unwritable("output", output, "file"):
+    with writable_or_error("output", output, "file"):
         output.parent.mkdir(parents=True, exist_ok=True)
         # A file's name may hold bytes that are no text.
-        run_directory.write_atomically(output, page.encode(errors="replace"))
+        directory.write_atomically(output, page.encode(errors="replace"))
     print(f"{output} is the page; open it in a browser.")
 
 

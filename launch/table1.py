@@ -14,16 +14,16 @@ is of a variant of the configs goes to `results/VARIANT/`, in the same order:
     python launch/table1.py --dataset=cifar10 --variant=reduced
 """
 
-import command_line
-import paper_files
-import paper_runs
 from absl import flags
 
-from mlc_tf import figures
-from mlc_tf import paper_results
-from mlc_tf import report
 from mlc_tf.errors import bad_argument
-from mlc_tf.studies import table1
+from mlc_tf.launch import command_line
+from mlc_tf.launch import paper_files
+from mlc_tf.launch import paper_runs
+from mlc_tf.launch.paper import paper_results
+from mlc_tf.launch.paper import report
+from mlc_tf.launch.paper.studies import table1
+from mlc_tf.run import figures
 
 _DATASET = flags.DEFINE_list(
     "dataset", "mnist", f"Of {', '.join(paper_files.DATASETS)}."

@@ -12,17 +12,17 @@ Masking is left out: nobody has told the structure of this noise.
 
 import dataclasses
 
-import command_line
 import pandas as pd
-import paper_files
-import paper_runs
 from absl import flags
 
-from mlc_tf import figures
-from mlc_tf import methods
-from mlc_tf import paper_results
-from mlc_tf import report
-from mlc_tf.studies import table1
+from mlc_tf.launch import command_line
+from mlc_tf.launch import paper_files
+from mlc_tf.launch import paper_runs
+from mlc_tf.launch.paper import paper_results
+from mlc_tf.launch.paper import report
+from mlc_tf.launch.paper.studies import table1
+from mlc_tf.run import figures
+from mlc_tf.run import methods
 
 _DATASET = "clothing1m"
 _METHODS = flags.DEFINE_list(

@@ -10,12 +10,12 @@ that is finished.
 
 import json
 
-import command_line
 from absl import flags
 from ml_collections import config_flags
 
-from mlc_tf import run_directory
-from mlc_tf import training
+from mlc_tf.launch import command_line
+from mlc_tf.run import directory
+from mlc_tf.run import training
 
 _CONFIG = config_flags.DEFINE_config_file(
     "config", "configs/digits.py", "The experiment: configs/DATASET.py[:smoke]."
@@ -30,8 +30,8 @@ _WORKDIR = flags.DEFINE_string(
 def main(argv: list[str]) -> None:
     del argv
     config = _CONFIG.value
-    workdir = _WORKDIR.value or f"runs/{run_directory.name_of(config)}"
-    finished = run_directory.finished_result(workdir) is not None
+    workdir = _WORKDIR.value or f"runs/{directory.name_of(config)}"
+    finished = directory.finished_result(workdir) is not None
     result = training.run(config, workdir)
     if finished:
         print(f"{workdir} is finished; its result is:")

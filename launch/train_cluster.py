@@ -16,14 +16,14 @@ import sys
 import time
 from pathlib import Path
 
-import command_line
 from absl import flags
 from ml_collections import config_flags
 
 from mlc_tf import distribution
-from mlc_tf import run_directory
-from mlc_tf import settings
 from mlc_tf.errors import bad_argument
+from mlc_tf.launch import command_line
+from mlc_tf.run import directory
+from mlc_tf.run import settings
 
 _CONFIG = config_flags.DEFINE_config_file(
     "config", "configs/digits.py", "The experiment: configs/DATASET.py[:smoke]."
@@ -43,7 +43,7 @@ def main(argv: list[str]) -> None:
     config = _CONFIG.value
     config.train.strategy = "multi_worker"
     settings.check(config)
-    workdir = _WORKDIR.value or f"runs/{run_directory.name_of(config)}"
+    workdir = _WORKDIR.value or f"runs/{directory.name_of(config)}"
     command = [
         sys.executable,
         str(_TRAIN),

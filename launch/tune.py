@@ -17,16 +17,16 @@ import json
 from pathlib import Path
 from typing import Any
 
-import command_line
 from absl import flags
 from ml_collections import config_flags
 
-from mlc_tf import run_directory
-from mlc_tf import tuning
 from mlc_tf.errors import InputError
 from mlc_tf.errors import bad_argument
-from mlc_tf.errors import told_if_unwritable
 from mlc_tf.errors import unknown_name
+from mlc_tf.errors import writable_or_error
+from mlc_tf.launch import command_line
+from mlc_tf.run import directory
+from mlc_tf.run import tuning
 
 _WHAT = ("training", "own")
 _CONFIG = config_flags.DEFINE_config_file(
@@ -69,9 +69,9 @@ def main(argv: list[str]) -> None:
             lambda line, name=name: print(f"{name}, {line}", flush=True),
         )
         path = results / f"{name}.json"
-        with told_if_unwritable("results", path.parent):
+        with writable_or_error("results", path.parent):
             path.parent.mkdir(parents=True, exist_ok=True)
-            run_directory.write_json(path, found)
+            directory.write_json(path, found)
         print(f"{name}: best {found['best']}\n{path}")
 
 

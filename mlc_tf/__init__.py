@@ -1,41 +1,53 @@
-"""Noise-robust training with a small trusted set, for Keras."""
+"""Noise-robust training with a small trusted set, for Keras.
 
-from mlc_tf import audit
-from mlc_tf import augmentation
-from mlc_tf import data
-from mlc_tf import datasets
-from mlc_tf import examples
-from mlc_tf import export
-from mlc_tf import instance_noise
-from mlc_tf import losses
-from mlc_tf import meta_gradient
-from mlc_tf import networks
-from mlc_tf import noise
-from mlc_tf import transition
-from mlc_tf import transition_forms
+The sub-packages, from the ground up: `transitions`, `losses`, `distribution`;
+`data`, `datasets`, `networks`; `models`; `baselines`; `run`; `audit`. Each is
+imported when it is first used.
+"""
+
+import importlib
+from typing import Any
+
+from mlc_tf.data.noise import corrupt
+from mlc_tf.data.pairs import pair
 from mlc_tf.errors import InputError
-from mlc_tf.meta_loss_correction import PRESETS
-from mlc_tf.meta_loss_correction import MetaLossCorrection
-from mlc_tf.pair_model import PairModel
+from mlc_tf.models.meta_loss_correction import MetaLossCorrection
+from mlc_tf.models.pair_model import PairModel
 
 __version__ = "0.1.0"
 
+_PACKAGES = (
+    "audit",
+    "baselines",
+    "data",
+    "datasets",
+    "distribution",
+    "errors",
+    "losses",
+    "models",
+    "networks",
+    "run",
+    "transitions",
+)
 __all__ = [
-    "PRESETS",
     "InputError",
     "MetaLossCorrection",
     "PairModel",
-    "audit",
-    "augmentation",
-    "data",
-    "datasets",
-    "examples",
-    "export",
-    "instance_noise",
-    "losses",
-    "meta_gradient",
-    "networks",
-    "noise",
-    "transition",
-    "transition_forms",
+    "corrupt",
+    "find_label_issues",
+    "pair",
+    *_PACKAGES,
 ]
+
+
+def __getattr__(name: str) -> Any:
+    # Users who only train should not wait for pandas, SciPy and TFDS.
+    if name == "find_label_issues":
+        return importlib.import_module("mlc_tf.audit").find_label_issues
+    if name in _PACKAGES:
+        return importlib.import_module(f"mlc_tf.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -197,7 +197,7 @@ def of_all_workers(values: Sequence[int]) -> np.ndarray:
     return total // (num_replicas() // workers)
 
 
-def meet() -> None:
+def barrier() -> None:
     """Waits until all workers are here."""
     of_all_workers([0])
 

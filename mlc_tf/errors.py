@@ -1,6 +1,7 @@
 """The one way in which the package refuses what a user hands it."""
 
 import difflib
+import math
 import numbers
 from collections.abc import Iterable
 from collections.abc import Iterator
@@ -55,7 +56,7 @@ def unknown_name(name: str, value: Any, known: Iterable[str]) -> InputError:
 
 
 @contextmanager
-def told_if_unwritable(
+def writable_or_error(
     name: str, path: str | Path, kind: str = "folder"
 ) -> Iterator[None]:
     """Turns an `OSError` into the error that a path cannot be written.
@@ -70,6 +71,14 @@ def told_if_unwritable(
     except OSError as error:
         expectation = f"a {kind} that can be written ({error.strerror})"
         raise bad_argument(name, expectation, str(path)) from None
+
+
+def check_rate(name: str, value: Any) -> float:
+    """Returns a learning rate as a float, after checking it."""
+    number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if not number or not math.isfinite(value) or value < 0:
+        raise bad_argument(name, "a finite float >= 0", value)
+    return float(value)
 
 
 def check_seed(seed: Any) -> int:

@@ -9,8 +9,6 @@ from typing import Any
 
 import tensorflow as tf
 
-from mlc_tf import transition as transition_matrix
-
 # Below this probability of the noisy label the loss says nothing of T any
 # more: its derivative with respect to T grows like 1 / p(noisy label).
 PROBABILITY_FLOOR = 1e-6
@@ -136,7 +134,7 @@ def logits_corrected_cross_entropy(
     Returns:
         `(batch,)`, in nats, with the dtype of the logits.
     """
-    return cross_entropy(transition_matrix.correct(logits, transition), labels)
+    return cross_entropy(logits @ transition, labels)
 
 
 def as_probabilities(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:

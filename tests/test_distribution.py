@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +11,7 @@ import tensorflow as tf
 
 from mlc_tf import distribution
 from mlc_tf.errors import InputError
+from tests.support import ROOT
 
 
 def test_none_is_one_device():
@@ -69,11 +69,11 @@ def trained(tmp_path_factory):
             [
                 sys.executable,
                 "-m",
-                "tests.replica_process",
+                "tests.models.replica_process",
                 str(replicas),
                 path,
             ],
-            cwd=Path(__file__).parents[1],
+            cwd=ROOT,
             check=True,
             stdout=subprocess.DEVNULL,
         )

@@ -12,12 +12,11 @@ from pathlib import Path
 from absl import flags
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-import command_line
-
 from mlc_tf import distribution
 from mlc_tf.errors import InputError
 from mlc_tf.errors import bad_argument
 from mlc_tf.errors import unknown_name
+from mlc_tf.launch import command_line
 
 _SCHEDULER = flags.DEFINE_string("scheduler", None, "kubernetes or slurm.")
 _PORT = flags.DEFINE_integer("port", 2222, "On which all workers listen.")

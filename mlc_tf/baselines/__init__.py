@@ -1,1 +1,32 @@
-"""What Meta Loss Correction is compared with, one method a file."""
+"""The methods that Meta Loss Correction is compared with, one file each.
+No baseline imports another."""
+
+from mlc_tf.baselines.authors_code import AuthorsCode
+from mlc_tf.baselines.co_teaching import CoTeaching
+from mlc_tf.baselines.cross_entropy import CrossEntropy
+from mlc_tf.baselines.fasten import Fasten
+from mlc_tf.baselines.forward_correction import ForwardCorrection
+from mlc_tf.baselines.generalized_cross_entropy import GeneralizedCrossEntropy
+from mlc_tf.baselines.gold_loss_correction import GoldLossCorrection
+from mlc_tf.baselines.learning_to_reweight import LearningToReweight
+from mlc_tf.baselines.masking import Masking
+from mlc_tf.baselines.masking_hard import MaskingHard
+from mlc_tf.baselines.meta_weight_net import MetaWeightNet
+from mlc_tf.baselines.noise_layer import NoiseLayer
+from mlc_tf.baselines.pencil import Pencil
+
+__all__ = [
+    "AuthorsCode",
+    "CoTeaching",
+    "CrossEntropy",
+    "Fasten",
+    "ForwardCorrection",
+    "GeneralizedCrossEntropy",
+    "GoldLossCorrection",
+    "LearningToReweight",
+    "Masking",
+    "MaskingHard",
+    "MetaWeightNet",
+    "NoiseLayer",
+    "Pencil",
+]

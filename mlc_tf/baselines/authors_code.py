@@ -15,10 +15,11 @@ import tensorflow as tf
 
 from mlc_tf import distribution
 from mlc_tf import losses
-from mlc_tf import meta_gradient as meta
-from mlc_tf import transition as transition_matrix
-from mlc_tf.pair_model import PairModel
-from mlc_tf.virtual_network import WholeNetwork
+from mlc_tf import transitions
+from mlc_tf.errors import check_rate
+from mlc_tf.models import meta_gradient as meta
+from mlc_tf.models.forward_pass import AllWeights
+from mlc_tf.models.pair_model import PairModel
 
 
 class AuthorsCode(PairModel):
@@ -53,13 +54,13 @@ class AuthorsCode(PairModel):
         name: str | None = None,
     ) -> None:
         super().__init__(base, name=name)
-        self.virtual_learning_rate = meta.check_rate(
+        self.virtual_learning_rate = check_rate(
             "virtual_learning_rate", virtual_learning_rate
         )
-        self.transition_learning_rate = meta.check_rate(
+        self.transition_learning_rate = check_rate(
             "transition_learning_rate", transition_learning_rate
         )
-        self.virtual_network = WholeNetwork(base)
+        self.forward_pass = AllWeights(base)
         self.transition = self.add_state("transition", np.eye(self.num_classes))
 
     @property
@@ -75,7 +76,7 @@ class AuthorsCode(PairModel):
         self, data: tuple[tuple[Any, Any], tuple[Any, Any]]
     ) -> dict[str, Any]:
         (x, noisy_labels, *_), clean = data
-        forward = self.virtual_network.forward(x)
+        forward = self.forward_pass.forward(x)
 
         def noisy_loss(logits: tf.Tensor, transition: tf.Tensor) -> tf.Tensor:
             example_losses = losses.logits_corrected_cross_entropy(
@@ -94,7 +95,7 @@ class AuthorsCode(PairModel):
             distribution.global_mean,
         )
         (gradient,) = distribution.global_mean([gradient])
-        transition = transition_matrix.projected_step(
+        transition = transitions.projected_step(
             identity, self.transition_learning_rate * gradient, "columns"
         )
         self.transition.assign(tf.cast(transition, self.transition.dtype))

@@ -9,9 +9,9 @@ from mlc_tf import distribution
 from mlc_tf import losses
 from mlc_tf.errors import InputError
 from mlc_tf.errors import bad_argument
-from mlc_tf.pair_model import PairModel
-from mlc_tf.pair_model import check_base
-from mlc_tf.virtual_network import WholeNetwork
+from mlc_tf.models.forward_pass import AllWeights
+from mlc_tf.models.pair_model import PairModel
+from mlc_tf.models.pair_model import check_base
 
 
 class CoTeaching(PairModel):
@@ -73,8 +73,8 @@ class CoTeaching(PairModel):
             raise bad_argument(
                 "peer", f"a model with {self.num_classes} outputs", peer
             )
-        self.virtual_network = WholeNetwork(base)
-        self.peer_network = WholeNetwork(self.peer)
+        self.forward_pass = AllWeights(base)
+        self.peer_network = AllWeights(self.peer)
 
     @property
     def optimized_variables(self) -> list[keras.Variable]:
@@ -82,7 +82,7 @@ class CoTeaching(PairModel):
 
     def train_step(self, data: Any) -> dict[str, Any]:
         (x, noisy_labels, *_), _ = data
-        base = self.virtual_network.forward(x)
+        base = self.forward_pass.forward(x)
         peer = self.peer_network.forward(x)
         with base.tape:
             base_losses = losses.cross_entropy(base.logits, noisy_labels)

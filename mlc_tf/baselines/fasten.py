@@ -6,14 +6,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from mlc_tf import data_checks
 from mlc_tf import distribution
 from mlc_tf import losses
-from mlc_tf import meta_gradient as meta
+from mlc_tf.data import checks
 from mlc_tf.errors import InputError
 from mlc_tf.errors import bad_argument
-from mlc_tf.pair_model import PairModel
-from mlc_tf.virtual_network import Head
+from mlc_tf.errors import check_rate
+from mlc_tf.models.forward_pass import LastLayer
+from mlc_tf.models.pair_model import PairModel
 
 
 class Fasten(PairModel):
@@ -61,13 +61,13 @@ class Fasten(PairModel):
         name: str | None = None,
     ) -> None:
         super().__init__(base, name=name)
-        self.noisy_weight = meta.check_rate("noisy_weight", noisy_weight)
+        self.noisy_weight = check_rate("noisy_weight", noisy_weight)
         if not 0 < threshold <= 1:
             raise bad_argument("threshold", "in (0, 1]", threshold)
         self.threshold = float(threshold)
-        given = data_checks.check_given(labels, self.num_classes)
+        given = checks.check_given(labels, self.num_classes)
         try:
-            self.virtual_network = Head(base)
+            self.forward_pass = LastLayer(base)
         except InputError as error:
             raise InputError(
                 "`base` should be a Sequential or functional model that ends "
@@ -77,7 +77,7 @@ class Fasten(PairModel):
         self.noisy_head = keras.layers.Dense(
             self.num_classes, name="noisy_head", dtype="float32"
         )
-        self.noisy_head.build(self.virtual_network.features_shape)
+        self.noisy_head.build(self.forward_pass.features_shape)
         self.transition = self.add_state("transition", np.eye(self.num_classes))
         self.corrected = self.add_state("corrected_labels", given, "int32")
 
@@ -96,7 +96,7 @@ class Fasten(PairModel):
     def train_step(self, data: Any) -> dict[str, Any]:
         (x, noisy_labels, indices), (x_clean, clean_labels) = data
         size = tf.shape(x)[0]
-        forward = self.virtual_network.forward(tf.concat([x, x_clean], 0))
+        forward = self.forward_pass.forward(tf.concat([x, x_clean], 0))
         labels = tf.gather(tf.convert_to_tensor(self.corrected), indices)
         with forward.tape:
             logits, clean_logits = forward.logits[:size], forward.logits[size:]

@@ -7,9 +7,9 @@ import numpy as np
 import tensorflow as tf
 
 from mlc_tf import losses
-from mlc_tf import transition as transition_room
+from mlc_tf import transitions
 from mlc_tf.errors import bad_argument
-from mlc_tf.pair_model import PairModel
+from mlc_tf.models.pair_model import PairModel
 
 
 class ForwardCorrection(PairModel):
@@ -36,7 +36,7 @@ class ForwardCorrection(PairModel):
         self, base: keras.Model, *, transition: Any, name: str | None = None
     ) -> None:
         super().__init__(base, name=name)
-        self.transition_matrix = transition_room.validate(
+        self.transition_matrix = transitions.validate(
             transition, self.num_classes
         )
 

@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from mlc_tf import losses
 from mlc_tf.errors import bad_argument
-from mlc_tf.pair_model import PairModel
+from mlc_tf.models.pair_model import PairModel
 
 
 class GeneralizedCrossEntropy(PairModel):

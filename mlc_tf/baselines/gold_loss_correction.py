@@ -7,10 +7,10 @@ import numpy as np
 import tensorflow as tf
 
 from mlc_tf import losses
-from mlc_tf import transition as transition_room
+from mlc_tf import transitions
 from mlc_tf.errors import bad_argument
-from mlc_tf.pair_model import PairModel
-from mlc_tf.virtual_network import WholeNetwork
+from mlc_tf.models.forward_pass import AllWeights
+from mlc_tf.models.pair_model import PairModel
 
 
 class GoldLossCorrection(PairModel):
@@ -53,7 +53,7 @@ class GoldLossCorrection(PairModel):
         name: str | None = None,
     ) -> None:
         super().__init__(base, name=name)
-        self.transition_matrix = transition_room.validate(
+        self.transition_matrix = transitions.validate(
             transition, self.num_classes
         )
         flags = np.asarray(gold)
@@ -64,11 +64,11 @@ class GoldLossCorrection(PairModel):
                 f"{flags.dtype} of shape {flags.shape}",
             )
         self.gold = flags
-        self.virtual_network = WholeNetwork(base)
+        self.forward_pass = AllWeights(base)
 
     def train_step(self, data: Any) -> dict[str, Any]:
         (x, labels, indices), _ = data
-        forward = self.virtual_network.forward(x)
+        forward = self.forward_pass.forward(x)
         transition = tf.constant(self.transition_matrix, forward.logits.dtype)
         with forward.tape:
             loss = tf.reduce_mean(

@@ -7,10 +7,10 @@ import tensorflow as tf
 
 from mlc_tf import distribution
 from mlc_tf import losses
-from mlc_tf import meta_gradient as meta
-from mlc_tf.pair_model import PairModel
-from mlc_tf.virtual_network import ForwardPass
-from mlc_tf.virtual_network import WholeNetwork
+from mlc_tf.models import meta_gradient as meta
+from mlc_tf.models.forward_pass import AllWeights
+from mlc_tf.models.forward_pass import ForwardPass
+from mlc_tf.models.pair_model import PairModel
 
 
 class LearningToReweight(PairModel):
@@ -41,13 +41,13 @@ class LearningToReweight(PairModel):
 
     def __init__(self, base: keras.Model, *, name: str | None = None) -> None:
         super().__init__(base, name=name)
-        self.virtual_network = WholeNetwork(base)
+        self.forward_pass = AllWeights(base)
         self.zero_weights = keras.metrics.Mean(name="zero_weights")
         self.meta_gradient_norm = keras.metrics.Mean(name="meta_gradient_norm")
 
     def train_step(self, data: Any) -> dict[str, Any]:
         (x, noisy_labels, *_), clean = data
-        forward = self.virtual_network.forward(x)
+        forward = self.forward_pass.forward(x)
         weights = self._example_weights(forward, noisy_labels, clean)
         self.zero_weights.update_state(tf.cast(weights == 0, tf.float32))
         with forward.tape:

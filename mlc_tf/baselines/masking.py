@@ -8,9 +8,9 @@ import tensorflow as tf
 
 from mlc_tf import distribution
 from mlc_tf import losses
-from mlc_tf import transition as transition_room
-from mlc_tf.pair_model import PairModel
-from mlc_tf.virtual_network import WholeNetwork
+from mlc_tf import transitions
+from mlc_tf.models.forward_pass import AllWeights
+from mlc_tf.models.pair_model import PairModel
 
 _NOISE_WIDTH = 10
 _GENERATOR_UNITS = 50
@@ -65,11 +65,11 @@ class Masking(PairModel):
         name: str | None = None,
     ) -> None:
         super().__init__(base, name=name)
-        self.estimate = transition_room.validate(transition, self.num_classes)
+        self.estimate = transitions.validate(transition, self.num_classes)
         size = self.num_classes
-        self.structure = transition_room.check_structure(structure, size)
+        self.structure = transitions.check_structure(structure, size)
         self.seed = int(seed)
-        self.virtual_network = WholeNetwork(base)
+        self.forward_pass = AllWeights(base)
         # In float32 whatever the policy: the temperature asks for it.
         self.generator = keras.Sequential(
             [
@@ -149,7 +149,7 @@ class Masking(PairModel):
         self._generator_step(x, noisy_labels, noise(2))
         for turn in range(_DISCRIMINATOR_STEPS):
             self._discriminator_step(noise(3 + turn))
-        forward = self.virtual_network.forward(x)
+        forward = self.forward_pass.forward(x)
         samples = self.generator(noise(3 + _DISCRIMINATOR_STEPS))
         with forward.tape:
             loss = tf.reduce_mean(
@@ -161,7 +161,7 @@ class Masking(PairModel):
         variables = (
             self.generator.trainable_variables + self.base.trainable_variables
         )
-        forward = self.virtual_network.forward(x)
+        forward = self.forward_pass.forward(x)
         with forward.tape:
             samples = self.generator(noise, training=True)
             realism = self.discriminator(extract_structure(samples))

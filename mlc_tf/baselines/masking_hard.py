@@ -8,10 +8,10 @@ import tensorflow as tf
 
 from mlc_tf import distribution
 from mlc_tf import losses
-from mlc_tf import meta_gradient as meta
-from mlc_tf import transition as transition_room
-from mlc_tf.pair_model import PairModel
-from mlc_tf.virtual_network import WholeNetwork
+from mlc_tf import transitions
+from mlc_tf.errors import check_rate
+from mlc_tf.models.forward_pass import AllWeights
+from mlc_tf.models.pair_model import PairModel
 
 _LOG_ZERO = -1e9
 
@@ -51,14 +51,14 @@ class MaskingHard(PairModel):
         name: str | None = None,
     ) -> None:
         super().__init__(base, name=name)
-        start = transition_room.validate(transition, self.num_classes)
-        self.structure = transition_room.check_structure(
+        start = transitions.validate(transition, self.num_classes)
+        self.structure = transitions.check_structure(
             structure, self.num_classes
         )
-        self.noise_learning_rate = meta.check_rate(
+        self.noise_learning_rate = check_rate(
             "noise_learning_rate", noise_learning_rate
         )
-        self.virtual_network = WholeNetwork(base)
+        self.forward_pass = AllWeights(base)
         self.kernel = self.add_state(
             "transition_logits", np.log(np.maximum(start, 1e-4))
         )
@@ -70,7 +70,7 @@ class MaskingHard(PairModel):
 
     def train_step(self, data: Any) -> dict[str, Any]:
         (x, noisy_labels, *_), _ = data
-        forward = self.virtual_network.forward(x)
+        forward = self.forward_pass.forward(x)
         kernel = tf.cast(self.kernel, forward.logits.dtype)
         with forward.tape:
             forward.tape.watch(kernel)

@@ -7,11 +7,12 @@ import tensorflow as tf
 
 from mlc_tf import distribution
 from mlc_tf import losses
-from mlc_tf import meta_gradient as meta
-from mlc_tf.pair_model import PairModel
-from mlc_tf.virtual_network import ForwardPass
-from mlc_tf.virtual_network import WholeNetwork
-from mlc_tf.virtual_network import values
+from mlc_tf.errors import check_rate
+from mlc_tf.models import meta_gradient as meta
+from mlc_tf.models.forward_pass import AllWeights
+from mlc_tf.models.forward_pass import ForwardPass
+from mlc_tf.models.forward_pass import values
+from mlc_tf.models.pair_model import PairModel
 
 _HIDDEN_UNITS = 100
 _WEIGHT_DECAY = 1e-4
@@ -52,8 +53,8 @@ class MetaWeightNet(PairModel):
         name: str | None = None,
     ) -> None:
         super().__init__(base, name=name)
-        rate = meta.check_rate("meta_learning_rate", meta_learning_rate)
-        self.virtual_network = WholeNetwork(base)
+        rate = check_rate("meta_learning_rate", meta_learning_rate)
+        self.forward_pass = AllWeights(base)
         self.weight_net = [
             self.add_weight(
                 name=name,
@@ -75,7 +76,7 @@ class MetaWeightNet(PairModel):
 
     def train_step(self, data: Any) -> dict[str, Any]:
         (x, noisy_labels, *_), clean = data
-        forward = self.virtual_network.forward(x)
+        forward = self.forward_pass.forward(x)
         self._meta_train(forward, noisy_labels, clean)
         with forward.tape:
             example_losses = losses.cross_entropy(forward.logits, noisy_labels)

@@ -9,10 +9,10 @@ import tensorflow as tf
 
 from mlc_tf import distribution
 from mlc_tf import losses
-from mlc_tf import meta_gradient as meta
+from mlc_tf.errors import check_rate
 from mlc_tf.errors import unknown_name
-from mlc_tf.pair_model import PairModel
-from mlc_tf.virtual_network import WholeNetwork
+from mlc_tf.models.forward_pass import AllWeights
+from mlc_tf.models.pair_model import PairModel
 
 SPACES = ("probabilities", "logits")
 # Of a row of the channel, before training.
@@ -60,10 +60,10 @@ class NoiseLayer(PairModel):
         if space not in SPACES:
             raise unknown_name("space", space, SPACES)
         self.space = space
-        self.noise_learning_rate = meta.check_rate(
+        self.noise_learning_rate = check_rate(
             "noise_learning_rate", noise_learning_rate
         )
-        self.virtual_network = WholeNetwork(base)
+        self.forward_pass = AllWeights(base)
         scale = 1.0
         if space == "probabilities":
             odds = _DIAGONAL / (1 - _DIAGONAL) * (self.num_classes - 1)
@@ -81,13 +81,13 @@ class NoiseLayer(PairModel):
 
     def train_step(self, data: Any) -> dict[str, Any]:
         (x, noisy_labels, *_), (x_clean, clean_labels) = data
-        clean = self.virtual_network.forward(x_clean)
+        clean = self.forward_pass.forward(x_clean)
         with clean.tape:
             loss = tf.reduce_mean(
                 losses.cross_entropy(clean.logits, clean_labels)
             )
         self.optimizer_step(clean, loss)
-        noisy = self.virtual_network.forward(x)
+        noisy = self.forward_pass.forward(x)
         kernel = tf.cast(self.kernel, noisy.logits.dtype)
         with noisy.tape:
             noisy.tape.watch(kernel)

@@ -6,13 +6,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from mlc_tf import data_checks
 from mlc_tf import distribution
 from mlc_tf import losses
-from mlc_tf import meta_gradient as meta
+from mlc_tf.data import checks
 from mlc_tf.errors import bad_argument
-from mlc_tf.pair_model import PairModel
-from mlc_tf.virtual_network import WholeNetwork
+from mlc_tf.errors import check_rate
+from mlc_tf.models.forward_pass import AllWeights
+from mlc_tf.models.pair_model import PairModel
 
 # The logit of the given label to begin with; the others are 0.
 _CONFIDENCE = 10.0
@@ -72,18 +72,18 @@ class Pencil(PairModel):
         name: str | None = None,
     ) -> None:
         super().__init__(base, name=name)
-        given = data_checks.check_given(labels, self.num_classes)
+        given = checks.check_given(labels, self.num_classes)
         if len(stage_steps) != 2 or not 0 <= stage_steps[0] <= stage_steps[1]:
             raise bad_argument(
                 "stage_steps", "(a, b) with 0 <= a <= b", stage_steps
             )
         self.stage_steps = tuple(int(steps) for steps in stage_steps)
-        self.alpha = meta.check_rate("alpha", alpha)
-        self.beta = meta.check_rate("beta", beta)
-        self.label_learning_rate = meta.check_rate(
+        self.alpha = check_rate("alpha", alpha)
+        self.beta = check_rate("beta", beta)
+        self.label_learning_rate = check_rate(
             "label_learning_rate", label_learning_rate
         )
-        self.virtual_network = WholeNetwork(base)
+        self.forward_pass = AllWeights(base)
         self.label_logits = self.add_state(
             "label_logits",
             _CONFIDENCE * np.eye(self.num_classes, dtype=np.float32)[given],
@@ -91,7 +91,7 @@ class Pencil(PairModel):
 
     def train_step(self, data: Any) -> dict[str, Any]:
         (x, labels, indices), _ = data
-        forward = self.virtual_network.forward(x)
+        forward = self.forward_pass.forward(x)
         step = tf.cast(self.optimizer.iterations, tf.int64)
         first, second = self.stage_steps
         stage = tf.cast(step >= first, tf.int32) + tf.cast(

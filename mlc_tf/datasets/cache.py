@@ -3,8 +3,8 @@
 import hashlib
 from pathlib import Path
 
-from mlc_tf import examples as examples_module
-from mlc_tf.examples import Examples
+from mlc_tf.data import examples as examples_module
+from mlc_tf.data.examples import Examples
 
 
 def cached(examples: Examples, cache: str, identity: str) -> Examples:

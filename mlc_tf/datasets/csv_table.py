@@ -3,11 +3,11 @@
 import numpy as np
 import pandas as pd
 
+from mlc_tf.data.examples import Arrays
 from mlc_tf.datasets import tables
 from mlc_tf.datasets.options import Options
 from mlc_tf.datasets.splits import Splits
 from mlc_tf.errors import InputError
-from mlc_tf.examples import Arrays
 
 _SPLIT = "split"
 

@@ -4,9 +4,9 @@ import numpy as np
 import sklearn.datasets
 import sklearn.model_selection
 
+from mlc_tf.data.examples import Arrays
 from mlc_tf.datasets.options import Options
 from mlc_tf.datasets.splits import Splits
-from mlc_tf.examples import Arrays
 
 TEST_EXAMPLES = 500
 _SPLIT_SEED = 0

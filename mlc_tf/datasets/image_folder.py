@@ -7,14 +7,14 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from mlc_tf.data.examples import Examples
+from mlc_tf.data.examples import ImageFiles
 from mlc_tf.datasets import tables
 from mlc_tf.datasets.cache import cached
 from mlc_tf.datasets.options import Options
 from mlc_tf.datasets.options import existing_file
 from mlc_tf.datasets.splits import Splits
 from mlc_tf.errors import InputError
-from mlc_tf.examples import Examples
-from mlc_tf.examples import ImageFiles
 
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif")
 _COLUMNS = ("file", "label", "split")

@@ -7,10 +7,10 @@ import zlib
 
 import numpy as np
 
+from mlc_tf.data.examples import Arrays
 from mlc_tf.datasets.options import Options
 from mlc_tf.datasets.splits import Splits
 from mlc_tf.errors import InputError
-from mlc_tf.examples import Arrays
 
 # What NumPy raises for files that are no archive, or a broken one.
 _UNREADABLE = (

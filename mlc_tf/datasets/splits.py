@@ -8,13 +8,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from mlc_tf import data_checks
+from mlc_tf.data import checks
+from mlc_tf.data.examples import Arrays
+from mlc_tf.data.examples import Examples
+from mlc_tf.data.examples import Stream
 from mlc_tf.errors import InputError
 from mlc_tf.errors import bad_argument
 from mlc_tf.errors import check_seed
-from mlc_tf.examples import Arrays
-from mlc_tf.examples import Examples
-from mlc_tf.examples import Stream
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Splits:
             if examples is not None and not isinstance(examples, Stream):
                 # Inputs that lie elsewhere are looked at as they are read.
                 x = getattr(examples, "x", examples.labels)
-                data_checks.check_arrays(which, x, examples.labels)
+                checks.check_arrays(which, x, examples.labels)
                 self._check_labels(which, examples)
         for which in ("test", "clean"):
             self._check_shape(which)

@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from mlc_tf.data.examples import Examples
+from mlc_tf.data.examples import Stream
 from mlc_tf.datasets.cache import cached
 from mlc_tf.datasets.options import Options
 from mlc_tf.datasets.splits import Splits
 from mlc_tf.errors import InputError
 from mlc_tf.errors import unknown_name
-from mlc_tf.examples import Examples
-from mlc_tf.examples import Stream
 
 OPTIONS = ("data_dir", "manual_dir", "clean", "cache", "image_size")
 KEYS = ("input_key", "label_key", "train_split", "test_split")

@@ -13,12 +13,12 @@ from pathlib import Path
 
 import numpy as np
 
+from mlc_tf.data.examples import Arrays
 from mlc_tf.datasets import tfds_loader
 from mlc_tf.datasets.options import Options
 from mlc_tf.datasets.options import existing_file
 from mlc_tf.datasets.splits import Splits
 from mlc_tf.errors import InputError
-from mlc_tf.examples import Arrays
 
 # The columns of a word; each value is a row of an embedding of its own.
 FEATURES = (

@@ -9,7 +9,7 @@ from mlc_tf.baselines.gold_loss_correction import GoldLossCorrection
 from mlc_tf.baselines.masking import Masking
 from mlc_tf.baselines.masking_hard import MaskingHard
 from mlc_tf.baselines.noise_layer import NoiseLayer
-from mlc_tf.meta_loss_correction import MetaLossCorrection
+from mlc_tf.models.meta_loss_correction import MetaLossCorrection
 from tests.baselines import one_step
 from tests.conftest import FLOAT64
 

@@ -3,7 +3,6 @@
 import inspect
 import re
 from functools import cache
-from pathlib import Path
 
 import keras
 import numpy as np
@@ -11,11 +10,12 @@ import pytest
 import tensorflow as tf
 
 from mlc_tf import data
-from mlc_tf import methods
-from mlc_tf import settings
-from mlc_tf import transition
+from mlc_tf import transitions
 from mlc_tf.errors import InputError
+from mlc_tf.run import methods
+from mlc_tf.run import settings
 from tests.conftest import FLOAT32
+from tests.support import ROOT
 
 CLASSES, WIDTH, BATCH, STEPS = 3, 5, 12, 3
 TRUE = np.array([[0.7, 0.3, 0.0], [0.0, 0.6, 0.4], [0.2, 0.0, 0.8]])
@@ -46,7 +46,6 @@ ARGUMENTS = {
     "true_forward": {"transition": TRUE},
 }
 GLC = ("glc", "confusion")  # merged, and told which are clean
-ROOT = Path(__file__).parents[2]
 # Those that keep something for each example.
 INDEXED = ("glc", "confusion", "pencil", "fasten")
 # Whose last phase is in class and arguments that of another: one will do.
@@ -150,7 +149,7 @@ def test_the_export_equals_the_model(name, tmp_path):
         noisy = served["noisy_label_posterior"](inputs=x)["probabilities"]
         probs = tf.nn.softmax(expected)
         normalization = getattr(model, "normalization", "rows")
-        stochastic = transition.of_rows(matrix, normalization)
+        stochastic = transitions.of_rows(matrix, normalization)
         np.testing.assert_allclose(noisy, probs @ stochastic, **FLOAT32)
 
 

@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from mlc_tf.data.examples import Arrays
+from mlc_tf.data.examples import DiskArrays
+from mlc_tf.data.examples import Stream
 from mlc_tf.datasets.cache import cached
-from mlc_tf.examples import Arrays
-from mlc_tf.examples import DiskArrays
-from mlc_tf.examples import Stream
 
 
 def stream(factor, count=300):

@@ -3,8 +3,8 @@ import pytest
 import tensorflow_datasets as tfds
 
 from mlc_tf import datasets
+from mlc_tf.data.examples import Stream
 from mlc_tf.errors import InputError
-from mlc_tf.examples import Stream
 
 TRAIN, TEST = 20, 6
 CLASSES = {"cifar10_n": 10, "cifar100_n": 100}

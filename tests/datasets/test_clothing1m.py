@@ -8,10 +8,10 @@ import tensorflow as tf
 from PIL import Image
 
 from mlc_tf import datasets
+from mlc_tf.data.examples import Arrays
+from mlc_tf.data.examples import DiskArrays
+from mlc_tf.data.examples import Stream
 from mlc_tf.errors import InputError
-from mlc_tf.examples import Arrays
-from mlc_tf.examples import DiskArrays
-from mlc_tf.examples import Stream
 
 LISTS = {
     "noisy_train": 26,

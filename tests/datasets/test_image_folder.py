@@ -7,9 +7,9 @@ import pytest
 from PIL import Image
 
 from mlc_tf import datasets
+from mlc_tf.data.examples import DiskArrays
+from mlc_tf.data.examples import ImageFiles
 from mlc_tf.errors import InputError
-from mlc_tf.examples import DiskArrays
-from mlc_tf.examples import ImageFiles
 
 
 @pytest.fixture

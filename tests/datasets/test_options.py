@@ -2,10 +2,10 @@ import dataclasses
 
 import pytest
 
-from mlc_tf import settings
 from mlc_tf.datasets import Options
 from mlc_tf.datasets.options import existing_file
 from mlc_tf.errors import InputError
+from mlc_tf.run import settings
 
 # Of each option, something other than its default.
 GIVEN = {

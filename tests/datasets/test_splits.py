@@ -5,12 +5,12 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
+from mlc_tf.data.examples import Arrays
+from mlc_tf.data.examples import DiskArrays
+from mlc_tf.data.examples import ImageFiles
+from mlc_tf.data.examples import Stream
 from mlc_tf.datasets import Splits
 from mlc_tf.errors import InputError
-from mlc_tf.examples import Arrays
-from mlc_tf.examples import DiskArrays
-from mlc_tf.examples import ImageFiles
-from mlc_tf.examples import Stream
 
 NAMES = ("ant", "bee", "cat")
 

@@ -10,12 +10,12 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from mlc_tf import datasets
+from mlc_tf.data.examples import Arrays
+from mlc_tf.data.examples import DiskArrays
+from mlc_tf.data.examples import Stream
 from mlc_tf.datasets import Options
 from mlc_tf.datasets import tfds_loader
 from mlc_tf.errors import InputError
-from mlc_tf.examples import Arrays
-from mlc_tf.examples import DiskArrays
-from mlc_tf.examples import Stream
 
 SIZES = {"train": 12, "test": 5}
 FIRST = {"train": 0, "test": 100}

@@ -10,32 +10,31 @@ import re
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from configs import digits
-from mlc_tf import finished_run
-from mlc_tf import methods
-from mlc_tf import problems
-from mlc_tf import review
-from mlc_tf import run_audit
+from mlc_tf.audit import review
+from mlc_tf.audit import run_audit
+from mlc_tf.configs import digits
+from mlc_tf.run import finished_run
+from mlc_tf.run import methods
+from mlc_tf.run import problems
 from tests import fake_datasets
+from tests.support import ROOT
 
-ROOT = Path(__file__).parents[2]
 LAUNCH = ROOT / "launch"
 _FORK_FOR_EACH = """
 import json, os, runpy, sys
 import ml_collections.config_flags
-import mlc_tf.audit
-import mlc_tf.benchmarks
-import mlc_tf.description
-import mlc_tf.report
-import mlc_tf.review
-import mlc_tf.training
-import mlc_tf.tuning
+import mlc_tf.audit.label_audit
+import mlc_tf.launch.benchmark
+import mlc_tf.run.description
+import mlc_tf.launch.paper.report
+import mlc_tf.audit.review
+import mlc_tf.run.training
+import mlc_tf.run.tuning
 
 sys.path.insert(0, sys.argv[1])
 for index, (script, arguments) in enumerate(json.loads(sys.argv[2])):
@@ -178,7 +177,7 @@ def test_review_writes_a_page_of_the_worst_labels(tmp_path):
     assert "run/review.html is the page" in first[1]
     page = (tmp_path / "run/review.html").read_text()
     run = finished_run.load(tmp_path / "run")
-    found = run_audit.of(run, problems.load(run.config))
+    found = run_audit.audit_run(run, problems.load(run.config))
     worst = review.suspects(found, 200).index.tolist()
     short = (tmp_path / "new/a.html").read_text()
     for text, most in ((page, 200), (short, 7)):

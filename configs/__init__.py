@@ -1,0 +1,1 @@
+"""One config a dataset: what `launch/train.py --config=NAME` trains with."""

@@ -1,0 +1,1 @@
+"""The commands of the package: `python launch/NAME.py` or `mlc_tf NAME`."""

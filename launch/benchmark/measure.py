@@ -1,0 +1,105 @@
+"""Measures this machine, and writes ratios as JSON, a file each.
+
+    python launch/benchmark.py --what=step --networks=lenet,wide_resnet_40_2
+    python launch/benchmark.py --what=methods --config=configs/mnist.py
+    python launch/benchmark.py --what=input --config=configs/cifar10.py \\
+        --config.train.augment=crop_and_flip
+
+`--what` is one of
+
+    step         Meta Loss Correction in its forms, against cross-entropy
+    stages       where the time of an exact step goes
+    compilation  steps with XLA and in bfloat16
+    classes      steps with 10, 100 and 1,000 classes
+    memory       the most memory that steps hold, each in its own process
+    replicas     the bytes that two replicas exchange in a step
+    methods      all methods, on the config's dataset and network
+    input        what the input pipeline supplies, and what pairing and noise
+                 add to a step
+
+Nothing else should run meanwhile.
+"""
+
+import json
+from pathlib import Path
+
+from absl import flags
+from ml_collections import config_flags
+
+from mlc_tf.errors import bad_argument
+from mlc_tf.errors import unknown_name
+from mlc_tf.launch import benchmark
+from mlc_tf.launch import command_line
+from mlc_tf.launch.benchmark.subjects import SUBJECTS
+from mlc_tf.run import directory
+from mlc_tf.run import figures
+from mlc_tf.run import settings
+
+_CONFIG = config_flags.DEFINE_config_file(
+    "config", "configs/cifar10.py", "The experiment: configs/DATASET.py."
+)
+_WHAT = flags.DEFINE_string("what", "step", "What to measure.")
+_NETWORKS = flags.DEFINE_list(
+    "networks", "lenet,wide_resnet_40_2", f"Of {', '.join(SUBJECTS)}."
+)
+_ROUNDS = flags.DEFINE_integer("rounds", 50, "Times that all is measured.")
+_OUTPUT = flags.DEFINE_string(
+    "output", "results/benchmark", "The folder that the files go to."
+)
+
+
+def main(argv: list[str]) -> None:
+    del argv
+    config, what = _CONFIG.value, _WHAT.value
+    if what not in benchmark.BENCHMARKS:
+        raise unknown_name("what", what, benchmark.BENCHMARKS)
+    for name in _NETWORKS.value:
+        if name not in SUBJECTS:
+            raise unknown_name("networks", name, SUBJECTS)
+    if not _NETWORKS.value:
+        raise bad_argument("networks", f"of {', '.join(SUBJECTS)}", "none")
+    for name in ("dtype", "jit_compile", "strategy"):
+        if config.train[name] != settings.default_config().train[name]:
+            raise bad_argument(
+                f"train.{name}",
+                "left as it is: --what=compilation compares precisions and XLA",
+                config.train[name],
+            )
+    if _ROUNDS.value < 1:
+        raise bad_argument("rounds", "an integer >= 1", _ROUNDS.value)
+    settings.check(config)
+    request = benchmark.Request(config, tuple(_NETWORKS.value), _ROUNDS.value)
+    try:
+        Path(_OUTPUT.value).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise bad_argument(
+            "output", "a folder that can be made", f"{error.filename}"
+        ) from None
+    for name, measured in benchmark.BENCHMARKS[what](request):
+        output = Path(_OUTPUT.value) / f"{name}.json"
+        content = {
+            "what": what,
+            **measured,
+            "versions": directory.versions(),
+        }
+        directory.write_json(output, content)
+        print(json.dumps(content, indent=2), flush=True)
+    if what == "step":
+        _draw(Path(_OUTPUT.value))
+
+
+def _draw(folder: Path) -> None:
+    """Draws the steps of all networks that were measured, in one picture."""
+    contents = [
+        json.loads(path.read_text())
+        for path in sorted(folder.glob("step-*.json"))
+    ]
+    ratios = {
+        content["network"]: content["ratio_to_cross_entropy"]
+        for content in contents
+    }
+    figures.ratios_figure(ratios).savefig(folder / "step.png", dpi=150)
+
+
+if __name__ == "__main__":
+    command_line.run(main)

@@ -1,0 +1,1 @@
+"""The paper's tables and figures: its numbers, our runs, and documents."""

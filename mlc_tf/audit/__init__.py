@@ -1,0 +1,18 @@
+"""Which labels are wrong, after training: find them, look at them, mend them,
+and write down what a user of the network should know."""
+
+from mlc_tf.audit.label_audit import Audit
+from mlc_tf.audit.label_audit import audit_labels
+from mlc_tf.audit.label_audit import check_clean_set
+from mlc_tf.audit.label_audit import find_label_issues
+from mlc_tf.audit.label_audit import pick_to_check
+from mlc_tf.audit.label_audit import scores
+
+__all__ = [
+    "Audit",
+    "audit_labels",
+    "check_clean_set",
+    "find_label_issues",
+    "pick_to_check",
+    "scores",
+]

@@ -1,0 +1,128 @@
+"""What those who use a trained network should know of it, as Markdown."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import numpy as np
+
+from mlc_tf.audit.label_audit import Audit
+from mlc_tf.errors import InputError
+from mlc_tf.run import settings
+from mlc_tf.run.finished_run import FinishedRun
+from mlc_tf.run.problems import Problem
+
+# Of a table; T is left out where the classes are more.
+_MOST_ROWS = 20
+
+
+def render(run: FinishedRun, problem: Problem, found: Audit) -> str:
+    """Returns the model card of a run.
+
+    Args:
+        run: What it left.
+        problem: The data that it learned from.
+        found: What its network and T say of the noisy labels.
+
+    Raises:
+        InputError: if the run does not tell what versions made it.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,  # noqa: S701, Markdown has nothing to escape so
+    )
+    environment.filters.update(cell=_cell, percent=_percent)
+    template = environment.get_template("model_card.md.j2")
+    return template.render(_content(run, problem, found))
+
+
+def _content(
+    run: FinishedRun, problem: Problem, found: Audit
+) -> dict[str, Any]:
+    result, classes = run.result, problem.class_names
+    report = problem.noise_report
+    (inputs,) = run.network.inputs
+    return {
+        "dataset": result["dataset"],
+        "method": result["method"],
+        "classes": classes,
+        "shown_classes": classes[:_MOST_ROWS],
+        "noisy": len(problem.noisy),
+        "clean": len(problem.clean),
+        "fewest": int(_counts(problem.clean.labels, len(classes)).min()),
+        "tested": len(problem.test),
+        "evaluated_on": result["evaluated_on"],
+        "origin": "noisy as they come" if report is None else _origin(report),
+        "injected": ""
+        if report is None
+        else f"; {100 * report['changed_share']:.1f} % were made so",
+        "notes": problem.notes,
+        "settings": _settings(run),
+        "accuracy": result["test_accuracy"],
+        "noise_rate": found.noise_rate,
+        "noise_of_classes": _noise_of_classes(found, classes),
+        "transition": run.transition_of_rows,
+        "transition_l1": result["transition_l1"],
+        "oracle": result["oracle"],
+        "input_shape": inputs.shape[1:],
+        "input_dtype": inputs.dtype,
+        "versions": _versions(run.workdir),
+    }
+
+
+def _versions(workdir: Path) -> dict[str, str | None]:
+    try:
+        return json.loads((workdir / "versions.json").read_text())
+    except (OSError, ValueError):
+        raise InputError(
+            "`workdir` should hold versions.json as it was written. Received: "
+            f"`workdir` = '{workdir}'."
+        ) from None
+
+
+def _origin(report: dict[str, Any]) -> str:
+    ratio = "" if report["ratio"] is None else f" {report['ratio']}"
+    return f"injected noise `{report['kind']}{ratio}`"
+
+
+def _settings(run: FinishedRun) -> dict[str, Any]:
+    result, config = run.result, run.config
+    return {
+        "method": result["method"],
+        **result["options"],
+        "network": result["network"],
+        "optimizer": config.optimizer.name,
+        "learning rate": settings.learning_rate(config),
+        "batch size": config.train.batch_size,
+        "epochs": result["epochs"],
+        "seed": result["seed"],
+    }
+
+
+def _noise_of_classes(
+    found: Audit, class_names: tuple[str, ...]
+) -> list[dict[str, Any]]:
+    """Returns the rows of the table: all classes, or the noisiest."""
+    table = found.classes.assign(name=class_names)
+    if len(table) > _MOST_ROWS:
+        table = table.nlargest(_MOST_ROWS, "noise_rate_in")
+    return table.to_dict("records")
+
+
+def _counts(labels: np.ndarray, num_classes: int) -> np.ndarray:
+    return np.bincount(labels, minlength=num_classes)
+
+
+def _cell(value: Any) -> str:
+    """Returns a value that breaks no table."""
+    return " ".join(str(value).split()).replace("|", "\\|")
+
+
+def _percent(share: float) -> str:
+    return "–" if math.isnan(share) else f"{100 * share:.1f}"

@@ -1,0 +1,40 @@
+"""What a finished run says of the labels that it learned from."""
+
+from mlc_tf.audit.label_audit import Audit
+from mlc_tf.audit.label_audit import audit_labels
+from mlc_tf.run import methods
+from mlc_tf.run.finished_run import FinishedRun
+from mlc_tf.run.problems import Problem
+
+
+def fits_clean(run: FinishedRun) -> bool:
+    """Returns whether the run's network was fitted to the trusted labels."""
+    method = methods.get(run.result["method"])
+    return method.fits_clean(run.result["options"])
+
+
+def audit_run(
+    run: FinishedRun, problem: Problem, batch_size: int = 256, verbose: int = 0
+) -> Audit:
+    """Returns the audit of a run's noisy set, with the T that it learned.
+
+    Its network is calibrated on the trusted set, if the method was not fitted
+    to that.
+
+    Args:
+        run: The run.
+        problem: What it learned from.
+        batch_size: Defaults to 256.
+        verbose: 1 shows a progress bar. Defaults to 0.
+
+    Raises:
+        InputError: as `audit_labels`.
+    """
+    return audit_labels(
+        run.network,
+        problem.noisy,
+        transition=run.transition,
+        clean=None if fits_clean(run) else problem.clean,
+        batch_size=batch_size,
+        verbose=verbose,
+    )

@@ -1,0 +1,611 @@
+"""Labelled examples, wherever they lie: in memory, on disk or in a stream.
+
+`Arrays`, `DiskArrays` and `ImageFiles` are read by index, so each epoch may
+have any order; a `Stream` is read from its begin, and shuffled in a buffer.
+Both give an epoch as *raw* batches, cheap to shuffle (indices, or elements as
+they lie in the stream), which `load` turns into inputs and labels. So loading
+can run in parallel without a say in the order.
+"""
+
+import abc
+import hashlib
+import os
+from collections.abc import Callable
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from PIL import Image
+
+from mlc_tf.data import checks
+from mlc_tf.errors import InputError
+from mlc_tf.errors import bad_argument
+
+# Elements of a stream among which the next one is drawn.
+SHUFFLE_BUFFER = 10_000
+
+
+class Examples(abc.ABC):
+    """Inputs and their labels, in a fixed order.
+
+    Attributes:
+        labels: `(examples,)` class ids, or `(examples, classes)`
+            probabilities.
+        input_spec: `tf.TensorSpec` of one input.
+        names: What a user knows each example by, as its file; None where it has
+            no name.
+    """
+
+    labels: np.ndarray
+    input_spec: tf.TensorSpec
+    names: Sequence[str] | None = None
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @abc.abstractmethod
+    def take(self, indices: np.ndarray) -> "Examples":
+        """Returns the examples at `indices`, which ascend."""
+
+    @abc.abstractmethod
+    def relabel(self, labels: np.ndarray) -> "Examples":
+        """Returns the same inputs with other labels."""
+
+    @abc.abstractmethod
+    def raw_batches(
+        self, key: tf.Tensor, size: int, steps: int
+    ) -> tf.data.Dataset:
+        """Returns `steps` full raw batches, in an order drawn from `key`.
+
+        Args:
+            key: `(2,)` integers, the seed of a stateless random function.
+            size: Examples in a batch.
+            steps: Batches; pass follows pass where the examples are fewer.
+        """
+
+    @abc.abstractmethod
+    def load(self, raw: Any) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns inputs and labels of a raw batch; part of a graph."""
+
+    @abc.abstractmethod
+    def indices_of(self, raw: Any) -> tf.Tensor:
+        """Returns the places of a raw batch's examples, `(batch,)` int64."""
+
+    @abc.abstractmethod
+    def batches(self, size: int) -> tf.data.Dataset:
+        """Returns all (inputs, labels) in order, the last batch maybe less."""
+
+    @abc.abstractmethod
+    def sample(self, count: int) -> np.ndarray:
+        """Returns inputs to take statistics of, at least `count` or all."""
+
+    def fingerprints(self) -> list[Any] | None:
+        """Returns what equal inputs have in common; None if it is unknown."""
+        return None
+
+    def name_of(self, index: int) -> str:
+        """Returns what a message calls an example."""
+        return self.names[index] if self.names else f"example {index}"
+
+    def text_of(self, index: int) -> str | None:
+        """Returns the text that an input was made of; None if it was none."""
+        return None
+
+
+class _Indexed(Examples):
+    """Examples that can be read in any order."""
+
+    @abc.abstractmethod
+    def _gather(self, indices: tf.Tensor) -> tf.Tensor:
+        """Returns the inputs at `indices`."""
+
+    def raw_batches(
+        self, key: tf.Tensor, size: int, steps: int
+    ) -> tf.data.Dataset:
+        passes = -(-steps * size // len(self))
+        uniform = tf.random.stateless_uniform([passes, len(self)], key)
+        order = tf.reshape(tf.argsort(uniform, axis=-1), [-1])
+        return tf.data.Dataset.from_tensor_slices(
+            tf.reshape(order[: steps * size], [steps, size])
+        )
+
+    def indices_of(self, raw: tf.Tensor) -> tf.Tensor:
+        return tf.cast(raw, tf.int64)
+
+    def load(self, raw: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        return self._gather(raw), tf.gather(self._label_tensor(), raw)
+
+    def batches(self, size: int) -> tf.data.Dataset:
+        return (
+            tf.data.Dataset.range(len(self))
+            .batch(size)
+            .map(self.load, num_parallel_calls=tf.data.AUTOTUNE)
+            .prefetch(tf.data.AUTOTUNE)
+        )
+
+    def _label_tensor(self) -> tf.Tensor:
+        return tf.constant(self.labels)
+
+
+class Arrays(_Indexed):
+    """Examples in memory.
+
+    Args:
+        x: `(examples, ...)`.
+        labels: As `Examples.labels`.
+        names: As `Examples.names`. Defaults to None.
+        texts: `(examples,)`, what a person reads in the place of `x`. Defaults
+            to None.
+    """
+
+    def __init__(
+        self,
+        x: np.ndarray,
+        labels: np.ndarray,
+        names: Sequence[str] | None = None,
+        texts: np.ndarray | None = None,
+    ) -> None:
+        self.x, self.labels = x, labels
+        self.names, self.texts = names, texts
+        self._tensors: tuple[tf.Tensor, tf.Tensor] | None = None
+
+    @property
+    def input_spec(self) -> tf.TensorSpec:
+        return tf.TensorSpec(self.x.shape[1:], self.x.dtype)
+
+    def take(self, indices: np.ndarray) -> "Arrays":
+        return Arrays(
+            self.x[indices],
+            self.labels[indices],
+            _taken(self.names, indices),
+            None if self.texts is None else self.texts[indices],
+        )
+
+    def relabel(self, labels: np.ndarray) -> "Arrays":
+        return Arrays(self.x, labels, self.names, self.texts)
+
+    def text_of(self, index: int) -> str | None:
+        return None if self.texts is None else str(self.texts[index])
+
+    def sample(self, count: int) -> np.ndarray:
+        return self.x
+
+    def fingerprints(self) -> list[bytes]:
+        return [row.tobytes() for row in self.x]
+
+    def _gather(self, indices: tf.Tensor) -> tf.Tensor:
+        return tf.gather(self._as_tensors()[0], indices)
+
+    def _label_tensor(self) -> tf.Tensor:
+        return self._as_tensors()[1]
+
+    def _as_tensors(self) -> tuple[tf.Tensor, tf.Tensor]:
+        # Made once, outside of any graph, which would hold a copy of its own.
+        if self._tensors is None:
+            with tf.init_scope():
+                self._tensors = tf.constant(self.x), tf.constant(self.labels)
+        return self._tensors
+
+
+class DiskArrays(_Indexed):
+    """Examples whose inputs lie in a `.npy` file, decoded once.
+
+    Args:
+        path: The file.
+        labels: As `Examples.labels`.
+        rows: Their places in the file. Defaults to the first, second, ...
+        names: As `Examples.names`. Defaults to None.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        labels: np.ndarray,
+        rows: np.ndarray | None = None,
+        names: Sequence[str] | None = None,
+    ) -> None:
+        self.path, self.labels, self.names = path, labels, names
+        self._x = np.load(path, mmap_mode="r", allow_pickle=False)
+        self._rows = np.arange(len(labels)) if rows is None else rows
+        self.input_spec = tf.TensorSpec(self._x.shape[1:], self._x.dtype)
+
+    def take(self, indices: np.ndarray) -> "DiskArrays":
+        return DiskArrays(
+            self.path,
+            self.labels[indices],
+            self._rows[indices],
+            _taken(self.names, indices),
+        )
+
+    def relabel(self, labels: np.ndarray) -> "DiskArrays":
+        return DiskArrays(self.path, labels, self._rows, self.names)
+
+    def sample(self, count: int) -> np.ndarray:
+        return self._x[self._rows[_spread(len(self), count)]]
+
+    def fingerprints(self) -> list[bytes]:
+        return [_digest(self._x[row].tobytes()) for row in self._rows]
+
+    def _gather(self, indices: tf.Tensor) -> tf.Tensor:
+        return _call(
+            lambda batch: self._x[self._rows[batch]], indices, self.input_spec
+        )
+
+
+class ImageFiles(_Indexed):
+    """Examples whose inputs are image files, read when they are needed.
+
+    Args:
+        paths: `(examples,)` files.
+        labels: As `Examples.labels`.
+        size: (height, width) to which images are resized, bilinear.
+    """
+
+    def __init__(
+        self, paths: list[Path], labels: np.ndarray, size: tuple[int, int]
+    ) -> None:
+        self.paths, self.labels, self.size = paths, labels, size
+        self.names = [str(path) for path in paths]
+        self.input_spec = tf.TensorSpec((*size, 3), tf.uint8)
+
+    def take(self, indices: np.ndarray) -> "ImageFiles":
+        paths = [self.paths[index] for index in indices]
+        return ImageFiles(paths, self.labels[indices], self.size)
+
+    def relabel(self, labels: np.ndarray) -> "ImageFiles":
+        return ImageFiles(self.paths, labels, self.size)
+
+    def sample(self, count: int) -> np.ndarray:
+        return self._read(_spread(len(self), count))
+
+    def fingerprints(self) -> list[bytes]:
+        # Of all files: which may be skipped depends on who else is compared.
+        return [_digest(path.read_bytes()) for path in self.paths]
+
+    def _read(self, indices: np.ndarray) -> np.ndarray:
+        return np.stack(
+            [read_image(self.paths[index], self.size) for index in indices]
+        )
+
+    def _gather(self, indices: tf.Tensor) -> tf.Tensor:
+        return _call(self._read, indices, self.input_spec)
+
+
+class Stream(Examples):
+    """Examples that flow out of a `tf.data.Dataset`.
+
+    Args:
+        dataset: Unbatched elements (raw input, label) in a fixed order, of
+            known length.
+        decode: From a raw input to an input of fixed shape, part of a graph.
+            Defaults to none: the raw input is the input.
+        labels: As `Examples.labels`. Defaults to those of the dataset, which
+            are read when they are first needed.
+    """
+
+    def __init__(
+        self,
+        dataset: tf.data.Dataset,
+        decode: Callable[[Any], tf.Tensor] | None = None,
+        labels: np.ndarray | None = None,
+    ) -> None:
+        self.dataset, self.decode = dataset, decode
+        self._labels = labels
+        self._length = int(dataset.cardinality())
+        self.input_spec = dataset.element_spec[0]
+        if decode is not None:
+            graph = tf.function(decode).get_concrete_function(self.input_spec)
+            output = graph.structured_outputs
+            self.input_spec = tf.TensorSpec(output.shape, output.dtype)
+
+    def __len__(self) -> int:
+        return self._length
+
+    @property
+    def labels(self) -> np.ndarray:  # type: ignore[override]
+        if self._labels is None:
+            only = self.dataset.map(lambda _, label: label).batch(1024)
+            self._labels = np.concatenate(list(only.as_numpy_iterator()))
+        return self._labels
+
+    def take(self, indices: np.ndarray) -> "Stream":
+        kept = np.zeros(len(self), bool)
+        kept[indices] = True
+        mask = tf.constant(kept)
+        dataset = (
+            self.dataset.enumerate()
+            .filter(lambda index, element: mask[index])
+            .map(lambda index, element: element)
+            .apply(tf.data.experimental.assert_cardinality(len(indices)))
+        )
+        labels = None if self._labels is None else self._labels[indices]
+        return Stream(dataset, self.decode, labels)
+
+    def relabel(self, labels: np.ndarray) -> "Stream":
+        table = tf.constant(labels)
+        dataset = self.dataset.enumerate().map(
+            lambda index, element: (element[0], table[index])
+        )
+        return Stream(dataset, self.decode, labels)
+
+    def raw_batches(
+        self, key: tf.Tensor, size: int, steps: int
+    ) -> tf.data.Dataset:
+        passes = -(-steps * size // len(self))
+        seeds = tf.random.stateless_uniform([passes], key, None, None, tf.int64)
+
+        def one_pass(seed: tf.Tensor) -> tf.data.Dataset:
+            # Of the graph of this function only: without it the order would
+            # depend on the seed of the whole program too (and 0 would fail).
+            tf.random.set_seed(1)
+            return self.dataset.enumerate().shuffle(
+                SHUFFLE_BUFFER, seed, reshuffle_each_iteration=False
+            )
+
+        return (
+            tf.data.Dataset.from_tensor_slices(seeds)
+            .flat_map(one_pass)
+            .batch(size, drop_remainder=True)
+            .take(steps)
+        )
+
+    def indices_of(self, raw: Any) -> tf.Tensor:
+        return raw[0]
+
+    def load(self, raw: Any) -> tuple[tf.Tensor, tf.Tensor]:
+        _, (x, labels) = raw
+        return self._decoded(x), labels
+
+    def batches(self, size: int) -> tf.data.Dataset:
+        return (
+            self.dataset.batch(size)
+            .map(
+                lambda x, labels: (self._decoded(x), labels),
+                num_parallel_calls=tf.data.AUTOTUNE,
+            )
+            .prefetch(tf.data.AUTOTUNE)
+        )
+
+    def sample(self, count: int) -> np.ndarray:
+        first = self.dataset.take(count)
+        batches = Stream(first, self.decode).batches(64)
+        return np.concatenate([x for x, _ in batches.as_numpy_iterator()])
+
+    def _decoded(self, x: Any) -> tf.Tensor:
+        if self.decode is None:
+            return x
+        return tf.map_fn(self.decode, x, fn_output_signature=self.input_spec)
+
+
+def as_examples(which: str, source: Any) -> Examples:
+    """Returns what a user hands over as `Examples`, checked.
+
+    Args:
+        which: Name of the set, for messages.
+        source: `Examples`, `(x, labels)` arrays, an unbatched
+            `tf.data.Dataset` of `(x, label)`, or a `keras.utils.PyDataset` of
+            batches `(x, labels)`.
+
+    Raises:
+        InputError: if it is none of these, or as `data_checks` does.
+    """
+    if isinstance(source, Examples):
+        return source
+    if isinstance(source, keras.utils.PyDataset):
+        source = _unbatched(which, source)
+    if isinstance(source, tf.data.Dataset):
+        checks.check_stream(which, source)
+        return Stream(source)
+    if isinstance(source, (tuple, list)) and len(source) == 2:
+        return Arrays(*checks.check_arrays(which, *source))
+    raise bad_argument(
+        which,
+        "(x, labels), a tf.data.Dataset of (x, label) or a PyDataset",
+        source,
+    )
+
+
+def join(first: Examples, second: Examples) -> Examples:
+    """Returns the examples of both, for methods that need no pair.
+
+    Raises:
+        InputError: if one has ids as labels and the other probabilities, or
+            their inputs differ in shape.
+    """
+    if first.input_spec.shape != second.input_spec.shape:
+        raise InputError(
+            "The noisy and the clean set should have inputs of one shape. "
+            f"Received: {first.input_spec.shape} and "
+            f"{second.input_spec.shape}."
+        )
+    ours, theirs = _label_spec(first), _label_spec(second)
+    if ours.shape != theirs.shape:
+        raise InputError(
+            "The noisy and the clean set should have labels of one kind. "
+            f"Received: labels of shape {ours.shape} and {theirs.shape}."
+        )
+    if isinstance(first, Stream) or isinstance(second, Stream):
+        # The two flow together in proportion, so a buffer can mix them; not
+        # by `sample_from_datasets`, where the global seed has a say.
+        choice = are_second(first, second).astype(np.int64)
+        inputs = _common_dtype(first.input_spec, second.input_spec)
+        labels = _common_dtype(ours, theirs)
+        merged = tf.data.Dataset.choose_from_datasets(
+            [
+                _decoded(examples).map(
+                    lambda x, y: (tf.cast(x, inputs), tf.cast(y, labels))
+                )
+                for examples in (first, second)
+            ],
+            tf.data.Dataset.from_tensor_slices(choice),
+        )
+        return Stream(
+            merged.apply(tf.data.experimental.assert_cardinality(len(choice)))
+        )
+    labels = np.concatenate([first.labels, second.labels])
+    if isinstance(first, ImageFiles) and isinstance(second, ImageFiles):
+        return ImageFiles([*first.paths, *second.paths], labels, first.size)
+    return Arrays(
+        np.concatenate([in_memory(first).x, in_memory(second).x]), labels
+    )
+
+
+def are_second(first: Examples, second: Examples) -> np.ndarray:
+    """Returns which examples of `join(first, second)` are of the second."""
+    flags = np.repeat([False, True], [len(first), len(second)])
+    if isinstance(first, Stream) or isinstance(second, Stream):
+        flags = np.random.default_rng(0).permutation(flags)
+    return flags
+
+
+def in_memory(examples: Examples) -> Arrays:
+    """Returns examples whose inputs are decoded once and kept in memory."""
+    if isinstance(examples, Arrays):
+        return examples
+    with checks.plain_errors():
+        loaded = list(examples.batches(256).as_numpy_iterator())
+    x, labels = (np.concatenate(parts) for parts in zip(*loaded))
+    return Arrays(x, labels, examples.names)
+
+
+def on_disk(examples: Examples, path: Path) -> DiskArrays:
+    """Returns examples whose inputs are decoded once, into a `.npy` file.
+
+    The file gets its name when it is whole; one that is there is used.
+    """
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Of this process alone: another may be writing the same.
+        part = path.with_name(f".{path.name}.{os.getpid()}")
+        try:
+            _write(examples, part)
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+    return DiskArrays(path, examples.labels, names=examples.names)
+
+
+def read_image(path: Path, size: tuple[int, int] | None) -> np.ndarray:
+    """Returns an image file as RGB, `(height, width, 3)` uint8.
+
+    Args:
+        path: The file.
+        size: (height, width) to resize to, bilinear; None for its own.
+
+    Raises:
+        InputError: if it cannot be read.
+    """
+    try:
+        return np.asarray(
+            keras.utils.load_img(
+                path, target_size=size, interpolation="bilinear"
+            ),
+            np.uint8,
+        )
+    # As Pillow raises them; the last one where a header tells a huge size.
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        raise InputError(
+            f"Each image should be readable. Received: {path}, which is not."
+        ) from None
+
+
+def _taken(
+    names: Sequence[str] | None, indices: np.ndarray
+) -> Sequence[str] | None:
+    return None if names is None else [names[index] for index in indices]
+
+
+def _write(examples: Examples, path: Path) -> None:
+    spec = examples.input_spec
+    shape = (len(examples), *spec.shape)
+    content = np.lib.format.open_memmap(
+        path, "w+", spec.dtype.as_numpy_dtype, shape
+    )
+    done = 0
+    with checks.plain_errors():
+        for x, _ in examples.batches(256).as_numpy_iterator():
+            content[done : done + len(x)] = x
+            done += len(x)
+    content.flush()
+
+
+def _label_spec(examples: Examples) -> tf.TensorSpec:
+    if isinstance(examples, Stream):
+        return examples.dataset.element_spec[1]
+    return tf.TensorSpec(examples.labels.shape[1:], examples.labels.dtype)
+
+
+def _common_dtype(one: tf.TensorSpec, other: tf.TensorSpec) -> tf.DType:
+    """Returns the dtype that NumPy would give the two, put together."""
+    dtypes = (spec.dtype.as_numpy_dtype for spec in (one, other))
+    return tf.as_dtype(np.result_type(*dtypes))
+
+
+def _decoded(examples: Examples) -> tf.data.Dataset:
+    return examples.batches(64).unbatch()
+
+
+def _call(
+    function: Callable[[np.ndarray], np.ndarray],
+    indices: tf.Tensor,
+    spec: tf.TensorSpec,
+) -> tf.Tensor:
+    """Returns the result of a Python function in a graph, with its shape."""
+
+    def marked(batch: np.ndarray) -> np.ndarray:
+        with checks.marked_errors():
+            return function(batch)
+
+    x = tf.numpy_function(marked, [indices], spec.dtype, stateful=False)
+    return tf.ensure_shape(x, [indices.shape[0], *spec.shape])
+
+
+def _unbatched(which: str, source: Any) -> tf.data.Dataset:
+    """Returns a PyDataset's examples as a stream."""
+    try:
+        last = len(source) - 1
+    except TypeError:
+        raise bad_argument(
+            which, "a PyDataset that tells its length", type(source).__name__
+        ) from None
+    if last < 0:
+        raise InputError(
+            f"The {which} set should not be empty. Received: none."
+        )
+    batches = [source[0], source[last]]
+    if not all(isinstance(b, (tuple, list)) and len(b) == 2 for b in batches):
+        raise bad_argument(
+            which, "a PyDataset of batches (x, labels)", type(source).__name__
+        )
+    (x, labels), (_, last_labels) = batches
+    length = last * len(labels) + len(last_labels)
+
+    def generate() -> Any:
+        for index in range(last + 1):
+            yield tuple(source[index])
+
+    return (
+        tf.data.Dataset.from_generator(
+            generate,
+            output_signature=tuple(
+                tf.TensorSpec(
+                    (None, *np.shape(part)[1:]), np.asarray(part).dtype
+                )
+                for part in (x, labels)
+            ),
+        )
+        .unbatch()
+        .apply(tf.data.experimental.assert_cardinality(length))
+    )
+
+
+def _spread(length: int, count: int) -> np.ndarray:
+    """Returns at most `count` indices, evenly over the whole."""
+    return np.unique(np.linspace(0, length - 1, min(count, length)).astype(int))
+
+
+def _digest(content: bytes) -> bytes:
+    return hashlib.blake2b(content, digest_size=16).digest()

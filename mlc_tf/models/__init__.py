@@ -1,0 +1,7 @@
+"""Meta Loss Correction as Keras models: the step, its gradient through a
+virtual update, and what serving needs of the trained network."""
+
+from mlc_tf.models.meta_loss_correction import MetaLossCorrection
+from mlc_tf.models.pair_model import PairModel
+
+__all__ = ["MetaLossCorrection", "PairModel"]

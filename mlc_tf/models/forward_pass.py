@@ -1,0 +1,320 @@
+"""The forward pass of the noisy batch, and the network at other weights.
+
+`AllWeights` moves every weight in the virtual step, as the paper does.
+`LastLayer` moves only those of the last Dense layer: T enters the loss above the
+logits, so its gradient is then found without a backward pass through the rest.
+"""
+
+import inspect
+from collections.abc import Callable
+from collections.abc import Iterator
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from mlc_tf import distribution
+from mlc_tf import losses
+from mlc_tf.errors import InputError
+
+Tensors = Sequence[tf.Tensor]
+_MAX_POOLING = (
+    keras.layers.MaxPooling1D,
+    keras.layers.MaxPooling2D,
+    keras.layers.MaxPooling3D,
+)
+
+
+@dataclass(frozen=True)
+class ForwardPass:
+    """A training pass of a batch, and what can be asked of it afterwards.
+
+    Attributes:
+        x: The batch of inputs.
+        tape: The persistent tape that recorded the pass.
+        logits: `(batch, classes)`, at least float32.
+        regularization: The sum of the base's regularisation losses.
+        weights: The values of the weights that a virtual step moves.
+        pull_back: Maps a gradient with respect to the logits to the gradients
+            with respect to `weights`.
+        logits_at: Maps (other weights, a batch of inputs) to logits; touches
+            no variable, and draws the dropout masks that this pass drew.
+        features: What the last Dense layer is given; None of `AllWeights`.
+    """
+
+    x: Any
+    tape: tf.GradientTape
+    logits: tf.Tensor
+    regularization: tf.Tensor
+    weights: Tensors
+    pull_back: Callable[[tf.Tensor], Tensors]
+    logits_at: Callable[[Tensors, Any], tf.Tensor]
+    features: tf.Tensor | None = None
+
+    def noisy_logits(self, weights: Tensors) -> tf.Tensor:
+        """Returns the logits of this batch at some weights; its own are there.
+
+        Args:
+            weights: `self.weights`, or others of the same shapes.
+        """
+        if weights is self.weights:
+            return self.logits
+        return self.logits_at(weights, self.x)
+
+    def loss_at(
+        self, x: Any, labels: tf.Tensor, class_weight: Any = None
+    ) -> Callable[[Tensors], tf.Tensor]:
+        """Returns the map from weights to a batch's mean cross-entropy there.
+
+        Args:
+            x: Inputs of the batch: the clean one, whose loss after a virtual
+                step is the meta loss (Eq. 6).
+            labels: `(batch,)` class ids or `(batch, classes)` probabilities.
+            class_weight: As `losses.mean_cross_entropy`.
+        """
+        return lambda weights: losses.mean_cross_entropy(
+            self.logits_at(weights, x), labels, class_weight
+        )
+
+    def gradient_of(
+        self, loss: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+    ) -> Callable[[tf.Tensor], Tensors]:
+        """Returns the map from a meta-parameter to the gradient of the loss.
+
+        Args:
+            loss: Maps (logits, meta-parameter) to a scalar.
+
+        Returns:
+            Maps the meta-parameter to the gradients of `loss` with respect to
+            `weights`, differentiably in the meta-parameter.
+        """
+
+        def gradient(meta_parameter: tf.Tensor) -> Tensors:
+            with tf.GradientTape(watch_accessed_variables=False) as tape:
+                tape.watch(self.logits)
+                value = loss(self.logits, meta_parameter)
+            return self.pull_back(tape.gradient(value, self.logits))
+
+        return gradient
+
+
+class AllWeights:
+    """The virtual step moves every trainable weight of `base`."""
+
+    def __init__(self, base: keras.Model) -> None:
+        self._base = base
+
+    def forward(self, x: Any) -> ForwardPass:
+        """Runs a training pass; its BatchNorm and dropout state is kept."""
+        base = self._base
+        state = values(base.non_trainable_variables)
+        variables = base.trainable_variables
+        with tf.GradientTape(persistent=True) as tape:
+            logits = as_float(base(x, training=True))
+            regularization = _regularization(base, logits)
+        _share_statistics(base)
+
+        def pull_back(logits_gradient: tf.Tensor) -> Tensors:
+            gradients = tape.gradient(
+                logits,
+                variables,
+                output_gradients=logits_gradient,
+                unconnected_gradients=tf.UnconnectedGradients.ZERO,
+            )
+            # An Embedding's gradient is sparse; a virtual step needs it dense.
+            return [tf.convert_to_tensor(gradient) for gradient in gradients]
+
+        def logits_at(weights: Tensors, inputs: Any) -> tf.Tensor:
+            return _logits(base, weights, state, inputs)
+
+        return ForwardPass(
+            x=x,
+            tape=tape,
+            logits=logits,
+            regularization=regularization,
+            weights=values(variables),
+            pull_back=pull_back,
+            logits_at=logits_at,
+        )
+
+
+class LastLayer:
+    """The virtual step moves only the weights of the last Dense layer.
+
+    Raises:
+        InputError: if the last layer of `base` is no linear Dense layer on
+            features `(batch, width)`.
+    """
+
+    def __init__(self, base: keras.Model) -> None:
+        self._dense = _last_dense(base)
+        self._base = base
+        self._features_and_logits = keras.Model(
+            base.inputs, [self._dense.input, self._dense.output]
+        )
+
+    def forward(self, x: Any) -> ForwardPass:
+        """Runs a training pass; its BatchNorm and dropout state is kept."""
+        network = self._features_and_logits
+        state = values(network.non_trainable_variables)
+        body = values(network.trainable_variables)
+        with tf.GradientTape(persistent=True) as tape:
+            features, logits = network(x, training=True)
+            logits = as_float(logits)
+            regularization = _regularization(self._base, logits)
+        _share_statistics(self._base)
+        noisy_features = tf.cast(features, logits.dtype)
+        weights = values(self._dense.trainable_variables)
+
+        def pull_back(logits_gradient: tf.Tensor) -> Tensors:
+            kernel = tf.matmul(
+                noisy_features, logits_gradient, transpose_a=True
+            )
+            bias = tf.reduce_sum(logits_gradient, axis=0)
+            return [kernel, bias][: len(weights)]
+
+        def logits_at(weights: Tensors, inputs: Any) -> tf.Tensor:
+            (features, _), _ = network.stateless_call(
+                body, state, inputs, training=True
+            )
+            logits = tf.cast(features, weights[0].dtype) @ weights[0]
+            return logits + weights[1] if len(weights) == 2 else logits
+
+        return ForwardPass(
+            x=x,
+            tape=tape,
+            logits=logits,
+            regularization=regularization,
+            weights=weights,
+            pull_back=pull_back,
+            logits_at=logits_at,
+            features=features,
+        )
+
+    @property
+    def features_shape(self) -> tuple[int | None, ...]:
+        """The shape of the features, `(None, width)`."""
+        return tuple(self._dense.input.shape)
+
+
+def passing_logits(base: keras.Model, x: Any) -> tf.Tensor:
+    """Returns the logits of a training pass that leaves no trace in the base.
+
+    For a second batch in a step: BatchNorm's statistics are of the first. The
+    tape in scope records it.
+
+    Args:
+        base: The network.
+        x: The batch of inputs.
+    """
+    return _logits(
+        base, base.trainable_variables, base.non_trainable_variables, x
+    )
+
+
+def as_float(tensor: Any) -> tf.Tensor:
+    """Returns a tensor as float32, or as it is if wider."""
+    tensor = tf.convert_to_tensor(tensor)
+    return tf.cast(tensor, tf.float32) if tensor.dtype.size < 4 else tensor
+
+
+def coarsest_dtype(base: keras.Model) -> str:
+    """Returns the dtype of least precision that a layer computes in."""
+    dtypes = [
+        layer.compute_dtype
+        for layer in _layers(base)
+        if layer.weights  # others, like an input's, compute nothing
+    ]
+    return min(
+        dtypes or [base.compute_dtype],
+        key=lambda name: tf.as_dtype(name).size,
+    )
+
+
+def pools_by_maximum(base: keras.Model) -> bool:
+    """Returns whether a layer of the network is one of max pooling."""
+    return any(isinstance(layer, _MAX_POOLING) for layer in _layers(base))
+
+
+def values(variables: list[keras.Variable]) -> Tensors:
+    """Returns copies: to read a variable in eager mode aliases its buffer."""
+    return [tf.identity(tf.convert_to_tensor(value)) for value in variables]
+
+
+def _layers(base: keras.Model) -> Iterator[keras.layers.Layer]:
+    """Yields the layers of a network, and of the networks in it."""
+    for layer in base.layers:
+        if isinstance(layer, keras.Model):
+            yield from _layers(layer)
+        else:
+            yield layer
+
+
+def _share_statistics(base: keras.Model) -> None:
+    """Averages what BatchNorm has seen over the replicas.
+
+    Keras lets each replica keep statistics of its own, so that what one worker
+    saves is not what another evaluates.
+    """
+    if distribution.num_replicas() == 1:
+        return
+    statistics = [
+        variable
+        for layer in _layers(base)
+        if isinstance(layer, keras.layers.BatchNormalization)
+        for variable in layer.non_trainable_variables
+        if layer.trainable
+    ]
+    if statistics:
+        means = distribution.global_mean(values(statistics))
+        for variable, mean in zip(statistics, means):
+            variable.assign(mean)
+
+
+def _logits(
+    base: keras.Model, weights: Sequence[Any], state: Sequence[Any], x: Any
+) -> tf.Tensor:
+    outputs, _ = base.stateless_call(weights, state, x, **_training(base))
+    return as_float(outputs)
+
+
+def _training(base: keras.Model) -> dict[str, bool]:
+    # Unlike a plain call, `stateless_call` hands on what `call` may not take.
+    parameters = inspect.signature(base.call).parameters.values()
+    takes_it = any(
+        parameter.name == "training" or parameter.kind is parameter.VAR_KEYWORD
+        for parameter in parameters
+    )
+    return {"training": True} if takes_it else {}
+
+
+def _regularization(base: keras.Model, like: tf.Tensor) -> tf.Tensor:
+    return tf.add_n(
+        [tf.zeros([], like.dtype)]
+        + [tf.cast(loss, like.dtype) for loss in base.losses]
+    )
+
+
+def _last_dense(base: keras.Model) -> keras.layers.Dense:
+    layer = base.layers[-1] if base.layers else None
+    try:
+        last = (
+            isinstance(layer, keras.layers.Dense)
+            and layer.activation is keras.activations.linear
+            and layer.output is base.outputs[0]
+            and len(layer.input.shape) == 2
+            and all(variable.trainable for variable in layer.weights)
+        )
+    except (AttributeError, ValueError, IndexError):  # a subclassed model
+        last = False
+    if not last:
+        raise InputError(
+            "`base` should be a Sequential or functional model that ends in a "
+            "trainable linear Dense layer for `meta_gradient` = 'head'. "
+            f"Received: `base` = a {type(base).__name__} that ends in a "
+            f"{type(layer).__name__}; 'exact' and 'finite_difference' work "
+            "with any base."
+        )
+    return layer

@@ -1,0 +1,418 @@
+"""The Keras model that trains a network on pairs of noisy and clean batches.
+
+`PairModel` wraps the network instead of changing it: `base` maps inputs to
+logits and knows nothing of noise. Training machinery never reaches serving:
+`call`, `evaluate`, `predict` and `save` are those of the base, and `export`
+needs nothing else.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from mlc_tf import distribution
+from mlc_tf import losses
+from mlc_tf import transitions
+from mlc_tf.data import checks
+from mlc_tf.errors import InputError
+from mlc_tf.errors import bad_argument
+from mlc_tf.models import export
+from mlc_tf.models import forward_pass
+from mlc_tf.models.multi_worker_fit import MultiWorkerFit
+
+
+class PairModel(MultiWorkerFit):
+    """Trains `base` on elements `((x, noisy_label), (x_clean, clean_label))`.
+
+    A method that differs from plain training in its loss only overrides
+    `example_loss`; one with a step of its own overrides `train_step` and ends
+    it with `actual_train`.
+
+    Args:
+        base: A built `keras.Model` from inputs to logits `(batch, classes)`:
+            Sequential, functional, or subclassed with a Dense layer last.
+        name: Name of the model. Defaults to a unique one.
+
+    Raises:
+        InputError: if `base` is no Keras model, is not built, ends in a
+            softmax, or has no output of width >= 2.
+    """
+
+    # Names of trackers that only a training step feeds.
+    training_trackers: tuple[str, ...] = ()
+    # Whether the noisy half of an element is (x, label, index).
+    uses_index = False
+    # Whether a step needs second derivatives of all of the base.
+    differentiates_twice = False
+
+    def __init__(self, base: keras.Model, *, name: str | None = None) -> None:
+        num_classes = check_base(base)
+        super().__init__(name=name, dtype=base.dtype_policy)
+        self.base = base
+        self.num_classes = num_classes
+        self.loss_tracker = keras.metrics.Mean(name="loss")
+        # Else `fit` under a strategy builds the wrapper symbolically, which
+        # fails on elements that are no (inputs, targets) pair.
+        self.built = True
+
+    def compile(
+        self,
+        optimizer: Any = "rmsprop",
+        *,
+        metrics: Any = None,
+        jit_compile: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        """Configures training, as `keras.Model.compile`, but for the loss.
+
+        Args:
+            optimizer: A Keras optimizer or its name. Defaults to "rmsprop".
+            metrics: Keras metrics, of the sparse kind: they compare the logits
+                with class ids (of soft labels, the likeliest). In `fit` these
+                are the *noisy* labels, in `evaluate` the test labels.
+            jit_compile: Whether to compile the step with XLA. Defaults to
+                False: Keras' own "auto" means three different programs (GPU,
+                CPU, under a strategy).
+            **kwargs: The other arguments of `keras.Model.compile`.
+
+        Raises:
+            InputError: if a `loss` is given; the method brings its own. For
+                XLA on a CPU, if the method needs second derivatives and the
+                base pools by the maximum, for which XLA has none there.
+        """
+        if (
+            jit_compile
+            and self.differentiates_twice
+            and forward_pass.pools_by_maximum(self.base)
+            and not tf.config.list_physical_devices("GPU")
+        ):
+            raise InputError(
+                "`jit_compile` should be False on a CPU for a base with max "
+                "pooling, whose second derivative XLA lacks there and this "
+                "method needs (of `MetaLossCorrection`, 'head' and "
+                "'finite_difference' do not). Received: `jit_compile` = True."
+            )
+        if kwargs.pop("loss", None) is not None:
+            raise InputError(
+                "`loss` should be left out of `compile`: "
+                f"{type(self).__name__} brings its own."
+            )
+        super().compile(
+            optimizer=optimizer,
+            metrics=metrics,
+            jit_compile=jit_compile,
+            **kwargs,
+        )
+
+    def fit(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """Trains, as `keras.Model.fit`, on a dataset of pairs.
+
+        Args:
+            x: A `tf.data.Dataset` (`mlc_tf.data.pair` makes one) of batched
+                elements `((x, noisy_label), (x_clean, clean_label))`, which the
+                strategy in scope divides; or, for several workers each of
+                which reads its part only, a function from its
+                `tf.distribute.InputContext` to the batches of its replicas.
+            *args: The other arguments of `keras.Model.fit`.
+            **kwargs: The same, by name.
+
+        Returns:
+            The `keras.callbacks.History`.
+
+        Raises:
+            InputError: if the elements are no such pairs, do not fit the base
+                or the strategy, or a label is not in `[0, classes)`.
+        """
+        if kwargs.get("class_weight") is not None:
+            raise InputError(
+                "`class_weight` should be left out: T weighs the labels."
+            )
+        pairs = self._own_pairs(x) if callable(x) else self._checked(x)
+        if self.compiled:
+            self._build_metrics()
+        kwargs.setdefault("shuffle", False)  # the dataset has its own order
+        with checks.plain_errors():
+            return super().fit(pairs, *args, **kwargs)
+
+    def check_pairs(self, x: Any, replicas: int | None = None) -> None:
+        """Refuses a dataset that `fit` would refuse, without reading of it.
+
+        Args:
+            x: A dataset as in `fit`.
+            replicas: How many share a batch. Defaults to those of the strategy
+                that the model was made in.
+
+        Raises:
+            InputError: as `fit`, but for bad labels.
+        """
+        checks.check_inputs(
+            checks.pair_spec(x, self.num_classes, self.uses_index),
+            getattr(self.base, "input_shape", None),
+            replicas or self.distribute_strategy.num_replicas_in_sync,
+        )
+
+    def _checked(self, x: Any, replicas: int | None = None) -> tf.data.Dataset:
+        self.check_pairs(x, replicas)
+        return checks.check_labels(x, self.num_classes)
+
+    def _own_pairs(self, x: Any) -> Any:
+        return self.distribute_strategy.distribute_datasets_from_function(
+            lambda context: self._checked(x(context), replicas=1)
+        )
+
+    def evaluate(self, *args: Any, **kwargs: Any) -> Any:
+        """Evaluates the base, as `keras.Model.evaluate`.
+
+        Raises:
+            InputError: for labels that are neither ids in `[0, classes)` nor
+                rows of probabilities.
+        """
+        with checks.plain_errors():
+            return super().evaluate(*args, **kwargs)
+
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
+        return self.base(inputs, training=training)
+
+    def save(self, filepath: Any, *args: Any, **kwargs: Any) -> None:
+        """Saves `base`, which loads without `mlc_tf`; see `keras.Model.save`.
+
+        The state of training (T, the optimizer) is in `save_weights`.
+        """
+        self.base.save(filepath, *args, **kwargs)
+
+    def export(
+        self,
+        filepath: Any,
+        format: str = "tf_saved_model",
+        verbose: bool | None = None,
+        input_signature: Any = None,
+        *,
+        class_names: Sequence[str] | None = None,
+    ) -> None:
+        """Exports `base`, and T where there is one; see `mlc_tf.models.export.write`.
+
+        Args:
+            filepath: A folder, or a file that ends in `.tflite` or `.onnx`.
+            format: "tf_saved_model", "litert" or "onnx". Defaults to
+                "tf_saved_model".
+            verbose: Whether to tell where it is. Defaults to None, yes.
+            input_signature: A `tf.TensorSpec` of the inputs; needed for a
+                subclassed base, which does not tell them.
+            class_names: One a class. Defaults to "0", "1", ...
+
+        Raises:
+            InputError: as `mlc_tf.models.export.write`.
+        """
+        matrix = getattr(self, "transition_matrix", None)
+        if matrix is not None:
+            matrix = transitions.of_rows(
+                matrix, getattr(self, "normalization", "rows")
+            )
+        export.write(
+            self.base, filepath, format, class_names, matrix, input_signature
+        )
+        if verbose or verbose is None:
+            print(f"Saved artifact at '{filepath}'.")
+
+    @property
+    def metrics(self) -> list[keras.metrics.Metric]:
+        # Keras keeps a loss tracker of its own that only its own step feeds.
+        others = [metric for metric in super().metrics if metric.name != "loss"]
+        return [self.loss_tracker, *others]
+
+    def example_loss(self, logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+        """Returns the loss of each noisy example, `(batch,)`.
+
+        Args:
+            logits: `(batch, classes)`, at least float32.
+            labels: Noisy labels, `(batch,)` ids or `(batch, classes)`
+                probabilities.
+        """
+        raise NotImplementedError(
+            f"{type(self).__name__} should override `example_loss` or "
+            "`train_step`."
+        )
+
+    def train_step(
+        self, data: tuple[tuple[Any, Any], tuple[Any, Any]]
+    ) -> dict[str, Any]:
+        (x, noisy_labels, *_), _ = data
+        forward = forward_pass.AllWeights(self.base).forward(x)
+        with forward.tape:
+            loss = tf.reduce_mean(
+                self.example_loss(forward.logits, noisy_labels)
+            )
+        return self.actual_train(forward, loss, noisy_labels)
+
+    def test_step(self, data: tuple[Any, ...]) -> dict[str, Any]:
+        x, labels, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        labels = checks.checked_labels("test", labels, self.num_classes)
+        logits = forward_pass.as_float(self.base(x, training=False))
+        example_losses = losses.cross_entropy(logits, labels)
+        self.loss_tracker.update_state(example_losses, sample_weight)
+        results = self.compute_metrics(x, _ids(labels), logits, sample_weight)
+        return {
+            name: result
+            for name, result in results.items()
+            if name not in self.training_trackers
+        }
+
+    def actual_train(
+        self,
+        forward: forward_pass.ForwardPass,
+        loss: tf.Tensor,
+        noisy_labels: tf.Tensor,
+    ) -> dict[str, Any]:
+        """Takes the optimizer's step on `loss`, and returns the metrics.
+
+        Args:
+            forward: The pass of the noisy batch, on whose tape the loss is.
+            loss: The mean loss of this replica's examples.
+            noisy_labels: `(batch,)` or `(batch, classes)`.
+        """
+        self.optimizer_step(forward, loss)
+        return self.training_metrics(loss, forward.logits, noisy_labels)
+
+    def add_state(
+        self, name: str, value: Any, dtype: str | None = None
+    ) -> keras.Variable:
+        """Returns a variable that steps write and no gradient reaches.
+
+        It is saved with the model, and is the same on all replicas.
+
+        Args:
+            name: Its name.
+            value: The array that it starts from.
+            dtype: Defaults to that of the model's variables.
+        """
+        value = np.asarray(value)
+        return self.add_weight(
+            name=name,
+            shape=value.shape,
+            dtype=dtype,
+            initializer=keras.initializers.Constant(value),
+            trainable=False,
+            autocast=False,
+            aggregation="only_first_replica",
+        )
+
+    @property
+    def optimized_variables(self) -> list[keras.Variable]:
+        """The variables that the optimizer moves."""
+        return self.base.trainable_variables
+
+    def optimizer_step(
+        self, forward: forward_pass.ForwardPass, loss: tf.Tensor
+    ) -> None:
+        """Takes the optimizer's step on `loss` and the regularisation.
+
+        Args:
+            forward: The pass on whose tape the loss is.
+            loss: The mean loss of this replica's examples.
+        """
+        variables = self.optimized_variables
+        gradients = self.scaled_gradients(forward, loss, variables)
+        self.optimizer.apply_gradients(zip(gradients, variables))
+
+    def scaled_gradients(
+        self,
+        forward: forward_pass.ForwardPass,
+        loss: tf.Tensor,
+        variables: list[keras.Variable],
+    ) -> Any:
+        """Returns the gradients that `apply_gradients` of the optimizer takes.
+
+        Args:
+            forward: The pass on whose tape the loss is.
+            loss: The mean loss of this replica's examples, to which the
+                regularisation is added.
+            variables: What the gradients are asked for.
+        """
+        with forward.tape:
+            total = loss + forward.regularization
+            # `apply_gradients` sums over replicas; the mean is wanted.
+            share = total / distribution.num_replicas()
+            scaled = self.optimizer.scale_loss(share)
+        return forward.tape.gradient(scaled, variables)
+
+    def training_metrics(
+        self, loss: tf.Tensor, logits: tf.Tensor, noisy_labels: tf.Tensor
+    ) -> dict[str, Any]:
+        """Returns the metrics after a step, those of the noisy labels."""
+        self.loss_tracker.update_state(loss)
+        return self.compute_metrics(None, _ids(noisy_labels), logits)
+
+    def _build_metrics(self) -> None:
+        # Under a strategy Keras would build the metrics by calling the model
+        # on (x, noisy_label), so they are built here, from one example.
+        with self.distribute_strategy.scope():
+            self.compute_metrics(
+                None, tf.zeros([1], tf.int64), tf.zeros([1, self.num_classes])
+            )
+        self.reset_metrics()
+
+
+def _ids(labels: tf.Tensor) -> tf.Tensor:
+    # One form for all: Keras resolves "accuracy" by the first labels it sees.
+    return tf.argmax(labels, axis=-1) if labels.shape.rank == 2 else labels
+
+
+def check_base(base: Any) -> int:
+    """Returns the number of classes of a network that emits logits.
+
+    Raises:
+        InputError: as in `PairModel`.
+    """
+    if not isinstance(base, keras.Model):
+        raise bad_argument("base", "a keras.Model", type(base).__name__)
+    if not base.built:
+        raise InputError(
+            "`base` should be built. Received: `base` = a "
+            f"{type(base).__name__} without weights; call it on a batch, or "
+            "give it a `keras.Input`."
+        )
+    if not base.trainable_variables:
+        raise bad_argument(
+            "base", "a model with trainable weights", type(base).__name__
+        )
+    if len(getattr(base, "outputs", None) or [None]) != 1:
+        raise bad_argument("base", "a model with one output", base.outputs)
+    last = _last_layer(base)
+    activation = getattr(last, "activation", None)
+    if (
+        isinstance(last, keras.layers.Softmax)
+        or activation is keras.activations.softmax
+    ):
+        raise InputError(
+            "`base` should end in logits, without a softmax. Received: "
+            f"`base` = a model whose last layer {last.name!r} is a softmax."
+        )
+    shape = _output_shape(base, last)
+    if len(shape) != 2 or shape[-1] is None or shape[-1] < 2:
+        raise bad_argument(
+            "base", "a model with outputs (batch, classes), classes >= 2", shape
+        )
+    return int(shape[-1])
+
+
+def _last_layer(base: Any) -> Any:
+    while isinstance(base, keras.Model) and base.layers:
+        base = base.layers[-1]
+    return base
+
+
+def _output_shape(base: keras.Model, last: Any) -> tuple[int | None, ...]:
+    try:
+        return tuple(base.output_shape)
+    except (AttributeError, ValueError):  # a subclassed model has none
+        units = getattr(last, "units", None)
+        if units is None:
+            raise InputError(
+                "`base` should tell the shape of its outputs. Received: `base`"
+                f" = a {type(base).__name__} whose last layer is no Dense; "
+                "wrap it in keras.Sequential([keras.Input(shape), base])."
+            ) from None
+        return (None, units)

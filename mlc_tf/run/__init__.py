@@ -1,0 +1,2 @@
+"""One run from a config to a result, resumable, and many of them: settings,
+methods, training, checkpoints, comparison and search."""

@@ -1,0 +1,120 @@
+"""What a config trains on, told before any training."""
+
+from dataclasses import dataclass
+
+import ml_collections
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from mlc_tf.data.examples import Examples
+from mlc_tf.run import figures
+from mlc_tf.run import problems
+from mlc_tf.run.problems import Problem
+
+_PICTURES = 32
+
+
+@dataclass(frozen=True)
+class Description:
+    """A description of a run's data.
+
+    Attributes:
+        text: Shapes, counts per split and class, and the noise.
+        figure: Training images with the true and the given label, half of
+            them wrong ones where both are known; None for other inputs.
+        noise_report: As in `Problem`.
+    """
+
+    text: str
+    figure: Figure | None
+    noise_report: dict[str, object] | None
+
+
+def describe(config: ml_collections.ConfigDict) -> Description:
+    """Returns the description of the data that a config trains on.
+
+    Raises:
+        InputError: as `problems.load`.
+    """
+    problem, true_labels = problems.load_with_truth(config)
+    spec = problem.noisy.input_spec
+    lines = [
+        f"dataset {config.dataset.name}: inputs {tuple(spec.shape)} "
+        f"{spec.dtype.name}, {len(problem.class_names)} classes",
+        _counts(problem, true_labels),
+        _noise(config, problem),
+        *problem.notes,
+    ]
+    return Description(
+        "\n\n".join(lines),
+        _pictures(config, problem, true_labels),
+        problem.noise_report,
+    )
+
+
+def _counts(problem: Problem, true_labels: np.ndarray | None) -> str:
+    size = len(problem.class_names)
+    columns = {
+        "train, as given": problem.noisy.labels,
+        "train, true": true_labels,
+        "clean": problem.clean.labels,
+        "test": problem.test.labels,
+    }
+    table = pd.DataFrame(
+        {
+            name: np.bincount(labels, minlength=size)
+            for name, labels in columns.items()
+            if labels is not None
+        },
+        index=list(problem.class_names),
+    )
+    table.loc["all"] = table.sum()
+    return table.to_string()
+
+
+def _noise(config: ml_collections.ConfigDict, problem: Problem) -> str:
+    report = problem.noise_report
+    if report is None:
+        return "noise: none injected, labels are noisy as they come"
+    ratio = "" if report["ratio"] is None else f" {report['ratio']:g}"
+    return (
+        f"noise {report['kind']}{ratio}, seed {report['seed']}: "
+        f"{report['changed']:,} of {report['examples']:,} labels changed "
+        f"({report['changed_share']:.1%}); the T that they show is "
+        f"{report['empirical_l1']:.4f} from the expected one (mean L1 distance "
+        "of a row)"
+    )
+
+
+def _pictures(
+    config: ml_collections.ConfigDict,
+    problem: Problem,
+    true_labels: np.ndarray | None,
+) -> Figure | None:
+    if not figures.is_image(problem.noisy.input_spec.shape):
+        return None
+    chosen = _chosen(problem.noisy, true_labels, config.seed)
+    names, given = problem.class_names, problem.noisy.labels[chosen]
+    titles = [names[label] for label in given]
+    wrong = np.zeros(len(chosen), bool)
+    if true_labels is not None:
+        wrong = given != true_labels[chosen]
+        titles = [
+            f"{names[true]}\ngiven: {names[label]}"
+            for true, label in zip(true_labels[chosen], given)
+        ]
+    (images,) = (x for x, _ in problem.noisy.take(chosen).batches(len(chosen)))
+    return figures.samples_figure(images.numpy(), titles, wrong)
+
+
+def _chosen(
+    noisy: Examples, true_labels: np.ndarray | None, seed: int
+) -> np.ndarray:
+    """Returns indices of examples to show, half of them wrong if known."""
+    order = np.random.default_rng([seed, 5]).permutation(len(noisy))
+    if true_labels is not None:
+        wrong = noisy.labels[order] != true_labels[order]
+        half = order[wrong][: _PICTURES // 2]
+        order = np.concatenate([half, order[~wrong]])
+    return np.sort(order[:_PICTURES])

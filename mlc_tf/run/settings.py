@@ -1,0 +1,317 @@
+"""Every setting of a run: its default, and what it may be."""
+
+import dataclasses
+from typing import Any
+
+import keras
+import ml_collections
+import numpy as np
+from ml_collections.config_dict import placeholder
+
+from mlc_tf import distribution
+from mlc_tf import networks
+from mlc_tf.data import instance_noise
+from mlc_tf.data import noise
+from mlc_tf.data.augmentation import AUGMENTATIONS
+from mlc_tf.datasets.options import Options
+from mlc_tf.errors import InputError
+from mlc_tf.errors import bad_argument
+from mlc_tf.errors import check_seed
+from mlc_tf.errors import unknown_name
+from mlc_tf.run import methods
+from mlc_tf.run.checkpoints import Interval
+
+OPTIMIZERS = {"sgd": keras.optimizers.SGD, "adam": keras.optimizers.Adam}
+SCHEDULES = ("constant", "cosine")
+DTYPES = ("float32", "mixed_bfloat16", "mixed_float16")
+
+
+def default_config() -> ml_collections.ConfigDict:
+    """Returns every setting of a run, with its default.
+
+    `configs/<dataset>.py` starts from it. A new setting is written here, once.
+    """
+    config = ml_collections.ConfigDict()
+    config.seed = 0
+    config.dataset = ml_collections.ConfigDict(
+        {
+            # A name of `datasets.DATASETS`, or "tfds:NAME", "npz:PATH",
+            # "folder:PATH", "csv:PATH".
+            "name": "digits",
+            # What these are is told in `datasets.options.Options`.
+            **dataclasses.asdict(Options()),
+            # This share of the training set takes the place of the test set:
+            # for choosing hyperparameters.
+            "validation": 0.0,
+        }
+    )
+    config.noise = ml_collections.ConfigDict(
+        {
+            # A name of `noise.KINDS`, "instance", "file:PATH" (a T),
+            # "human:SET" (of a dataset that has such labels), or "none" for
+            # labels that are noisy as they come.
+            "kind": "flip_to_one",
+            "ratio": 0.4,
+            "mode": "exact",
+        }
+    )
+    config.clean = ml_collections.ConfigDict(
+        {
+            # Drawn from the training set, unless the dataset brings a clean
+            # set of its own.
+            "per_class": 50,
+            # Whether a class with too few examples gives all but one of them.
+            "fewer_if_rare": False,
+            "batch_size": 64,
+        }
+    )
+    config.network = ml_collections.ConfigDict(
+        {
+            "name": "mlp",
+            "weight_decay": 0.0,
+            # Of resnet50: "imagenet" or a file; "" for random ones.
+            "weights": "",
+            # What one network takes beyond that.
+            "mlp": {"hidden_units": (128,)},
+            "wide_resnet": {"depth": 40, "width": 2},
+            "word_window": {"hidden_units": (256, 256)},
+        }
+    )
+    config.method = ml_collections.ConfigDict(
+        {
+            "name": "mlc",
+            "mlc": {
+                "virtual_learning_rate": 0.1,
+                "transition_learning_rate": 3.0,
+                "normalization": "rows",
+                "meta_gradient": "exact",
+                "meta_interval": 1,
+                # Those of the class where not given.
+                "transition_update": placeholder(str),
+                "smoothing": placeholder(float),
+                "max_transition_step": placeholder(float),
+                "expectation_rate": placeholder(float),
+                "clean_weight": placeholder(float),
+                # "equal", the default, or as frequent as the "given_labels".
+                "clean_class_weight": placeholder(str),
+                # The length of the run where not given; 0 for no decay.
+                "transition_decay_steps": placeholder(int),
+                # Of T beside the identity; all of T where not given.
+                "rank": placeholder(int),
+            },
+            # The paper's alpha and beta for MNIST and Twitter.
+            "mlc_paper": {
+                "virtual_learning_rate": 1e-2,
+                "transition_learning_rate": 1.0,
+                "meta_gradient": "exact",
+            },
+            "authors_code": {
+                "virtual_learning_rate": 1e-3,
+                "transition_learning_rate": 0.11,
+            },
+            "noise_layer": {"noise_learning_rate": 1.0},
+            "noise_layer_logits": {"noise_learning_rate": 0.1},
+            # The share of wrong labels; the injected ratio where not given.
+            "co_teaching": {"forget_rate": placeholder(float)},
+            # A file of 0 and 1; the true structure where not given.
+            "masking": {"structure": placeholder(str)},
+            "masking_hard": {
+                "structure": placeholder(str),
+                "noise_learning_rate": 1.0,
+            },
+            "pencil": {
+                "alpha": 0.1,
+                "beta": 0.4,
+                # By the length of the run where not given.
+                "label_learning_rate": placeholder(float),
+            },
+            "gce": {"q": 0.7},
+            "meta_weight_net": {"meta_learning_rate": 1e-3},
+            "fasten": {"noisy_weight": 0.5, "threshold": 0.8},
+        }
+    )
+    for method in methods.METHODS:
+        # The optimizer's rate, where this method needs another than all have.
+        if method not in config.method:
+            config.method[method] = ml_collections.ConfigDict()
+        config.method[method].learning_rate = placeholder(float)
+    config.optimizer = ml_collections.ConfigDict(
+        {
+            "name": "sgd",
+            "learning_rate": 0.01,
+            "momentum": 0.9,  # of sgd
+            "schedule": "constant",
+        }
+    )
+    config.train = ml_collections.ConfigDict(
+        {
+            "batch_size": 64,
+            "epochs": 10,
+            # Steps after which an epoch ends; 0 for one pass.
+            "steps_per_epoch": 0,
+            # A name of `augmentation.AUGMENTATIONS`.
+            "augment": "none",
+            # Epochs of plain cross-entropy before the method, for each method
+            # alike, with an optimizer of their own.
+            "warmup_epochs": 0,
+            "warmup_learning_rate": 0.01,
+            "dtype": "float32",  # or mixed_bfloat16, mixed_float16
+            "jit_compile": False,
+            # "mirrored" keeps several devices in step: all GPUs, or so many
+            # replicas; without GPUs the CPU is split, for trying out.
+            # "multi_worker" is one of the processes that TF_CONFIG names.
+            "strategy": "none",
+            "replicas": 0,
+            # "N steps" or "N seconds" within an epoch too; or "epoch".
+            "checkpoint_every": "epoch",
+            "steps_per_execution": 1,
+        }
+    )
+    return config
+
+
+def method_options(config: ml_collections.ConfigDict) -> dict[str, Any]:
+    """Returns the options of the config's method, without those not given."""
+    section = config.method.get(config.method.name, {})
+    return {
+        name: value
+        for name, value in section.items()
+        if value is not None and name != "learning_rate"
+    }
+
+
+def learning_rate(config: ml_collections.ConfigDict) -> float:
+    """Returns the optimizer's rate: the method's own, or that of all."""
+    own = config.method.get(config.method.name, {}).get("learning_rate")
+    return config.optimizer.learning_rate if own is None else own
+
+
+def evaluated_on(config: ml_collections.ConfigDict) -> str:
+    """Returns "test", or "validation" where a share of training is held out."""
+    return "validation" if config.dataset.validation else "test"
+
+
+def of_training(config: ml_collections.ConfigDict) -> dict[str, Any]:
+    """Returns what is trained on and how, by dotted names, for a result file.
+
+    Besides the method's options, which a result has by themselves, and what
+    decides only where and how fast it is done.
+    """
+    data_options = [
+        option.name
+        for option in dataclasses.fields(Options)
+        if option.name not in ("data_dir", "manual_dir", "cache")
+    ]
+    named = {
+        "dataset": (*data_options, "validation"),
+        "clean": ("per_class", "fewer_if_rare", "batch_size"),
+        "network": ("weight_decay", "weights"),
+        "noise": ("mode",),
+        "optimizer": ("name", "momentum", "schedule"),
+        "train": (
+            *("batch_size", "epochs", "steps_per_epoch", "augment"),
+            *("warmup_epochs", "warmup_learning_rate", "dtype"),
+        ),
+    }
+    told = {
+        f"{section}.{name}": _plain(config[section][name])
+        for section, names in named.items()
+        for name in names
+    }
+    name = config.network.name
+    for option, value in config.network.get(name, {}).items():
+        told[f"network.{name}.{option}"] = _plain(value)
+    told["optimizer.learning_rate"] = learning_rate(config)
+    return told
+
+
+def _plain(value: Any) -> Any:
+    """Returns a value as it comes back from a JSON file."""
+    return list(value) if isinstance(value, tuple) else value
+
+
+def check(config: ml_collections.ConfigDict) -> None:
+    """Refuses bad settings before any data is read."""
+    methods.get(config.method.name)
+    networks.get(config.network.name)
+    Options.from_config(config.dataset)
+    _check_noise(config)
+    optimizer, train = config.optimizer, config.train
+    if optimizer.name not in OPTIMIZERS:
+        raise unknown_name("optimizer.name", optimizer.name, OPTIMIZERS)
+    if optimizer.schedule not in SCHEDULES:
+        raise unknown_name("optimizer.schedule", optimizer.schedule, SCHEDULES)
+    for name, rate in (
+        ("optimizer.learning_rate", optimizer.learning_rate),
+        (f"method.{config.method.name}.learning_rate", learning_rate(config)),
+        ("train.warmup_learning_rate", train.warmup_learning_rate),
+    ):
+        if not np.isfinite(rate) or rate <= 0:
+            raise bad_argument(name, "a finite float > 0", rate)
+    check_seed(config.seed)
+    if not 0 <= optimizer.momentum < 1:
+        raise bad_argument(
+            "optimizer.momentum", "in [0, 1)", optimizer.momentum
+        )
+    if not config.network.weight_decay >= 0:
+        raise bad_argument(
+            "network.weight_decay", "a float >= 0", config.network.weight_decay
+        )
+    if train.steps_per_execution < 1:
+        raise bad_argument(
+            "train.steps_per_execution",
+            "an integer >= 1",
+            train.steps_per_execution,
+        )
+    if train.steps_per_epoch < 0:
+        raise bad_argument(
+            "train.steps_per_epoch",
+            "an integer >= 0, 0 for one pass",
+            train.steps_per_epoch,
+        )
+    if train.augment not in AUGMENTATIONS:
+        raise unknown_name("train.augment", train.augment, AUGMENTATIONS)
+    if (
+        config.network.weights
+        and not networks.get(config.network.name).pretrained
+    ):
+        raise InputError(
+            "`network.weights` should be left out for a network that takes "
+            "none. Received: `network.weights` = "
+            f"{config.network.weights!r} for {config.network.name!r}."
+        )
+    if train.epochs < 1:
+        raise bad_argument("train.epochs", "an integer >= 1", train.epochs)
+    if not 0 <= train.warmup_epochs < train.epochs:
+        raise bad_argument(
+            "train.warmup_epochs",
+            f"in [0, {train.epochs}), less than the epochs in all",
+            train.warmup_epochs,
+        )
+    if train.strategy not in distribution.STRATEGIES:
+        raise unknown_name(
+            "train.strategy", train.strategy, distribution.STRATEGIES
+        )
+    if train.replicas < 0 or (train.replicas and train.strategy != "mirrored"):
+        raise bad_argument(
+            "train.replicas",
+            "an integer >= 0, and 0 but for `train.strategy` = 'mirrored'",
+            train.replicas,
+        )
+    Interval.parse(train.checkpoint_every)
+    if train.dtype not in DTYPES:
+        raise unknown_name("train.dtype", train.dtype, DTYPES)
+
+
+def _check_noise(config: ml_collections.ConfigDict) -> None:
+    kind = config.noise.kind
+    scheme, _, argument = kind.partition(":")
+    named = [*noise.KINDS, instance_noise.KIND, "none"]
+    if kind not in named and not (scheme in ("human", "file") and argument):
+        raise unknown_name(
+            "noise.kind", kind, [*named, "human:SET", "file:PATH"]
+        )
+    if kind in named[:-1]:
+        noise.check_ratio(config.noise.ratio)
+    if config.noise.mode not in noise.MODES:
+        raise unknown_name("noise.mode", config.noise.mode, noise.MODES)

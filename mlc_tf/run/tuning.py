@@ -1,0 +1,368 @@
+"""A search for settings on held-out training data, with keras-tuner.
+
+What is held out (`dataset.validation`) keeps its true labels and is in no
+batch, noisy or clean; the test set is not seen. The first trial is the config
+as it is: what is found is no worse than that, as measured. Values that are good
+by themselves and do not go together are no trial: others are drawn.
+"""
+
+import contextlib
+import io
+import json
+import statistics
+import time
+from collections.abc import Callable
+from collections.abc import Iterator
+from collections.abc import Mapping
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import keras_tuner
+import ml_collections
+
+from mlc_tf.errors import DivergedError
+from mlc_tf.errors import InputError
+from mlc_tf.errors import bad_argument
+from mlc_tf.errors import writable_or_error
+from mlc_tf.models.meta_loss_correction import MetaLossCorrection
+from mlc_tf.run import directory
+from mlc_tf.run import methods
+from mlc_tf.run import problems
+from mlc_tf.run import settings
+from mlc_tf.run import training
+
+# The training of the network, which all methods share.
+TRAINING = ("optimizer.learning_rate", "network.weight_decay")
+# A trial's values are drawn at most so often, until some go together.
+_DRAWS = 50
+# Of a setting that is a scale: what the config's own value is multiplied by.
+_FACTORS = (0.1, 0.3, 1.0, 3.0, 10.0)
+_NEAR = (0.2, 0.5, 1.0, 2.0, 5.0)
+# Of the others: what is tried beside the config's own value; where it has none,
+# the first is that of the class, but for those of `_BY_OTHERS`.
+_VALUES: Mapping[str, tuple[Any, ...]] = {
+    "network.weight_decay": (0.0, 1e-4, 3e-4, 1e-3, 3e-3),
+    "clean.batch_size": (16, 64, 256),
+    "method.mlc.normalization": ("rows", "columns"),
+    "method.mlc.transition_update": ("exponentiated", "projected"),
+    "method.mlc.smoothing": (0.0, 0.05, 0.1, 0.2, 0.4),
+    "method.mlc.expectation_rate": (0.0, 0.03, 0.1, 0.3, 1.0, 3.0),
+    "method.mlc.clean_weight": (0.0, 0.1, 0.3, 1.0),
+    "method.mlc.clean_class_weight": ("equal", "given_labels"),
+    "method.gce.q": (0.3, 0.5, 0.7, 0.9),
+    "method.fasten.noisy_weight": (0.25, 0.5, 0.75),
+    "method.fasten.threshold": (0.6, 0.8, 0.9),
+}
+# What the class takes for them depends on other settings.
+_BY_OTHERS = ("method.mlc.transition_update", "method.mlc.smoothing")
+_SCALES: Mapping[str, tuple[float, ...]] = {
+    "optimizer.learning_rate": _NEAR,
+    **{f"method.{name}.learning_rate": _NEAR for name in methods.METHODS},
+    "method.mlc.virtual_learning_rate": _FACTORS,
+    "method.mlc.transition_learning_rate": _FACTORS,
+    "method.mlc.max_transition_step": _NEAR,
+    "method.authors_code.virtual_learning_rate": _FACTORS,
+    "method.authors_code.transition_learning_rate": _FACTORS,
+    "method.noise_layer.noise_learning_rate": _FACTORS,
+    "method.noise_layer_logits.noise_learning_rate": _FACTORS,
+    "method.masking_hard.noise_learning_rate": _FACTORS,
+    "method.pencil.alpha": _FACTORS,
+    "method.pencil.beta": _FACTORS,
+    "method.meta_weight_net.meta_learning_rate": _FACTORS,
+}
+
+
+def own_settings(method: str) -> tuple[str, ...]:
+    """Returns the settings of one method that a search may try.
+
+    Raises:
+        InputError: for an unknown method.
+    """
+    draws_clean = methods.get(method).draws_clean
+    own = [
+        name
+        for name in (*_SCALES, *_VALUES)
+        if name.startswith(f"method.{method}.")
+    ]
+    return (*own, "clean.batch_size") if draws_clean else tuple(own)
+
+
+def search(
+    config: ml_collections.ConfigDict,
+    searched: Sequence[str],
+    conditions: Mapping[str, Mapping[str, Any]],
+    trials: int,
+    runs: str | Path,
+    tell: Callable[[str], None] = print,
+) -> dict[str, Any]:
+    """Searches at random; a search that was cut off goes on.
+
+    Args:
+        config: Where the search starts. What is held out is its
+            `dataset.validation`.
+        searched: Dotted names of settings: `TRAINING`, or `own_settings`.
+        conditions: What each trial is run under, by name: values of other
+            settings, as of the method, the noise and the seed. At least one.
+        trials: How many, at least 1; fewer where there are no more values.
+        runs: Where the search keeps its state.
+        tell: Called with a line for each trial. Defaults to `print`.
+
+    Returns:
+        For a JSON file: `dataset`, `network`, `validation`, `epochs`, `tried`
+        (the values of each setting), `conditions`; `trials`, each with its
+        `values`, its `accuracy` (a share, the mean over the conditions), that
+        `by_condition` (0 where the loss diverged) and its `seconds`; and
+        `best`, the values of the best trial.
+
+    Raises:
+        InputError: for a bad setting, or `runs` of another search.
+    """
+    if not 0 < config.dataset.validation < 1:
+        raise bad_argument(
+            "dataset.validation", "in (0, 1)", config.dataset.validation
+        )
+    if not isinstance(trials, int) or trials < 1:
+        raise bad_argument("trials", "an integer >= 1", trials)
+    tried = {name: _values(config, name) for name in searched}
+    if not tried:
+        raise bad_argument("searched", "names of settings", "none")
+    if not conditions:
+        raise bad_argument("conditions", "at least one", "none")
+    for condition in conditions.values():
+        settings.check(_changed(config, condition))
+    told = {
+        "dataset": config.dataset.name,
+        "network": config.network.name,
+        "validation": config.dataset.validation,
+        "epochs": config.train.epochs,
+        "tried": {name: list(values) for name, values in tried.items()},
+        "conditions": {name: dict(each) for name, each in conditions.items()},
+    }
+    with writable_or_error("runs", Path(runs)):
+        _check_same(
+            Path(runs) / "search.json",
+            {**told, "config": json.loads(config.to_json())},
+        )
+        done = _search(config, tried, conditions, trials, Path(runs), tell)
+    best = max(done, key=lambda trial: trial["accuracy"])
+    return {**told, "trials": done, "best": best["values"]}
+
+
+def _search(
+    config: ml_collections.ConfigDict,
+    tried: Mapping[str, Sequence[Any]],
+    conditions: Mapping[str, Mapping[str, Any]],
+    trials: int,
+    runs: Path,
+    tell: Callable[[str], None],
+) -> list[dict[str, Any]]:
+    space = keras_tuner.HyperParameters()
+    start = {name: values[0] for name, values in tried.items()}
+    for name, values in tried.items():
+        space.Choice(name, list(values), default=start[name])
+    configs = _Configs(config, conditions)
+    oracle = _FromStart(
+        start,
+        configs.go_together,
+        objective=keras_tuner.Objective("accuracy", "max"),
+        max_trials=trials,
+        hyperparameters=space,
+        seed=config.seed + 1,  # keras-tuner takes 0 for none
+    )
+    with contextlib.redirect_stdout(io.StringIO()):  # it prints tables
+        tuner = _Trials(configs, tell, oracle=oracle, directory=str(runs))
+    try:
+        tuner.search(verbose=0)
+    except keras_tuner.errors.FatalError as error:
+        raise error.__cause__ or error from None
+    return [
+        _told(oracle.trials[name], conditions) for name in sorted(oracle.trials)
+    ]
+
+
+class _Configs:
+    """What values come to under each condition: a config and its data."""
+
+    def __init__(
+        self,
+        config: ml_collections.ConfigDict,
+        conditions: Mapping[str, Mapping[str, Any]],
+    ) -> None:
+        self._config, self._conditions = config, conditions
+        self._problems: dict[str, problems.Problem] = {}
+
+    def of(
+        self, values: Mapping[str, Any]
+    ) -> Iterator[tuple[str, ml_collections.ConfigDict, problems.Problem]]:
+        """Yields the name of each condition, its config and its data."""
+        for name, condition in self._conditions.items():
+            config = _changed(self._config, {**condition, **values})
+            yield name, config, self._problem(config)
+
+    def go_together(self, values: Mapping[str, Any]) -> bool:
+        """Returns whether each method takes these values."""
+        # The noise and the seed of a condition do not matter for that.
+        of_methods = {each[1].method.name: each[1:] for each in self.of(values)}
+        try:
+            for config, problem in of_methods.values():
+                training.untrained(config, problem)
+        except InputError:
+            return False
+        finally:
+            keras.backend.clear_session()
+        return True
+
+    def _problem(self, config: ml_collections.ConfigDict) -> problems.Problem:
+        """Returns the data, loaded once for all that learn from the same."""
+        clean = config.clean.per_class, config.clean.fewer_if_rare
+        key = f"{config.dataset} {config.noise} {clean} {config.seed}"
+        if key not in self._problems:
+            self._problems[key] = problems.load(config)
+        return self._problems[key]
+
+
+class _FromStart(keras_tuner.oracles.RandomSearchOracle):
+    """Random search from given values, of those that go together."""
+
+    def __init__(
+        self,
+        start: Mapping[str, Any],
+        go_together: Callable[[Mapping[str, Any]], bool],
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self._start, self._go_together = dict(start), go_together
+
+    def populate_space(self, trial_id: str) -> dict[str, Any]:
+        if not self.trials:
+            return {"status": "RUNNING", "values": self._start}
+        refused: list[dict[str, Any]] = []
+        for _ in range(_DRAWS):
+            drawn: dict[str, Any] = super().populate_space(trial_id)
+            values = drawn["values"]
+            if values is None:  # there are no new ones
+                return drawn
+            if values not in refused:
+                if self._go_together(values):
+                    return drawn
+                refused.append(values)
+        return {"status": "STOPPED", "values": None}
+
+
+class _Trials(keras_tuner.Tuner):
+    """Trains a network under each condition of a trial."""
+
+    def __init__(
+        self, configs: _Configs, tell: Callable[[str], None], **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self._configs, self._tell = configs, tell
+
+    def run_trial(self, trial: Any, *args: Any, **kwargs: Any) -> Any:
+        begin = time.monotonic()
+        values = trial.hyperparameters.values
+        measured = {}
+        try:
+            for name, config, problem in self._configs.of(values):
+                measured[name] = _accuracy(config, problem)
+        except Exception as error:  # else keras-tuner goes on without it
+            raise keras_tuner.errors.FatalError from error
+        accuracy = statistics.mean(measured.values())
+        seconds = time.monotonic() - begin
+        self._tell(
+            f"trial {trial.trial_id}: {100 * accuracy:.2f} % in {seconds:.0f} "
+            f"s, {', '.join(f'{key}={value}' for key, value in values.items())}"
+        )
+        return {**measured, "accuracy": accuracy, "seconds": seconds}
+
+
+def _accuracy(
+    config: ml_collections.ConfigDict, problem: problems.Problem
+) -> float:
+    """Returns what a network comes to; 0 where its loss diverged."""
+    try:
+        _, result = training.network_of(config, problem)
+    except DivergedError:
+        return 0.0
+    finally:
+        keras.backend.clear_session()
+    return float(result["test_accuracy"])
+
+
+def _told(trial: Any, conditions: Mapping[str, Any]) -> dict[str, Any]:
+    def measured(name: str) -> float:
+        return float(trial.metrics.get_history(name)[0].value[0])
+
+    return {
+        "values": dict(trial.hyperparameters.values),
+        "accuracy": measured("accuracy"),
+        "by_condition": {name: measured(name) for name in conditions},
+        "seconds": round(measured("seconds"), 1),
+    }
+
+
+def _values(config: ml_collections.ConfigDict, name: str) -> tuple[Any, ...]:
+    """Returns what is tried of a setting, the config's own value first."""
+    if name not in _SCALES and name not in _VALUES:
+        raise bad_argument(
+            "searched", f"of {', '.join((*_SCALES, *_VALUES))}", name
+        )
+    own = _flat(config)[name]
+    if own is None and name.endswith(".learning_rate"):
+        own = config.optimizer.learning_rate
+    if own is None and name in _BY_OTHERS:
+        own = _of_the_class(config, name.rpartition(".")[2])
+    if name in _SCALES:
+        if own is None:
+            raise bad_argument(name, "given, to search around it", "none")
+        values = [float(f"{factor * own:.3g}") for factor in _SCALES[name]]
+    else:
+        values = list(_VALUES[name])
+    first = values[0] if own is None else own
+    return (first, *(value for value in values if value != first))
+
+
+def _of_the_class(config: ml_collections.ConfigDict, option: str) -> Any:
+    """Returns what `MetaLossCorrection` takes where a config is silent."""
+    mlc = config.method.mlc
+    classes = 1 + (mlc.rank or 1)
+    network = keras.Sequential([keras.Input((1,)), keras.layers.Dense(classes)])
+    given = {"rank": mlc.rank, "transition_update": mlc.transition_update}
+    return getattr(MetaLossCorrection(network, **given), option)
+
+
+def _flat(config: ml_collections.ConfigDict) -> dict[str, Any]:
+    flat = {}
+    for name, value in config.items(preserve_field_references=False):
+        if isinstance(value, ml_collections.ConfigDict):
+            inner = _flat(value)
+            flat.update({f"{name}.{key}": inner[key] for key in inner})
+        else:
+            flat[name] = value
+    return flat
+
+
+def _changed(
+    config: ml_collections.ConfigDict, values: Mapping[str, Any]
+) -> ml_collections.ConfigDict:
+    changed = config.copy_and_resolve_references()
+    changed.update_from_flattened_dict(values)
+    return changed
+
+
+def _check_same(path: Path, told: dict[str, Any]) -> None:
+    """Writes what a search is of, or refuses those of another."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        directory.write_json(path, told)
+        return
+    differing = directory.differing(
+        json.loads(json.dumps(told)), json.loads(path.read_text())
+    )
+    if differing:
+        raise InputError(
+            "`runs` should be new, or of this search. Received: "
+            f"'{path.parent}', of one that differs in {', '.join(differing)}."
+        )

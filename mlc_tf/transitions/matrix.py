@@ -1,0 +1,204 @@
+"""All there is to know of the noise transition matrix T.
+
+One convention, everywhere: `T[i, j] = p(noisy = j | clean = i)`. Row i is the
+clean class, column j the noisy one, so the corrected prediction of a batch of
+softmax probabilities `probs (batch, classes)` is `probs @ T`. A true T has
+rows that sum to 1.
+
+The paper defines T so (section 3.1), but writes Eq. 2-10 for the transpose of
+it, and Eq. 10 then divides by the sums over the *clean* classes: our columns.
+Both normalisations are here. Scaling a column of T changes no gradient of the
+weights, so a column-normalised T says the same as the row-stochastic matrix
+that `regauge` makes of it.
+"""
+
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from mlc_tf.errors import bad_argument
+from mlc_tf.errors import unknown_name
+
+# The axis over which a normalised T sums to 1.
+SUM_AXIS = {"rows": 1, "columns": 0}
+_ROW_SUM_TOLERANCE = 1e-5
+
+
+def smoothed_identity(num_classes: int, smoothing: float) -> np.ndarray:
+    """Returns the T of labels of which a share is drawn anew, uniformly.
+
+    Args:
+        num_classes: Number of classes.
+        smoothing: That share, in [0, 1].
+
+    Returns:
+        `(num_classes, num_classes)` float64.
+    """
+    return (1 - smoothing) * np.eye(num_classes) + smoothing / num_classes
+
+
+def correct(probs: Any, transition: Any) -> Any:
+    """Returns the noisy-label probabilities `probs @ T` (Eq. 2).
+
+    Args:
+        probs: Softmax probabilities over the clean classes,
+            `(batch, classes)`.
+        transition: T, `(classes, classes)`, rows are clean classes.
+
+    Returns:
+        `(batch, classes)`, probabilities over the noisy classes.
+    """
+    return probs @ transition
+
+
+def normalize(transition: tf.Tensor, normalization: str = "rows") -> tf.Tensor:
+    """Divides each row, or each column, of T by its sum (Eq. 10).
+
+    A row (or column) of zeros stays zero: the paper's delta.
+
+    Args:
+        transition: A non-negative matrix, `(classes, classes)`.
+        normalization: `"rows"` or `"columns"`. Defaults to `"rows"`.
+
+    Returns:
+        The normalised matrix, same shape and dtype.
+    """
+    axis = SUM_AXIS[normalization]
+    sums = tf.reduce_sum(transition, axis, keepdims=True)
+    return transition / tf.where(tf.equal(sums, 0), tf.ones_like(sums), sums)
+
+
+def regauge(transition: np.ndarray) -> np.ndarray:
+    """Returns the matrix with rows that sum to 1 behind a column-scaled T.
+
+    If `T = S @ diag(1 / d)` for a row-stochastic S, then `S = T @ diag(d)`
+    with `T @ d = 1`. A T that was learned rather than made so may have no such
+    d, or one with negative entries; the least-squares d is taken, and the
+    result is then no transition matrix, which `distance` shows.
+
+    Args:
+        transition: `(classes, classes)`, known up to the scale of its columns.
+
+    Returns:
+        `(classes, classes)` float64, rows are clean classes.
+    """
+    transition = np.asarray(transition, np.float64)
+    ones = np.ones(len(transition))
+    scales = np.linalg.lstsq(transition, ones, rcond=None)[0]
+    return transition * scales
+
+
+def of_rows(transition: np.ndarray, normalization: str) -> np.ndarray:
+    """Returns T with rows that sum to 1, whatever it is normalised by.
+
+    Args:
+        transition: `(classes, classes)`, rows are clean classes.
+        normalization: `"rows"`, which changes nothing, or `"columns"`.
+    """
+    if normalization == "rows":
+        return transition
+    nonnegative = np.maximum(regauge(transition), 0)
+    return nonnegative / nonnegative.sum(axis=1, keepdims=True)
+
+
+def distance(
+    learned: np.ndarray, true: np.ndarray, normalization: str = "rows"
+) -> float:
+    """Returns the mean over rows of the L1 distance between two matrices.
+
+    0 for equal matrices, 2 for rows that share no mass; the identity is
+    `2 * ratio` away from a flip to other classes.
+
+    Args:
+        learned: T, `(classes, classes)`, rows are clean classes.
+        true: The true T, same shape, rows sum to 1.
+        normalization: What `learned` is normalised by; with `"columns"` it is
+            regauged first. Defaults to `"rows"`.
+
+    Returns:
+        A non-negative float.
+    """
+    if normalization == "columns":
+        learned = regauge(learned)
+    return float(np.abs(np.asarray(learned) - true).sum(axis=1).mean())
+
+
+def check_normalization(normalization: Any) -> str:
+    """Returns `normalization` if it is "rows" or "columns", else raises."""
+    if normalization not in SUM_AXIS:
+        raise unknown_name("normalization", normalization, SUM_AXIS)
+    return normalization
+
+
+def validate(transition: Any, num_classes: int | None = None) -> np.ndarray:
+    """Returns T as a float64 array, after checking that it is one.
+
+    Args:
+        transition: A matrix, rows are clean classes, rows sum to 1.
+        num_classes: The expected size. Defaults to that of `transition`.
+
+    Returns:
+        `(classes, classes)` float64.
+
+    Raises:
+        InputError: for a wrong shape, non-finite or negative entries, or rows
+            that do not sum to 1.
+    """
+    try:
+        matrix = np.asarray(transition, np.float64)
+    except (TypeError, ValueError):
+        raise bad_argument(
+            "transition", "a square matrix of numbers", transition
+        ) from None
+    size = (
+        num_classes if num_classes is not None else len(np.atleast_1d(matrix))
+    )
+    if matrix.shape != (size, size):
+        raise bad_argument(
+            "transition", f"of shape ({size}, {size})", matrix.shape
+        )
+    if not np.all(np.isfinite(matrix)):
+        row, column = np.argwhere(~np.isfinite(matrix))[0]
+        raise bad_argument(
+            f"transition[{row}, {column}]", "finite", matrix[row, column]
+        )
+    if np.any(matrix < 0):
+        row, column = np.argwhere(matrix < 0)[0]
+        raise bad_argument(
+            f"transition[{row}, {column}]", "non-negative", matrix[row, column]
+        )
+    sums = matrix.sum(axis=1)
+    wrong = np.flatnonzero(np.abs(sums - 1) > _ROW_SUM_TOLERANCE)
+    if len(wrong):
+        raise bad_argument(
+            f"transition[{wrong[0]}]",
+            "a row that sums to 1 (rows are clean classes)",
+            f"a row that sums to {sums[wrong[0]]:.6g}",
+        )
+    return matrix
+
+
+def check_structure(structure: Any, num_classes: int) -> np.ndarray:
+    """Returns which entries of T a prior allows, after checking it.
+
+    Args:
+        structure: A matrix of 0 and 1, rows are clean classes.
+        num_classes: Its size.
+
+    Returns:
+        `(classes, classes)` float32.
+
+    Raises:
+        InputError: if it is no matrix of 0 and 1 with a diagonal of ones.
+    """
+    matrix = np.asarray(structure)
+    expected = (
+        f"a matrix of 0 and 1 of shape ({num_classes}, {num_classes}) with a "
+        "diagonal of ones"
+    )
+    if matrix.shape != (num_classes, num_classes):
+        raise bad_argument("structure", expected, matrix.shape)
+    if not np.isin(matrix, (0, 1)).all() or not np.diag(matrix).all():
+        raise bad_argument("structure", expected, matrix)
+    return matrix.astype(np.float32)

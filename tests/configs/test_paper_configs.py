@@ -1,0 +1,96 @@
+"""Two steps of each experiment of the paper, at full size."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mlc_tf.run import description
+from mlc_tf.run import problems
+from mlc_tf.run import training
+from tests import fake_datasets
+from tests.configs.test_configs import get_config
+from tests.support import ROOT
+
+CONFIGS = ROOT / "configs"
+REAL = Path(os.environ.get("TFDS_DATA_DIR") or "/nowhere")
+PER_CLASS = {"mnist": 70, "cifar10": 70, "cifar10_n": 70}
+
+
+def full_config(name, folder):
+    config = get_config(CONFIGS / f"{name}.py")
+    config.train.epochs, config.train.warmup_epochs = 1, 0
+    config.train.steps_per_epoch = 2
+    config.dataset.data_dir = str(folder)
+    return config
+
+
+def check(config, workdir, parameters, batch_size=64, most=0.01):
+    """Describes, and trains two steps; returns the description's text."""
+    described = description.describe(config)
+    problem = problems.load(config)
+    base = training.build_base(config, problem)
+    assert base.count_params() == parameters
+    result = training.run(config, workdir, verbose=0)
+    assert result["train_steps"] == 2
+    assert config.train.batch_size == batch_size
+    assert 0 <= result["test_accuracy"] <= 1
+    with np.load(workdir / "transition.npz") as archive:
+        start, end = archive["learned"]
+    assert 0 < np.abs(end - start).max() < most
+    np.testing.assert_allclose(end.sum(axis=1), 1, rtol=1e-5)
+    return described.text
+
+
+# WRN-40-2 as tests/networks counts it; 90 classes more have 90 * (128 + 1).
+@pytest.mark.parametrize(
+    "name, classes, parameters",
+    [
+        ("mnist", 10, 61_706),
+        ("cifar10", 10, 2_248_954),
+        ("cifar100", 100, 2_248_954 + 90 * 129),
+        ("cifar10_n", 10, 2_248_954),
+        ("cifar100_n", 100, 2_248_954 + 90 * 129),
+    ],
+)
+def test_images(name, classes, parameters, tmp_path, monkeypatch):
+    folder = REAL
+    if not (REAL / name).is_dir():
+        folder = tmp_path / "tfds"
+        folder.mkdir()
+        fake_datasets.prepare_tfds(
+            name, folder, monkeypatch, PER_CLASS.get(name, 9)
+        )
+    config = full_config(name, folder)
+    # The paper names CIFAR's batches; on MNIST T follows the noisy labels, too.
+    batch_size, most = (128, 0.03) if name == "mnist" else (64, 0.01)
+    text = check(config, tmp_path / "run", parameters, batch_size, most)
+    assert f"{classes} classes" in text.splitlines()[0]
+    assert config.noise.kind in text
+
+
+def test_clothing1m(tmp_path):
+    fake_datasets.write_clothing1m(tmp_path)
+    config = full_config("clothing1m", tmp_path / "tfds")
+    config.dataset.manual_dir = str(tmp_path)
+    config.network.weights = ""  # the tests have no network
+    # The count that Keras tells of its body, and 2048 * 14 + 14.
+    text = check(config, tmp_path / "run", 23_587_712 + 28_686, 32)
+    assert "inputs (224, 224, 3) uint8, 14 classes" in text
+    assert "none injected" in text
+
+
+def test_twitter(tmp_path):
+    real = os.environ.get("TWITTER_POS_DIR")
+    if not real:
+        fake_datasets.write_twitter(tmp_path)
+    config = full_config("twitter", tmp_path / "tfds")
+    config.dataset.manual_dir = real or str(tmp_path)
+    problem = problems.load(config)
+    rows = problem.noisy.x.max(axis=(0, 1)) + 1
+    rows = np.maximum(rows, problem.clean.x.max(axis=(0, 1)) + 1).sum()
+    layers = (150 + 1) * 256 + (256 + 1) * 256 + (256 + 1) * 25
+    # T takes long steps in a run of few.
+    text = check(config, tmp_path / "run", 50 * rows + layers, 256, most=0.1)
+    assert "inputs (3, 7) int32, 25 classes" in text

@@ -1,0 +1,691 @@
+import math
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from mlc_tf import networks
+from mlc_tf import transitions
+from mlc_tf.baselines.authors_code import AuthorsCode
+from mlc_tf.baselines.cross_entropy import CrossEntropy
+from mlc_tf.baselines.forward_correction import ForwardCorrection
+from mlc_tf.baselines.learning_to_reweight import LearningToReweight
+from mlc_tf.baselines.meta_weight_net import MetaWeightNet
+from mlc_tf.errors import InputError
+from mlc_tf.models.forward_pass import coarsest_dtype
+from mlc_tf.models.meta_loss_correction import MetaLossCorrection
+from tests import numpy_reference
+from tests.conftest import FLOAT32
+from tests.conftest import FLOAT64
+
+CLASSES = 3
+BATCH, CLEAN_BATCH = 7, 5
+BN_MOMENTUM, BN_EPSILON = 0.9, 1e-3
+TOLERANCE = {"float64": FLOAT64, "float32": FLOAT32}
+
+
+def dense_base(dtype="float32"):
+    return keras.Sequential(
+        [
+            keras.Input((4,), dtype=dtype),
+            keras.layers.Dense(5, activation="tanh", dtype=dtype),
+            keras.layers.Dense(CLASSES, dtype=dtype),
+        ]
+    )
+
+
+def dense_logits(weights, x):
+    kernel, bias, head, head_bias = weights
+    return np.tanh(x @ kernel + bias) @ head + head_bias
+
+
+def convolutional_base(dtype="float32"):
+    return keras.Sequential(
+        [
+            keras.Input((3, 3, 2), dtype=dtype),
+            keras.layers.Conv2D(2, 2, dtype=dtype),
+            keras.layers.BatchNormalization(
+                momentum=BN_MOMENTUM, epsilon=BN_EPSILON, dtype=dtype
+            ),
+            keras.layers.Activation("tanh", dtype=dtype),
+            keras.layers.Flatten(dtype=dtype),
+            keras.layers.Dense(CLASSES, dtype=dtype),
+        ]
+    )
+
+
+def convolve(x, kernel, bias):
+    patches = np.stack(
+        [
+            x[:, row : row + 2, column : column + 2].reshape(len(x), -1)
+            for row in range(2)
+            for column in range(2)
+        ],
+        axis=1,
+    )
+    y = patches @ kernel.reshape(-1, kernel.shape[-1]) + bias
+    return y.reshape(len(x), 2, 2, -1)
+
+
+def convolutional_logits(weights, x):
+    kernel, bias, gamma, beta, head, head_bias = weights
+    y = convolve(x, kernel, bias)
+    mean = y.mean(axis=(0, 1, 2))
+    variance = ((y - mean) ** 2).mean(axis=(0, 1, 2))
+    y = gamma * (y - mean) / np.sqrt(variance + BN_EPSILON) + beta
+    return np.tanh(y).reshape(len(x), -1) @ head + head_bias
+
+
+def random_pair(rng, base, dtype="float32"):
+    def half(size):
+        x = rng.normal(size=(size, *base.input_shape[1:])).astype(dtype)
+        return x, rng.integers(0, CLASSES, size)
+
+    return half(BATCH), half(CLEAN_BATCH)
+
+
+def dataset(*elements):
+    def generate():
+        yield from elements
+
+    spec = tf.nest.map_structure(
+        lambda array: tf.TensorSpec(array.shape, array.dtype), elements[0]
+    )
+    return tf.data.Dataset.from_generator(
+        generate, output_signature=spec
+    ).apply(tf.data.experimental.assert_cardinality(len(elements)))
+
+
+def compiled(model, rate=0.1, momentum=0.0, **kwargs):
+    optimizer = keras.optimizers.SGD(rate, momentum=momentum)
+    model.compile(optimizer, **kwargs)
+    return model
+
+
+@pytest.mark.parametrize("transition_update", ["projected", "exponentiated"])
+@pytest.mark.parametrize("normalization", ["rows", "columns"])
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize(
+    "make_base, logits_of",
+    [
+        (dense_base, dense_logits),
+        (convolutional_base, convolutional_logits),
+    ],
+    ids=["dense", "convolution and BatchNorm"],
+)
+def test_steps_equal_the_numpy_reference(
+    make_base, logits_of, dtype, normalization, transition_update, rng
+):
+    # Not symmetric, and with entries that the steps push below 0.
+    start = np.array(
+        [[0.9, 0.099, 0.001], [0.001, 0.6, 0.399], [0.4, 0.001, 0.599]]
+    )
+    rates = {"alpha": 0.5, "beta": 2.0, "gamma": 0.1}
+    base = make_base(dtype)
+    model = MetaLossCorrection(
+        base,
+        virtual_learning_rate=rates["alpha"],
+        transition_learning_rate=rates["beta"],
+        transition=start,
+        normalization=normalization,
+        transition_update=transition_update,
+        max_transition_step=math.inf,
+    )
+    compiled(model, rates["gamma"], momentum=0.9)
+    elements = [random_pair(rng, base, dtype) for _ in range(2)]
+    weights = [
+        variable.numpy().astype(np.float64)
+        for variable in base.trainable_variables
+    ]
+    velocities = [np.zeros_like(weight) for weight in weights]
+    matrix = numpy_reference.normalize(start, normalization)
+    for noisy, clean in elements:
+        weights, velocities, matrix = numpy_reference.step(
+            logits_of,
+            weights,
+            velocities,
+            matrix,
+            (noisy[0].astype(np.float64), noisy[1]),
+            (clean[0].astype(np.float64), clean[1]),
+            momentum=0.9,
+            normalization=normalization,
+            transition_update=transition_update,
+            **rates,
+        )
+    model.fit(dataset(*elements), verbose=0)
+    # Eq. 9 had something to do.
+    assert (matrix == 0).any() == (transition_update == "projected")
+    np.testing.assert_allclose(
+        model.transition_matrix, matrix, **TOLERANCE[dtype]
+    )
+    for variable, weight in zip(base.trainable_variables, weights):
+        np.testing.assert_allclose(variable, weight, **TOLERANCE[dtype])
+
+
+@pytest.mark.parametrize("clean_weight", [0.0, 0.5])
+def test_only_the_actual_pass_moves_batch_norm_statistics(clean_weight, rng):
+    base = convolutional_base("float64")
+    model = compiled(MetaLossCorrection(base, clean_weight=clean_weight))
+    element = random_pair(rng, base, "float64")
+    kernel, bias = base.layers[0].get_weights()
+    y = convolve(element[0][0], kernel, bias)
+    mean, variance = y.mean(axis=(0, 1, 2)), y.var(axis=(0, 1, 2))
+    model.fit(dataset(element), verbose=0)
+    norm = base.layers[1]
+    np.testing.assert_allclose(
+        norm.moving_mean, (1 - BN_MOMENTUM) * mean, **FLOAT64
+    )
+    np.testing.assert_allclose(
+        norm.moving_variance,
+        BN_MOMENTUM + (1 - BN_MOMENTUM) * variance,
+        **FLOAT64,
+    )
+
+
+@pytest.mark.parametrize(
+    "meta_gradient", ["exact", "head", "finite_difference"]
+)
+def test_frozen_identity_equals_cross_entropy(meta_gradient, rng):
+    elements = [random_pair(rng, dense_base()) for _ in range(3)]
+    one, other = dense_base("float64"), dense_base("float64")
+    other.set_weights(one.get_weights())
+    frozen = MetaLossCorrection(
+        one,
+        transition=np.eye(CLASSES),
+        transition_learning_rate=0.0,
+        meta_gradient=meta_gradient,
+    )
+    compiled(frozen, momentum=0.9).fit(dataset(*elements), verbose=0)
+    compiled(CrossEntropy(other), momentum=0.9).fit(
+        dataset(*elements), verbose=0
+    )
+    np.testing.assert_array_equal(frozen.transition_matrix, np.eye(CLASSES))
+    for ours, plain in zip(one.get_weights(), other.get_weights()):
+        np.testing.assert_allclose(ours, plain, **FLOAT64)
+
+
+@pytest.mark.parametrize(
+    "meta_gradient", ["exact", "head", "finite_difference"]
+)
+def test_a_clean_weight_adds_the_loss_of_the_clean_batch(meta_gradient, rng):
+    # With the weight by which the two means are one of all examples.
+    noisy, clean = random_pair(rng, dense_base("float64"), "float64")
+    one, other = dense_base("float64"), dense_base("float64")
+    other.set_weights(one.get_weights())
+    model = MetaLossCorrection(
+        one,
+        transition=np.eye(CLASSES),
+        transition_learning_rate=0.0,
+        meta_gradient=meta_gradient,
+        clean_weight=CLEAN_BATCH / BATCH,
+    )
+    compiled(model, 0.1).fit(dataset((noisy, clean)), verbose=0)
+    both = tuple(np.concatenate(halves) for halves in zip(noisy, clean))
+    rate = 0.1 * (1 + CLEAN_BATCH / BATCH)
+    compiled(CrossEntropy(other), rate).fit(dataset((both, clean)), verbose=0)
+    for ours, plain in zip(one.get_weights(), other.get_weights()):
+        np.testing.assert_allclose(ours, plain, **FLOAT64)
+
+
+@pytest.mark.parametrize(
+    "meta_gradient", ["exact", "head", "finite_difference"]
+)
+def test_a_class_weight_counts_clean_examples_as_often(meta_gradient, rng):
+    noisy, (x, _) = random_pair(rng, dense_base("float64"), "float64")
+    labels = np.arange(len(x)) % CLASSES
+    counts = np.array([2, 1, 0])
+    repeated = np.repeat(np.arange(len(x)), counts[labels])
+    start = rng.dirichlet(np.ones(CLASSES), CLASSES)
+    bases = [dense_base("float64") for _ in range(2)]
+    bases[1].set_weights(bases[0].get_weights())
+    models = [
+        MetaLossCorrection(
+            base,
+            transition=start,
+            meta_gradient=meta_gradient,
+            clean_weight=0.5,
+            max_transition_step=math.inf,
+            clean_class_weight=weight,
+        )
+        for base, weight in zip(
+            bases, [counts * len(x) / len(repeated), None], strict=True
+        )
+    ]
+    cleans = (x, labels), (x[repeated], labels[repeated])
+    for model, clean in zip(models, cleans, strict=True):
+        compiled(model).fit(dataset((noisy, clean)), verbose=0)
+    np.testing.assert_allclose(
+        *[model.transition_matrix for model in models], **FLOAT64
+    )
+    assert not np.allclose(models[0].transition_matrix, start)
+    for ours, plain in zip(*[base.get_weights() for base in bases]):
+        np.testing.assert_allclose(ours, plain, **FLOAT64)
+
+
+@pytest.mark.parametrize("soft", [False, True])
+def test_the_transition_follows_the_noisy_labels(soft, rng):
+    # After the step of the meta-gradient, from the outputs before any step.
+    (x, labels), clean = random_pair(rng, dense_base("float64"), "float64")
+    bases = [dense_base("float64") for _ in range(2)]
+    bases[1].set_weights(bases[0].get_weights())
+    probs = tf.nn.softmax(bases[0](x)).numpy()
+    noisy = (x, np.eye(CLASSES)[labels] if soft else labels)
+    plain, following = (
+        compiled(MetaLossCorrection(base, expectation_rate=rate))
+        for base, rate in zip(bases, (0.0, 1.5), strict=True)
+    )
+    for model in (plain, following):
+        model.fit(dataset((noisy, clean)), verbose=0)
+    before = plain.transition_matrix
+    expected = np.zeros((CLASSES, CLASSES))
+    for f, label in zip(probs, labels, strict=True):
+        expected[:, label] += f * before[:, label] / (f @ before[:, label])
+    expected /= len(labels)
+    share = 1.5 * expected.sum(axis=1, keepdims=True)
+    rows = expected / expected.sum(axis=1, keepdims=True)
+    after = before + np.minimum(share, 1) * (rows - before)
+    np.testing.assert_allclose(following.transition_matrix, after, **FLOAT64)
+    assert not np.allclose(before, after, atol=1e-2)
+    for ours, other in zip(*[base.get_weights() for base in bases]):
+        np.testing.assert_allclose(ours, other, **FLOAT64)
+
+
+@pytest.mark.parametrize(
+    "arguments", [{"rank": 1}, {"normalization": "columns"}]
+)
+def test_what_cannot_follow_the_noisy_labels(arguments):
+    MetaLossCorrection(dense_base(), **arguments)
+    with pytest.raises(InputError, match="`expectation_rate` should be 0 for"):
+        MetaLossCorrection(dense_base(), expectation_rate=1.0, **arguments)
+
+
+@pytest.mark.parametrize(
+    "weight", [[1.0, 2.0], [1.0, -1.0, 0.0], [1.0, math.nan, 0.0], "balanced"]
+)
+def test_bad_clean_class_weight(weight):
+    with pytest.raises(InputError, match="should be 3 finite numbers >= 0"):
+        MetaLossCorrection(dense_base(), clean_class_weight=weight)
+
+
+def test_frozen_true_matrix_equals_forward_correction(rng):
+    matrix = rng.dirichlet(np.ones(CLASSES), CLASSES)
+    elements = [random_pair(rng, dense_base()) for _ in range(3)]
+    one, other = dense_base("float64"), dense_base("float64")
+    other.set_weights(one.get_weights())
+    frozen = MetaLossCorrection(
+        one, transition_learning_rate=0.0, transition=matrix
+    )
+    compiled(frozen).fit(dataset(*elements), verbose=0)
+    compiled(ForwardCorrection(other, transition=matrix)).fit(
+        dataset(*elements), verbose=0
+    )
+    for ours, plain in zip(one.get_weights(), other.get_weights()):
+        np.testing.assert_allclose(ours, plain, **FLOAT64)
+
+
+def test_no_virtual_step_leaves_the_transition(rng):
+    matrix = rng.dirichlet(np.ones(CLASSES), CLASSES)
+    base = dense_base("float64")
+    model = compiled(
+        MetaLossCorrection(base, virtual_learning_rate=0.0, transition=matrix)
+    )
+    model.fit(dataset(random_pair(rng, base)), verbose=0)
+    np.testing.assert_allclose(model.transition_matrix, matrix, **FLOAT64)
+
+
+def test_meta_interval_moves_the_transition_every_so_many_steps(rng):
+    base = dense_base("float64")
+    model = compiled(MetaLossCorrection(base, meta_interval=3))
+    history = [model.transition_matrix]
+    for _ in range(7):
+        model.fit(dataset(random_pair(rng, base)), verbose=0)
+        history.append(model.transition_matrix)
+    moved = [
+        not np.array_equal(before, after)
+        for before, after in zip(history, history[1:])
+    ]
+    assert moved == [True, False, False, True, False, False, True]
+
+
+def test_a_long_step_of_the_transition_is_shortened(rng):
+    element = random_pair(rng, dense_base(), "float64")
+    matrices = {}
+    weights = dense_base("float64").get_weights()
+    for limit in (math.inf, 0.01, 1e6):
+        base = dense_base("float64")
+        base.set_weights(weights)
+        start = np.full((CLASSES, CLASSES), 1 / CLASSES)
+        model = MetaLossCorrection(
+            base,
+            transition=start + 0.1 * (np.eye(CLASSES) - 1 / CLASSES),
+            transition_learning_rate=50.0,
+            transition_update="projected",
+            max_transition_step=limit,
+        )
+        compiled(model).fit(dataset(element), verbose=0)
+        matrices[limit] = model.transition_matrix - start
+    np.testing.assert_array_equal(matrices[math.inf], matrices[1e6])
+    assert np.abs(matrices[math.inf] - matrices[0.01]).max() > 0.01
+    before = 0.1 * (np.eye(CLASSES) - 1 / CLASSES)
+    step = np.linalg.norm(matrices[0.01] - before)
+    assert 0 < step <= 0.01 + 1e-9
+
+
+def test_the_steps_of_the_transition_fall_along_a_cosine(rng):
+    steps = []
+    for decay_steps in (0, 4):
+        base = dense_base("float64")
+        model = MetaLossCorrection(
+            base,
+            transition_learning_rate=1e6,
+            max_transition_step=0.1,
+            transition_decay_steps=decay_steps,
+        )
+        compiled(model, rate=1e-9)
+        lengths = []
+        for _ in range(6):
+            before = np.log(model.transition_matrix)
+            model.fit(dataset(random_pair(rng, base)), verbose=0)
+            moved = np.log(model.transition_matrix) - before
+            # Rows are known up to their normalisation.
+            lengths.append(np.linalg.norm(moved - moved.mean(1)[:, None]))
+        steps.append(lengths)
+    constant, falling = steps
+    assert min(constant) > 0.02
+    limits = 0.1 * 0.5 * (1 + np.cos(np.pi * np.arange(6) / 4))
+    assert (np.array(falling[:4]) <= limits[:4] + 1e-9).all()
+    assert falling[0] > 0.02 and falling[4:] == pytest.approx([0, 0], abs=1e-9)
+
+
+def test_the_longest_step_is_that_of_its_kind():
+    limits = {
+        options: MetaLossCorrection(
+            dense_base(), **dict(options)
+        ).max_transition_step
+        for options in (
+            (),
+            (("transition_update", "projected"),),
+            (("rank", 2),),
+            (("rank", 2), ("max_transition_step", 0.2)),
+        )
+    }
+    assert list(limits.values()) == [0.3, 0.01, 0.01, 0.2]
+
+
+def test_the_identity_is_smoothed():
+    model = MetaLossCorrection(dense_base("float64"), smoothing=0.3)
+    np.testing.assert_allclose(
+        model.transition_matrix, 0.7 * np.eye(CLASSES) + 0.1
+    )
+
+
+@pytest.mark.parametrize("limit", [0, -1.0, math.nan, "x"])
+def test_bad_max_transition_step(limit):
+    with pytest.raises(InputError, match="`max_transition_step` should be"):
+        MetaLossCorrection(dense_base(), max_transition_step=limit)
+
+
+def test_the_start_of_columns_is_gauged():
+    start = np.array([[0.5, 0.5, 0.0], [0.0, 1.0, 0.0], [0.0, 0.5, 0.5]])
+    model = MetaLossCorrection(
+        dense_base("float64"), transition=start, normalization="columns"
+    )
+    np.testing.assert_allclose(model.transition_matrix.sum(axis=0), 1)
+    np.testing.assert_allclose(
+        transitions.regauge(model.transition_matrix), start, atol=1e-12
+    )
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ({"virtual_learning_rate": -1}, "`virtual_learning_rate` should be"),
+        ({"transition_learning_rate": np.nan}, "`transition_learning_rate`"),
+        ({"transition": "random"}, "`transition` should be one of identity"),
+        ({"transition": np.eye(4)}, r"should be of shape \(3, 3\)"),
+        ({"transition": np.ones((3, 3))}, "sums to 1"),
+        ({"transition": -np.eye(3)}, "should be non-negative"),
+        ({"normalization": "column"}, "Did you mean 'columns'"),
+        ({"meta_gradient": "exakt"}, "Did you mean 'exact'"),
+        ({"meta_interval": 0}, "`meta_interval` should be an integer >= 1"),
+        ({"meta_interval": 1.5}, "`meta_interval` should be an integer >= 1"),
+        ({"transition_update": "project"}, "Did you mean 'projected'"),
+        ({"smoothing": 0.0}, "above 0 for exponentiated steps"),
+        ({"smoothing": "x"}, "`smoothing` should be a finite float"),
+        ({"smoothing": 1.0}, r"`smoothing` should be in \[0, 1\)"),
+        (
+            {"smoothing": 0.2, "transition": np.eye(3)},
+            "`smoothing` should be left out",
+        ),
+        ({"expectation_rate": -1.0}, "`expectation_rate` should be a finite"),
+        ({"transition_decay_steps": -1}, "should be an integer >= 0"),
+        ({"transition_decay_steps": 2.0}, "should be an integer >= 0"),
+    ],
+)
+def test_bad_arguments(arguments, message):
+    with pytest.raises(InputError, match=message):
+        MetaLossCorrection(dense_base(), **arguments)
+
+
+class Subclassed(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.hidden = keras.layers.Dense(5, activation="tanh")
+        self.out = keras.layers.Dense(CLASSES)
+
+    def call(self, x):
+        return self.out(self.hidden(x))
+
+
+def nonlinear_last():
+    return keras.Sequential(
+        [keras.Input((4,)), keras.layers.Dense(CLASSES, activation="tanh")]
+    )
+
+
+def activation_last():
+    return keras.Sequential(
+        [
+            keras.Input((4,)),
+            keras.layers.Dense(CLASSES),
+            keras.layers.Activation("linear", dtype="float32"),
+        ]
+    )
+
+
+def subclassed():
+    base = Subclassed()
+    base(np.zeros((1, 4), np.float32))
+    return base
+
+
+@pytest.mark.parametrize(
+    "make_base", [nonlinear_last, activation_last, subclassed]
+)
+def test_head_needs_a_linear_dense_layer_last(make_base):
+    with pytest.raises(InputError, match="'exact' and 'finite_difference'"):
+        MetaLossCorrection(make_base(), meta_gradient="head")
+
+
+def test_meta_interval_is_for_one_device(two_replicas):
+    with two_replicas.scope():
+        with pytest.raises(InputError, match="`meta_interval` should be 1 un"):
+            MetaLossCorrection(dense_base(), meta_interval=2)
+
+
+def convolutions(model):
+    """Counts what of a step's graph its results need."""
+    model.compile("sgd")
+    model.optimizer.build(model.trainable_variables)
+    half = tf.zeros([4, *model.base.input_shape[1:]]), tf.zeros([4], tf.int64)
+    step = tf.function(model.train_step).get_concrete_function((half, half))
+    needed, ahead = set(), [*step.graph.control_outputs]
+    ahead += [output.op for output in step.graph.outputs]
+    while ahead:
+        operation = ahead.pop()
+        if operation not in needed:
+            needed.add(operation)
+            ahead += [tensor.op for tensor in operation.inputs]
+            ahead += operation.control_inputs
+    return sum(operation.type.startswith("Conv2D") for operation in needed)
+
+
+@pytest.mark.parametrize(
+    "make_base",
+    [
+        lambda: networks.lenet((28, 28, 1), 10),
+        lambda: networks.wide_resnet((8, 8, 3), 10, depth=10, width=1),
+    ],
+    ids=["LeNet", "WRN-10-1"],
+)
+@pytest.mark.parametrize(
+    "make, forward_passes, backward_passes",
+    [
+        (CrossEntropy, 1, 1),
+        # Noisy and clean; Virtual-Train, the clean gradient, the reverse pass
+        # through what T touches, and Actual-Train.
+        (MetaLossCorrection, 2, 4),
+        # Noisy and clean; Actual-Train.
+        (lambda b: MetaLossCorrection(b, meta_gradient="head"), 2, 1),
+        # Noisy, clean, and noisy at moved weights; Virtual-Train, the clean
+        # gradient, Actual-Train.
+        (
+            lambda b: MetaLossCorrection(b, meta_gradient="finite_difference"),
+            3,
+            3,
+        ),
+    ],
+    ids=["cross-entropy", "exact", "head", "finite difference"],
+)
+def test_a_step_computes_nothing_twice(
+    make, forward_passes, backward_passes, make_base
+):
+    base = make_base()
+    layers = sum(isinstance(x, keras.layers.Conv2D) for x in base.layers)
+    # Of a backward pass two a layer, but the images need no gradient.
+    expected = forward_passes * layers + backward_passes * (2 * layers - 1)
+    assert convolutions(make(base)) == expected
+
+
+def test_epochs_trace_the_step_once(rng):
+    traces = []
+
+    class Traced(MetaLossCorrection):
+        def train_step(self, data):
+            traces.append(data)
+            return super().train_step(data)
+
+    for meta_interval in (1, 2):
+        traces.clear()
+        base = dense_base()
+        model = compiled(Traced(base, meta_interval=meta_interval))
+        elements = [random_pair(rng, base, "float32") for _ in range(3)]
+        model.fit(dataset(*elements), epochs=3, verbose=0)
+        assert len(traces) == 1
+
+
+def text_network():
+    words = keras.Input((6,), dtype="int32")
+    x = keras.layers.Embedding(20, 8)(words)
+    x += keras.layers.MultiHeadAttention(2, 4)(x, x)
+    x = keras.layers.LayerNormalization()(x)
+    x = keras.layers.GlobalAveragePooling1D()(x)
+    return keras.Model(words, keras.layers.Dense(10)(x))
+
+
+def small_wide_resnet():
+    return networks.wide_resnet((8, 8, 3), 10, depth=10, width=1)
+
+
+def small_lenet():
+    return networks.lenet((12, 12, 1), 10)
+
+
+@pytest.mark.parametrize(
+    "make, form",
+    [
+        (small_lenet, "head"),
+        (small_lenet, "finite_difference"),
+        (small_wide_resnet, "exact"),
+        (small_wide_resnet, "head"),
+        (text_network, "exact"),
+        (text_network, "head"),
+    ],
+)
+def test_xla_takes_the_same_step(make, form, rng):
+    shape = make().input_shape[1:]
+    high = 20 if make is text_network else 1
+    x = (high * rng.random((12, *shape))).astype(np.float32)
+    noisy, clean = tf.constant(rng.integers(0, 10, (2, 12)))
+    element = (tf.constant(x), noisy), (tf.constant(x), clean)
+    start = 0.6 * np.eye(10) + 0.04  # each entry can move either way
+    matrices = []
+    for jit_compile in (False, True):
+        keras.utils.set_random_seed(0)
+        # As long a step as is allowed: its direction is what is compared.
+        model = MetaLossCorrection(
+            make(),
+            meta_gradient=form,
+            transition=start,
+            transition_learning_rate=1e6,
+            max_transition_step=1.0,
+        )
+        model.compile("sgd", jit_compile=jit_compile)
+        model.optimizer.build(model.base.trainable_variables)
+        # Not by `fit`: what Keras compiles here is told, not hidden.
+        step = tf.function(model.train_step, jit_compile=jit_compile)
+        step(element)
+        matrices.append(model.transition_matrix)
+    assert np.abs(matrices[0] - start).max() > 5e-3
+    np.testing.assert_allclose(*matrices, atol=5e-4)
+
+
+def test_xla_lacks_the_second_derivative_of_max_pooling():
+    nested = keras.Sequential([keras.Input((12, 12, 1)), small_lenet()])
+    for base in (small_lenet(), nested):
+        model = MetaLossCorrection(base)
+        with pytest.raises(InputError, match="`jit_compile` should be False"):
+            model.compile("sgd", jit_compile=True)
+        model.compile("sgd")
+    MetaLossCorrection(small_wide_resnet()).compile("sgd", jit_compile=True)
+    for method in (AuthorsCode, LearningToReweight, MetaWeightNet):
+        with pytest.raises(InputError, match="`jit_compile` should be False"):
+            method(small_lenet()).compile("sgd", jit_compile=True)
+
+
+def test_the_coarsest_precision_decides_the_length_of_a_difference():
+    def dense(last):
+        return keras.Sequential(
+            [
+                keras.Input((4,)),
+                keras.layers.Dense(3, dtype="mixed_bfloat16"),
+                keras.layers.Dense(3, dtype=last),
+            ]
+        )
+
+    assert coarsest_dtype(dense("float32")) == "bfloat16"
+    assert coarsest_dtype(dense_base("float64")) == "float64"
+    assert coarsest_dtype(dense_base()) == "float32"
+    inputs = keras.Input((4,), dtype="float64")
+    outputs = keras.layers.Dense(3, dtype="float64")(inputs)
+    assert coarsest_dtype(keras.Model(inputs, outputs)) == "float64"
+    nested = keras.Sequential([keras.Input((4,)), dense("float32")])
+    assert coarsest_dtype(nested) == "bfloat16"
+
+
+def test_finite_difference_is_one(rng):
+    element = random_pair(rng, dense_base(), "float64")
+    weights = dense_base("float64").get_weights()
+    matrices = {}
+    for form in ("exact", "finite_difference"):
+        base = dense_base("float64")
+        base.set_weights(weights)
+        model = MetaLossCorrection(
+            base, meta_gradient=form, max_transition_step=math.inf
+        )
+        compiled(model).fit(dataset(element), verbose=0)
+        matrices[form] = model.transition_matrix - np.eye(CLASSES)
+    exact, approximate = matrices.values()
+    error = np.abs(approximate - exact).max() / np.abs(exact).max()
+    assert 0 < error < 1e-5

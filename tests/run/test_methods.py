@@ -1,0 +1,301 @@
+"""What a phase of a method is told of its run."""
+
+import math
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from mlc_tf.configs import digits
+from mlc_tf.data import examples
+from mlc_tf.data.examples import Arrays
+from mlc_tf.errors import InputError
+from mlc_tf.run import methods
+from mlc_tf.run import problems
+from mlc_tf.run import training
+
+TRUE = np.array([[0.7, 0.3, 0.0], [0.0, 1.0, 0.0], [0.2, 0.0, 0.8]])
+
+
+def inputs_from(first, count):
+    return np.arange(first, first + count, dtype=np.float32)[:, np.newaxis]
+
+
+def setting(data="merged", **changes):
+    """Twenty noisy examples 0 to 19, and six clean ones, 100 to 105."""
+    noisy = Arrays(inputs_from(0, 20), np.arange(20) % 3)
+    clean = Arrays(inputs_from(100, 6), np.arange(6) % 3)
+    defaults = {
+        "probabilities": lambda inputs: np.full((len(inputs), 3), 1 / 3),
+        "new_base": lambda: keras.Sequential(
+            [keras.Input((1,)), keras.layers.Dense(3)]
+        ),
+        "noisy": noisy,
+        "clean": clean,
+        "epochs": 30,
+        "steps_per_epoch": 10,
+        "num_classes": 3,
+        "seed": 4,
+        "options": {},
+        "true_transition": TRUE,
+        "noise_rate": 0.4,
+    }
+    values = {**defaults, **changes}
+    phase = methods.Phase(None, data=data)
+    values["training_set"] = methods.training_set(
+        phase, values["noisy"], values["clean"]
+    )
+    return methods.RunContext(**values)
+
+
+def told(name, **changes):
+    phase = methods.METHODS[name].phases[-1]
+    return phase.told(setting(phase.data, **changes))
+
+
+def as_stream(part):
+    return examples.Stream(
+        tf.data.Dataset.from_tensor_slices((part.x, part.labels))
+    )
+
+
+@pytest.mark.parametrize("form", [lambda part: part, as_stream])
+def test_gold_marks_the_clean_examples_of_the_merged_set(form):
+    noisy, clean = form(setting().noisy), form(setting().clean)
+    merged = examples.in_memory(examples.join(noisy, clean))
+    for name in ("glc", "confusion"):
+        gold = told(name, noisy=noisy, clean=clean)["gold"]
+        np.testing.assert_array_equal(gold, merged.x[:, 0] >= 100)
+
+
+def test_gold_loss_correction_is_told_of_the_clean_set_alone():
+    def probabilities(inputs):
+        # Class 0 is half taken for 1, the others are what they are.
+        assert inputs.x.min() == 100 and len(inputs) == 6
+        rows = np.eye(3)[inputs.labels]
+        rows[0] = [0.0, 1.0, 0.0]
+        return rows
+
+    expected = np.array([[0.5, 0.5, 0], [0, 1, 0], [0, 0, 1]])
+    np.testing.assert_allclose(
+        told("glc", probabilities=probabilities)["transition"], expected
+    )
+    np.testing.assert_allclose(
+        told("confusion", probabilities=probabilities)["transition"],
+        0.99 * expected + 0.01 / 3,
+    )
+
+
+@pytest.mark.parametrize("classes, outliers", [(4, 1), (100, 0)])
+def test_anchor_points_leave_out_outliers_of_few_classes(classes, outliers):
+    sureness = np.linspace(0.5, 0.9, 26)
+    probs = np.full((26, classes), 1e-6)
+    probs[:, 0], probs[:, 1] = sureness, 1 - sureness
+    transition = told("forward", probabilities=lambda inputs: probs)
+    first = transition["transition"][0, 0]
+    expected = sureness[25 - outliers]
+    np.testing.assert_allclose(first, expected, rtol=1e-3)
+
+
+def test_co_teaching_forgets_as_much_as_was_selected_for_noise():
+    asked = told("co_teaching")
+    assert asked["forget_rate"] == 0.4
+    assert asked["steps_per_epoch"] == 10
+    assert asked["ramp_epochs"] == 10
+    assert isinstance(asked["peer"], keras.Model)
+
+
+@pytest.mark.parametrize("epochs, ramp", [(1, 1), (8, 2), (30, 10), (200, 10)])
+def test_co_teaching_ramps_over_at_most_a_third_of_a_run(epochs, ramp):
+    assert told("co_teaching", epochs=epochs)["ramp_epochs"] == ramp
+
+
+def test_a_forget_rate_that_is_given_is_not_told():
+    asked = told("co_teaching", options={"forget_rate": 0.1}, noise_rate=None)
+    assert "forget_rate" not in asked
+
+
+def test_an_unknown_noise_rate_has_to_be_given():
+    with pytest.raises(InputError, match=r"forget_rate` should be given where"):
+        told("co_teaching", noise_rate=None)
+
+
+def test_pencil_has_the_published_stages_and_rate():
+    asked = told("pencil", epochs=320, steps_per_epoch=7)
+    assert asked["stage_steps"] == (70 * 7, 200 * 7)
+    assert asked["label_learning_rate"] == 600
+    np.testing.assert_array_equal(
+        asked["labels"], setting().training_set.labels
+    )
+
+
+def test_labels_of_a_short_run_go_as_far():
+    asked = told("pencil", epochs=32, steps_per_epoch=7)
+    assert asked["stage_steps"] == (7 * 7, 20 * 7)
+    assert asked["label_learning_rate"] == 6000
+    # In less than one pass a label moves once.
+    asked = told("pencil", epochs=1, steps_per_epoch=10)
+    assert asked["stage_steps"] == (2, 6)
+    assert asked["label_learning_rate"] == 600 * 130
+
+
+def test_a_label_rate_that_is_given_is_not_told():
+    options = {"label_learning_rate": 1.0}
+    assert "label_learning_rate" not in told("pencil", options=options)
+
+
+def test_fasten_is_told_the_labels_of_the_noisy_set():
+    np.testing.assert_array_equal(told("fasten")["labels"], np.arange(20) % 3)
+
+
+def test_the_structure_is_that_of_the_true_transition_and_the_diagonal():
+    no_diagonal = np.array([[0.0, 1.0, 0.0], [0.0, 1.0, 0.0], [0.2, 0.0, 0.8]])
+    for name in ("masking", "masking_hard"):
+        np.testing.assert_array_equal(
+            told(name, true_transition=no_diagonal)["structure"],
+            [[1, 1, 0], [0, 1, 0], [1, 0, 1]],
+        )
+    assert told("masking")["seed"] == 4
+
+
+@pytest.mark.parametrize("name", ["masking", "masking_hard"])
+def test_a_structure_of_a_file_stands_for_the_true_one(name, tmp_path):
+    path = tmp_path / "structure.csv"
+    np.savetxt(path, 1 - np.eye(3)[::-1], delimiter=",")
+    asked = told(name, options={"structure": str(path)}, true_transition=None)
+    np.testing.assert_array_equal(asked["structure"], 1 - np.eye(3)[::-1])
+    missing = {"structure": str(tmp_path / "none.npy")}
+    with pytest.raises(InputError, match="`structure` should name a .npy or"):
+        told(name, options=missing)
+
+
+@pytest.mark.parametrize(
+    "name, message",
+    [
+        ("masking", "`structure` should be given .* where no noise is inj"),
+        (
+            "masking_hard",
+            "`structure` should be given .* where no noise is inj",
+        ),
+        ("true_forward", "should be run with injected noise"),
+    ],
+)
+def test_what_is_told_the_truth_needs_injected_noise(name, message):
+    with pytest.raises(InputError, match=message):
+        told(name, true_transition=None)
+    np.testing.assert_array_equal(told("true_forward")["transition"], TRUE)
+
+
+def test_methods_that_do_not_use_the_clean_set_get_it_merged():
+    noisy, clean = setting().noisy, setting().clean
+    sets = {
+        data: methods.training_set(methods.Phase(None, data=data), noisy, clean)
+        for data in ("noisy", "merged", "clean")
+    }
+    assert sets["noisy"] is noisy and sets["clean"] is clean
+    merged = sets["merged"]
+    np.testing.assert_array_equal(merged.x, np.concatenate([noisy.x, clean.x]))
+    np.testing.assert_array_equal(merged.labels[20:], clean.labels)
+
+
+def test_which_data_each_method_trains_on():
+    data = {
+        name: [phase.data for phase in method.phases]
+        for name, method in methods.METHODS.items()
+    }
+    # The paper, section 4.1: merged without anonymity for those only that do
+    # not use the clean set as such; GLC has its first network without it.
+    assert data == {
+        "mlc": ["noisy"],
+        "mlc_paper": ["noisy"],
+        "cross_entropy": ["merged"],
+        "ce_control": ["noisy"],
+        "authors_code": ["noisy"],
+        "noise_layer": ["noisy"],
+        "noise_layer_logits": ["noisy"],
+        "forward": ["merged", "merged"],
+        "glc": ["noisy", "merged"],
+        "confusion": ["noisy", "merged"],
+        "lre": ["noisy"],
+        "co_teaching": ["merged"],
+        "masking": ["merged", "merged"],
+        "masking_hard": ["merged", "merged"],
+        "pencil": ["merged"],
+        "gce": ["merged"],
+        "meta_weight_net": ["noisy"],
+        "fasten": ["noisy"],
+        "clean_only": ["clean"],
+        "fine_tune": ["noisy", "clean"],
+        "true_forward": ["noisy"],
+    }
+
+
+def test_probabilities_are_the_softmax_of_a_network_in_order():
+    base = keras.Sequential(
+        [keras.Input((1,)), keras.layers.Dense(2, use_bias=False)]
+    )
+    base.set_weights([np.array([[1.0, 0.0]])])
+    x = np.log(np.arange(1, 301, dtype=np.float32))[:, np.newaxis]
+    probs = methods.probabilities(base, Arrays(x, np.zeros(300, int)))
+    odds = np.arange(1, 301)
+    np.testing.assert_allclose(probs[:, 0], odds / (odds + 1), rtol=1e-5)
+    np.testing.assert_allclose(probs.sum(axis=1), 1)
+
+
+def test_trusted_classes_count_as_often_as_their_labels_were_given():
+    skewed = Arrays(inputs_from(0, 20), np.array([0] * 15 + [1] * 5))
+
+    def weight(**options):
+        return told("mlc", noisy=skewed, options=options)["clean_class_weight"]
+
+    np.testing.assert_allclose(
+        weight(clean_class_weight="given_labels"), [9 / 4, 3 / 4, 0]
+    )
+    assert weight(clean_class_weight="equal") is None
+    assert "clean_class_weight" not in told("mlc")
+    with pytest.raises(InputError, match="Did you mean 'equal'"):
+        weight(clean_class_weight="equals")
+
+
+def test_t_of_mlc_comes_to_rest_at_the_end_of_the_run_and_the_papers_does_not():
+    config = digits.get_config("smoke")
+    config.method.mlc.transition_update = None
+    problem = problems.load(config)
+
+    def model_of(method):
+        config.method.name = method
+        ((model, _),) = training.untrained(config, problem)
+        return model
+
+    model = model_of("mlc")
+    steps = len(problem.noisy) // config.train.batch_size
+    assert model.transition_decay_steps == config.train.epochs * steps
+    assert model.transition_update == "exponentiated"
+    config.method.mlc.transition_decay_steps = 7
+    assert model_of("mlc").transition_decay_steps == 7
+
+    paper = model_of("mlc_paper")
+    assert paper.transition_decay_steps == 0
+    assert paper.transition_update == "projected"
+    assert paper.normalization == "columns"
+    assert paper.meta_gradient == "exact"
+    assert paper.max_transition_step == math.inf
+    np.testing.assert_array_equal(paper.transition_matrix, np.eye(10))
+
+
+def test_these_methods_are_not_fitted_to_the_trusted_labels():
+    free = {
+        name for name in methods.METHODS if not methods.get(name).fits_clean({})
+    }
+    assert free == {
+        "mlc",
+        "mlc_paper",
+        "ce_control",
+        "authors_code",
+        "lre",
+        "meta_weight_net",
+        "true_forward",
+    }
+    assert methods.get("mlc").fits_clean({"clean_weight": 0.3})
+    assert not methods.get("mlc").fits_clean({"clean_weight": 0.0})
