@@ -13,6 +13,7 @@ from mlc_tf.data.pairs import pair
 from mlc_tf.errors import InputError
 from mlc_tf.models.meta_loss_correction import MetaLossCorrection
 from mlc_tf.models.pair_model import PairModel
+from mlc_tf.models.paper_meta_loss_correction import PaperMetaLossCorrection
 
 __version__ = "0.1.0"
 
@@ -33,6 +34,7 @@ __all__ = [
     "InputError",
     "MetaLossCorrection",
     "PairModel",
+    "PaperMetaLossCorrection",
     "corrupt",
     "find_label_issues",
     "pair",

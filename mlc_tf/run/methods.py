@@ -16,6 +16,7 @@ import numpy as np
 import scipy.special
 
 from mlc_tf import data
+from mlc_tf import transitions
 from mlc_tf.baselines.authors_code import AuthorsCode
 from mlc_tf.baselines.co_teaching import CoTeaching
 from mlc_tf.baselines.confusion_matrix import confusion_transition
@@ -38,9 +39,9 @@ from mlc_tf.data.examples import Examples
 from mlc_tf.errors import InputError
 from mlc_tf.errors import unknown_name
 from mlc_tf.models import prediction
-from mlc_tf.models.meta_loss_correction import PRESETS
 from mlc_tf.models.meta_loss_correction import MetaLossCorrection
 from mlc_tf.models.pair_model import PairModel
+from mlc_tf.models.paper_meta_loss_correction import PaperMetaLossCorrection
 
 # Classes above which the anchor point is the plain maximum.
 _MANY_CLASSES = 100
@@ -111,7 +112,7 @@ class Phase:
     prepare: Callable[[Any], None] | None = None
     fresh: bool = True
     warm_up: Callable[[keras.Model, dict[str, Any]], PairModel] = (
-        lambda base, told: CrossEntropy(base)
+        lambda base, arguments: CrossEntropy(base)
     )
 
 
@@ -177,53 +178,53 @@ def _anchor_points(context: RunContext) -> dict[str, Any]:
 def _gold(
     estimate: Callable[[np.ndarray, np.ndarray], np.ndarray],
 ) -> Callable[[RunContext], dict[str, Any]]:
-    def told(context: RunContext) -> dict[str, Any]:
+    def arguments(context: RunContext) -> dict[str, Any]:
         probs = context.probabilities(context.clean)
         return {
             "transition": estimate(probs, context.clean.labels),
             "gold": examples.are_second(context.noisy, context.clean),
         }
 
-    return told
+    return arguments
 
 
 def _co_teaching(context: RunContext) -> dict[str, Any]:
-    told = {
+    arguments = {
         "peer": context.new_base(),
         "steps_per_epoch": context.steps_per_epoch,
         # The published 10 of 200 epochs are most of a short run.
         "ramp_epochs": max(1, min(10, context.epochs // 3)),
     }
     if "forget_rate" in context.options:
-        return told
+        return arguments
     if context.noise_rate is None:
         raise InputError(
             "`method.co_teaching.forget_rate` should be given where no noise "
             "of a known ratio is injected. Received: none."
         )
-    return {**told, "forget_rate": context.noise_rate}
+    return {**arguments, "forget_rate": context.noise_rate}
 
 
-def _forgetting_nothing(base: keras.Model, told: dict[str, Any]) -> PairModel:
+def _forgetting_nothing(base: keras.Model, arguments: dict[str, Any]) -> PairModel:
     """Returns plain cross-entropy for both networks of co-teaching."""
-    return CoTeaching(base, **{**told, "forget_rate": 0.0})
+    return CoTeaching(base, **{**arguments, "forget_rate": 0.0})
 
 
 def _masking(context: RunContext) -> dict[str, Any]:
     """Returns an estimate of T, and the structure: a file's or the true one."""
-    told = _anchor_points(context)
+    arguments = _anchor_points(context)
     if "structure" in context.options:
-        told["structure"] = noise.read_matrix(
+        arguments["structure"] = noise.read_matrix(
             "structure", context.options["structure"]
         )
-        return told
+        return arguments
     if context.true_transition is None:
         raise InputError(
             "`structure` should be given to this method where no noise is "
             "injected, whose structure it could be told. Received: none."
         )
     support = context.true_transition > 0
-    return {**told, "structure": np.maximum(support, np.eye(len(support)))}
+    return {**arguments, "structure": np.maximum(support, np.eye(len(support)))}
 
 
 def _seeded_masking(context: RunContext) -> dict[str, Any]:
@@ -241,15 +242,15 @@ def _pencil_stages(context: RunContext) -> dict[str, Any]:
     )
     # Labels are moved once an epoch: fewer and longer steps go as far.
     visits = max((second - first) / context.steps_per_epoch, 1.0)
-    told = {
+    arguments = {
         "labels": context.training_set.labels,
         "stage_steps": (first, second),
     }
     if "label_learning_rate" not in context.options:
-        told["label_learning_rate"] = (
+        arguments["label_learning_rate"] = (
             _PENCIL_LABEL_RATE * _PENCIL_LABEL_EPOCHS / visits
         )
-    return told
+    return arguments
 
 
 # What each class of the trusted set counts.
@@ -262,18 +263,19 @@ _CLASS_WEIGHTS: Mapping[str, Callable[[RunContext], np.ndarray | None]] = {
 
 
 def _mlc(context: RunContext) -> dict[str, Any]:
-    """Lets T come to rest at the end of the run, unless told otherwise."""
-    told: dict[str, Any] = {}
-    if "transition_decay_steps" not in context.options:
-        told["transition_decay_steps"] = (
-            context.epochs * context.steps_per_epoch
-        )
-    counted = context.options.get("clean_class_weight")
-    if counted is not None:
-        if counted not in _CLASS_WEIGHTS:
-            raise unknown_name("clean_class_weight", counted, _CLASS_WEIGHTS)
-        told["clean_class_weight"] = _CLASS_WEIGHTS[counted](context)
-    return told
+    """Builds the update of T, and the weights of the clean classes."""
+    update = {
+        # T comes to rest at the end of the run.
+        "decay_steps": context.epochs * context.steps_per_epoch,
+        **context.options["transition"],
+    }
+    arguments: dict[str, Any] = {"transition": transitions.get(**update)}
+    weighting = context.options.get("clean_class_weight")
+    if weighting is not None:
+        if weighting not in _CLASS_WEIGHTS:
+            raise unknown_name("clean_class_weight", weighting, _CLASS_WEIGHTS)
+        arguments["clean_class_weight"] = _CLASS_WEIGHTS[weighting](context)
+    return arguments
 
 
 _MERGED = Phase(CrossEntropy, data="merged")
@@ -283,11 +285,7 @@ METHODS: Mapping[str, Method] = {
     "mlc": Method(
         (Phase(MetaLossCorrection, arguments=_mlc),), draws_clean=True
     ),
-    # Its literal form: Eq. 3-11 as they are written.
-    "mlc_paper": Method(
-        (Phase(functools.partial(MetaLossCorrection, **PRESETS["paper"])),),
-        draws_clean=True,
-    ),
+    "mlc_paper": Method((Phase(PaperMetaLossCorrection),), draws_clean=True),
     "cross_entropy": Method((_MERGED,)),
     # The schedule of mlc with T frozen at the identity.
     "ce_control": Method((_NOISY,)),

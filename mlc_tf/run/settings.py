@@ -82,28 +82,28 @@ def default_config() -> ml_collections.ConfigDict:
             "name": "mlc",
             "mlc": {
                 "virtual_learning_rate": 0.1,
-                "transition_learning_rate": 3.0,
-                "normalization": "rows",
                 "meta_gradient": "exact",
-                "meta_interval": 1,
-                # Those of the class where not given.
-                "transition_update": placeholder(str),
-                "smoothing": placeholder(float),
-                "max_transition_step": placeholder(float),
-                "expectation_rate": placeholder(float),
+                # What is not given is the default of the class.
                 "clean_weight": placeholder(float),
                 # "equal", the default, or as frequent as the "given_labels".
                 "clean_class_weight": placeholder(str),
-                # The length of the run where not given; 0 for no decay.
-                "transition_decay_steps": placeholder(int),
-                # Of T beside the identity; all of T where not given.
-                "rank": placeholder(int),
+                # How T starts and moves: a name of `transitions.UPDATES`, and
+                # the arguments of that class.
+                "transition": {
+                    "name": "exponentiated",
+                    "learning_rate": placeholder(float),
+                    "smoothing": placeholder(float),
+                    "max_step": placeholder(float),
+                    "expectation_rate": placeholder(float),
+                    # Where not given, the length of the run; 0 for no decay.
+                    "decay_steps": placeholder(int),
+                },
             },
             # The paper's alpha and beta for MNIST and Twitter.
             "mlc_paper": {
                 "virtual_learning_rate": 1e-2,
                 "transition_learning_rate": 1.0,
-                "meta_gradient": "exact",
+                "transition": "identity",
             },
             "authors_code": {
                 "virtual_learning_rate": 1e-3,
@@ -171,12 +171,21 @@ def default_config() -> ml_collections.ConfigDict:
 
 
 def method_options(config: ml_collections.ConfigDict) -> dict[str, Any]:
-    """Returns the options of the config's method, without those not given."""
-    section = config.method.get(config.method.name, {})
+    """Returns the options of the config's method that are given."""
+    section = config.method.get(config.method.name)
+    options = {} if section is None else _given(section)
+    options.pop("learning_rate", None)  # the optimizer's
+    return options
+
+
+def _given(section: ml_collections.ConfigDict) -> dict[str, Any]:
+    """Returns a section as nested mappings, without what is None."""
     return {
-        name: value
+        name: _given(value)
+        if isinstance(value, ml_collections.ConfigDict)
+        else value
         for name, value in section.items()
-        if value is not None and name != "learning_rate"
+        if value is not None
     }
 
 

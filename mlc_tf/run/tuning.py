@@ -22,11 +22,11 @@ import keras
 import keras_tuner
 import ml_collections
 
+from mlc_tf import transitions
 from mlc_tf.errors import DivergedError
 from mlc_tf.errors import InputError
 from mlc_tf.errors import bad_argument
 from mlc_tf.errors import writable_or_error
-from mlc_tf.models.meta_loss_correction import MetaLossCorrection
 from mlc_tf.run import directory
 from mlc_tf.run import methods
 from mlc_tf.run import problems
@@ -45,24 +45,23 @@ _NEAR = (0.2, 0.5, 1.0, 2.0, 5.0)
 _VALUES: Mapping[str, tuple[Any, ...]] = {
     "network.weight_decay": (0.0, 1e-4, 3e-4, 1e-3, 3e-3),
     "clean.batch_size": (16, 64, 256),
-    "method.mlc.normalization": ("rows", "columns"),
-    "method.mlc.transition_update": ("exponentiated", "projected"),
-    "method.mlc.smoothing": (0.0, 0.05, 0.1, 0.2, 0.4),
-    "method.mlc.expectation_rate": (0.0, 0.03, 0.1, 0.3, 1.0, 3.0),
+    "method.mlc.transition.name": ("exponentiated", "projected"),
+    "method.mlc.transition.smoothing": (0.0, 0.05, 0.1, 0.2, 0.4),
+    "method.mlc.transition.expectation_rate": (0.0, 0.03, 0.1, 0.3, 1.0, 3.0),
     "method.mlc.clean_weight": (0.0, 0.1, 0.3, 1.0),
     "method.mlc.clean_class_weight": ("equal", "given_labels"),
     "method.gce.q": (0.3, 0.5, 0.7, 0.9),
     "method.fasten.noisy_weight": (0.25, 0.5, 0.75),
     "method.fasten.threshold": (0.6, 0.8, 0.9),
 }
-# What the class takes for them depends on other settings.
-_BY_OTHERS = ("method.mlc.transition_update", "method.mlc.smoothing")
+# The defaults of these settings are those of the class that `name` names.
+_TRANSITION = "method.mlc.transition."
 _SCALES: Mapping[str, tuple[float, ...]] = {
     "optimizer.learning_rate": _NEAR,
     **{f"method.{name}.learning_rate": _NEAR for name in methods.METHODS},
     "method.mlc.virtual_learning_rate": _FACTORS,
-    "method.mlc.transition_learning_rate": _FACTORS,
-    "method.mlc.max_transition_step": _NEAR,
+    "method.mlc.transition.learning_rate": _FACTORS,
+    "method.mlc.transition.max_step": _NEAR,
     "method.authors_code.virtual_learning_rate": _FACTORS,
     "method.authors_code.transition_learning_rate": _FACTORS,
     "method.noise_layer.noise_learning_rate": _FACTORS,
@@ -310,10 +309,10 @@ def _values(config: ml_collections.ConfigDict, name: str) -> tuple[Any, ...]:
             "searched", f"of {', '.join((*_SCALES, *_VALUES))}", name
         )
     own = _flat(config)[name]
-    if own is None and name.endswith(".learning_rate"):
+    if own is None and name.startswith(_TRANSITION):
+        own = _class_default(config, name.removeprefix(_TRANSITION))
+    elif own is None and name.endswith(".learning_rate"):
         own = config.optimizer.learning_rate
-    if own is None and name in _BY_OTHERS:
-        own = _of_the_class(config, name.rpartition(".")[2])
     if name in _SCALES:
         if own is None:
             raise bad_argument(name, "given, to search around it", "none")
@@ -324,13 +323,9 @@ def _values(config: ml_collections.ConfigDict, name: str) -> tuple[Any, ...]:
     return (first, *(value for value in values if value != first))
 
 
-def _of_the_class(config: ml_collections.ConfigDict, option: str) -> Any:
-    """Returns what `MetaLossCorrection` takes where a config is silent."""
-    mlc = config.method.mlc
-    classes = 1 + (mlc.rank or 1)
-    network = keras.Sequential([keras.Input((1,)), keras.layers.Dense(classes)])
-    given = {"rank": mlc.rank, "transition_update": mlc.transition_update}
-    return getattr(MetaLossCorrection(network, **given), option)
+def _class_default(config: ml_collections.ConfigDict, argument: str) -> Any:
+    """Returns what an update of T has where a config gives no value."""
+    return getattr(transitions.get(config.method.mlc.transition.name), argument)
 
 
 def _flat(config: ml_collections.ConfigDict) -> dict[str, Any]:

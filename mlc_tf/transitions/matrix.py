@@ -18,24 +18,10 @@ import numpy as np
 import tensorflow as tf
 
 from mlc_tf.errors import bad_argument
-from mlc_tf.errors import unknown_name
 
 # The axis over which a normalised T sums to 1.
 SUM_AXIS = {"rows": 1, "columns": 0}
 _ROW_SUM_TOLERANCE = 1e-5
-
-
-def smoothed_identity(num_classes: int, smoothing: float) -> np.ndarray:
-    """Returns the T of labels of which a share is drawn anew, uniformly.
-
-    Args:
-        num_classes: Number of classes.
-        smoothing: That share, in [0, 1].
-
-    Returns:
-        `(num_classes, num_classes)` float64.
-    """
-    return (1 - smoothing) * np.eye(num_classes) + smoothing / num_classes
 
 
 def correct(probs: Any, transition: Any) -> Any:
@@ -122,13 +108,6 @@ def distance(
     if normalization == "columns":
         learned = regauge(learned)
     return float(np.abs(np.asarray(learned) - true).sum(axis=1).mean())
-
-
-def check_normalization(normalization: Any) -> str:
-    """Returns `normalization` if it is "rows" or "columns", else raises."""
-    if normalization not in SUM_AXIS:
-        raise unknown_name("normalization", normalization, SUM_AXIS)
-    return normalization
 
 
 def validate(transition: Any, num_classes: int | None = None) -> np.ndarray:

@@ -3,9 +3,6 @@
 T is `(classes, classes)`, `T[i, j] = p(noisy = j | clean = i)`.
 """
 
-import math
-from collections.abc import Sequence
-
 import tensorflow as tf
 
 from mlc_tf.transitions.matrix import SUM_AXIS
@@ -99,18 +96,14 @@ def expectation_step(
     return transition + moved * (normalize(expected) - transition)
 
 
-def shortened(steps: Sequence[tf.Tensor], max_step: float) -> list[tf.Tensor]:
-    """Returns a step, shortened if it is longer than `max_step`.
+def shortened(step: tf.Tensor, max_step: float | None) -> tf.Tensor:
+    """Returns a step of T, shortened if it is longer than `max_step`.
 
     Args:
-        steps: Its parts.
-        max_step: The longest, in the Frobenius norm of all parts; infinity
-            shortens none.
+        step: The change of T, `(classes, classes)`.
+        max_step: The greatest length, in the Frobenius norm; None for no
+            limit.
     """
-    if math.isinf(max_step):
-        return list(steps)
-    return tf.clip_by_global_norm(steps, max_step)[0]
-
-
-# The ways in which T follows the meta-gradient.
-STEPS = {"projected": projected_step, "exponentiated": exponentiated_step}
+    if max_step is None:
+        return step
+    return tf.clip_by_global_norm([step], max_step)[0][0]
