@@ -95,7 +95,7 @@ def _settings(run: FinishedRun) -> dict[str, Any]:
     result, config = run.result, run.config
     return {
         "method": result["method"],
-        **result["options"],
+        **_flat(result["options"]),
         "network": result["network"],
         "optimizer": config.optimizer.name,
         "learning rate": settings.learning_rate(config),
@@ -103,6 +103,17 @@ def _settings(run: FinishedRun) -> dict[str, Any]:
         "epochs": result["epochs"],
         "seed": result["seed"],
     }
+
+
+def _flat(options: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Returns nested options by dotted names."""
+    flat: dict[str, Any] = {}
+    for name, value in options.items():
+        if isinstance(value, dict):
+            flat |= _flat(value, f"{prefix}{name}.")
+        else:
+            flat[f"{prefix}{name}"] = value
+    return flat
 
 
 def _noise_of_classes(

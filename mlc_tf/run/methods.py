@@ -205,7 +205,9 @@ def _co_teaching(context: RunContext) -> dict[str, Any]:
     return {**arguments, "forget_rate": context.noise_rate}
 
 
-def _forgetting_nothing(base: keras.Model, arguments: dict[str, Any]) -> PairModel:
+def _forgetting_nothing(
+    base: keras.Model, arguments: dict[str, Any]
+) -> PairModel:
     """Returns plain cross-entropy for both networks of co-teaching."""
     return CoTeaching(base, **{**arguments, "forget_rate": 0.0})
 

@@ -317,8 +317,8 @@ def get(name: str, **arguments: Any) -> TransitionUpdate:
     unknown = [argument for argument in arguments if argument not in known]
     if unknown:
         raise InputError(
-            f"`transition.{unknown[0]}` should be left out: {name!r} has no such "
-            f"argument. Received: `transition.{unknown[0]}` = "
+            f"`transition.{unknown[0]}` should be left out: {name!r} has no "
+            f"such argument. Received: `transition.{unknown[0]}` = "
             f"{arguments[unknown[0]]!r}."
         )
     return UPDATES[name].from_config(arguments)

@@ -17,6 +17,7 @@ from mlc_tf.audit import label_audit
 from mlc_tf.data import noise
 from mlc_tf.errors import InputError
 from mlc_tf.models.meta_loss_correction import MetaLossCorrection
+from mlc_tf.transitions import Exponentiated
 from tests.conftest import FLOAT32
 
 # Class 0 is given label 1 in 0.4 of its examples; class 1 always its own.
@@ -207,8 +208,7 @@ def test_wrong_labels_of_digits_are_found():
     model = MetaLossCorrection(
         base,
         meta_gradient="head",
-        transition_learning_rate=30.0,
-        max_transition_step=1.0,
+        transition=Exponentiated(30.0, max_step=1.0),
     )
     model.compile(keras.optimizers.Adam(3e-3))
     model.fit(data.pair((rest[0], given), clean, 64), epochs=15, verbose=0)

@@ -19,6 +19,7 @@ from mlc_tf.data import noise
 from mlc_tf.errors import InputError
 from mlc_tf.models import export
 from mlc_tf.models import serving_warm_up
+from mlc_tf.transitions import ProjectedColumns
 from tests.conftest import FLOAT32
 from tests.support import ROOT
 
@@ -298,7 +299,7 @@ def test_a_subclassed_base_is_exported_with_a_signature(tmp_path, capsys):
 
 def test_a_model_exports_its_own_transition(mlp, tmp_path):
     true = np.array([[0.7, 0.3, 0.0], [0.0, 0.6, 0.4], [0.2, 0.0, 0.8]])
-    columns = MetaLossCorrection(mlp, transition=true, normalization="columns")
+    columns = MetaLossCorrection(mlp, transition=ProjectedColumns(initial=true))
     assert not np.allclose(columns.transition_matrix, true, atol=0.05)
     columns.export(tmp_path / "served", verbose=False)
     signatures = tf.saved_model.load(tmp_path / "served").signatures
