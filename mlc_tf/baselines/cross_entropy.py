@@ -9,9 +9,9 @@ from mlc_tf.models.pair_model import PairModel
 class CrossEntropy(PairModel):
     """Trains on the mean of `-log f[noisy label]` (Eq. 1).
 
-    The clean half of each element is not used: as a baseline the clean set is
-    merged into the noisy one (`mlc_tf.data.merge`), and as the control of Meta
-    Loss Correction it is left out.
+    The clean half of each element is not used. The baseline trains on the union
+    of both sets (`mlc_tf.data.examples.join`); the control of Meta Loss
+    Correction trains without the clean set.
 
     Args:
         base: A built `keras.Model` from inputs to logits `(batch, classes)`.

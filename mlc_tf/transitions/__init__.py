@@ -1,5 +1,5 @@
-"""The noise transition matrix T: what it is, and how it starts and moves.
-`T[i, j] = p(noisy = j | clean = i)`, everywhere."""
+"""The noise transition matrix T: its checks, its start and its update steps.
+`T[i, j] = p(noisy = j | clean = i)` in every module."""
 
 from mlc_tf.transitions.matrix import check_structure
 from mlc_tf.transitions.matrix import correct

@@ -150,7 +150,7 @@ def test_the_slurm_script_starts_a_worker_on_each_node(slurm, status, tmp_path):
                 "WORKERS": "2",
                 "JOB_COMPLETION_INDEX": "2",
             },
-            "`TF_CONFIG` should be JSON as",
+            "`TF_CONFIG` should be JSON like",
         ),
         (
             ("--scheduler=kubernetes",),
