@@ -109,7 +109,7 @@ class Checkpoints(keras.callbacks.Callback):
             print(f"{file} is damaged; it is passed over.", flush=True)
         return Position(0), None
 
-    def go_on_from(self, position: Position, file: Path | None) -> float:
+    def resume_from(self, position: Position, file: Path | None) -> float:
         """Tells where `fit` begins; returns the seconds that its epoch took.
 
         Args:

@@ -444,7 +444,7 @@ def test_fit_keeps_the_state_of_metrics_within_an_epoch(tmp_path):
     other = PairModel(base)
     again = checkpoints.Checkpoints(tmp_path)
     position, file = again.latest()
-    assert position == (0, 2) and again.go_on_from(position, file) >= 0
+    assert position == (0, 2) and again.resume_from(position, file) >= 0
     again.set_model(other)
     again.on_epoch_begin(0)
     assert float(other.loss_tracker.result()) == 3.0
