@@ -160,7 +160,7 @@ def test_a_job_that_loses_a_worker_or_is_ended_resumes(tmp_path):
     os.kill(worker_processes(workdir)[1], signal.SIGTERM)
     _, errors = process.communicate()
     assert process.returncode == 143, errors
-    assert errors.count("was ended by SIGTERM, and its state saved.") == 2
+    assert errors.count("was ended by SIGTERM, and its state was saved.") == 2
 
     process = cluster(workdir)
     out, errors = process.communicate()
