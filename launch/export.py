@@ -73,7 +73,7 @@ def _version(run: finished_run.FinishedRun, output: Path) -> Path:
         run.network,
         output,
         problem.class_names,
-        run.transition_of_rows,
+        run.row_transition,
         model_card.render(run, problem, found),
     )
 

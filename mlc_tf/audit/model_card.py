@@ -67,7 +67,7 @@ def _content(
         "accuracy": result["test_accuracy"],
         "noise_rate": found.noise_rate,
         "noise_of_classes": _noise_of_classes(found, classes),
-        "transition": run.transition_of_rows,
+        "transition": run.row_transition,
         "transition_l1": result["transition_l1"],
         "oracle": result["oracle"],
         "input_shape": inputs.shape[1:],

@@ -1,4 +1,4 @@
-"""Drawings of T and of training, with matplotlib."""
+"""Figures of T, of training curves and of examples, with matplotlib."""
 
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -11,10 +11,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-# Up to this many classes each cell also shows its value.
+# Up to this many classes, each cell shows its value as text.
 _MAX_CLASSES_WITH_VALUES = 12
 _COLORS = "Blues"
-# Height and width of a matrix drawn without axes.
+# Height and width in pixels of a matrix drawn without axes.
 _PICTURE_SIZE = 320
 _MARKERS = "osD^v<>Xph*"
 
@@ -24,11 +24,11 @@ def transition_figure(
     true: np.ndarray | None = None,
     class_names: Sequence[str] | None = None,
 ) -> Figure:
-    """Returns heat maps of a learned T and, beside it, of the true one.
+    """Returns heat maps of a learned T and, if known, of the true T.
 
     Args:
-        learned: `(classes, classes)`, rows are clean classes.
-        true: The same, or None where it is not known.
+        learned: T, `(classes, classes)`, rows are clean classes.
+        true: The true T, in the same form. Defaults to None, not known.
         class_names: Labels of the axes. Defaults to the class ids.
     """
     matrices = {"learned T": learned}
@@ -45,10 +45,10 @@ def matrices_figure(
     """Returns heat maps of several matrices side by side.
 
     Args:
-        matrices: `(classes, classes)` each, by the name above it; rows are
-            clean classes.
+        matrices: The matrices by their titles, each `(classes, classes)`; rows
+            are clean classes.
         class_names: Labels of the axes. Defaults to the class ids.
-        title: Defaults to none.
+        title: The title of the figure. Defaults to "", no title.
 
     References:
         The paper, Figure 2.
@@ -67,13 +67,13 @@ def matrices_figure(
 def curves_figure(
     metrics: Sequence[Mapping[str, Any]], title: str = ""
 ) -> Figure:
-    """Returns curves of accuracy and of the distance of T over the epochs.
+    """Returns curves of accuracy, and of the distance of T, over the epochs.
 
     Args:
-        metrics: One mapping an epoch, as in `metrics.jsonl`; in each
-            `test_accuracy`, `clean_accuracy`, `noisy_accuracy` (shares) and
-            `transition_l1`, which may be None.
-        title: Defaults to none.
+        metrics: One mapping per epoch, as in `metrics.jsonl`, with the keys
+            `epoch`, `test_accuracy`, `clean_accuracy`, `noisy_accuracy` (in
+            [0, 1]) and `transition_l1`, which may be None.
+        title: The title of the figure. Defaults to "", no title.
     """
     with_distance = any(row.get("transition_l1") is not None for row in metrics)
     figure = Figure(figsize=(11 if with_distance else 6, 4.2))
@@ -81,7 +81,7 @@ def curves_figure(
     figure.suptitle(title)
     axes = figure.subplots(1, 2 if with_distance else 1, squeeze=False)[0]
     epochs = [row["epoch"] for row in metrics]
-    marker = "o" if len(epochs) == 1 else ""  # no line goes through one
+    marker = "o" if len(epochs) == 1 else ""  # a single point has no line
     for name, label, style in (
         ("test_accuracy", "held-out set, true labels", "-"),
         ("clean_accuracy", "clean set", "--"),
@@ -109,13 +109,13 @@ def curves_figure(
 def samples_figure(
     images: np.ndarray, titles: Sequence[str], wrong: np.ndarray
 ) -> Figure:
-    """Returns images in a grid, each below its title, wrong ones marked.
+    """Returns images in a grid, each with a title.
 
     Args:
-        images: `(examples, height, width, 1 or 3)`; scaled from the least to
-            the largest value unless they are uint8.
-        titles: One per image.
-        wrong: `(examples,)` whether the title is written in red.
+        images: `(examples, height, width, 1 or 3)`. Images that are not uint8
+            are scaled from their smallest to their largest value.
+        titles: One title per image.
+        wrong: `(examples,)` booleans, True to write the title in red.
     """
     columns = 8
     rows = -(-len(images) // columns)
@@ -133,7 +133,7 @@ def samples_figure(
 
 
 def is_image(shape: Sequence[int]) -> bool:
-    """Returns whether inputs of a shape are pictures."""
+    """Returns whether inputs of this shape, without a batch, are images."""
     return len(shape) == 3 and shape[-1] in (1, 3)
 
 
@@ -141,8 +141,8 @@ def to_uint8(image: np.ndarray) -> np.ndarray:
     """Returns an image as uint8.
 
     Args:
-        image: Any shape; scaled from the least to the largest value unless it
-            is uint8.
+        image: An array of any shape. An image that is not uint8 is scaled so
+            that its smallest value becomes 0 and its largest value 255.
     """
     if image.dtype == np.uint8:
         return image
@@ -154,13 +154,17 @@ def to_uint8(image: np.ndarray) -> np.ndarray:
 def heat_map_pixels(
     learned: np.ndarray, true: np.ndarray | None = None
 ) -> np.ndarray:
-    """Returns T and, beside it, the true one as plain pixels, uint8 RGBA.
+    """Returns a heat map of T and, if known, of the true T, as pixels.
 
-    Without axes or numbers, and so in a few milliseconds: for each epoch.
+    The heat map has no axes and no numbers, so that it takes a few
+    milliseconds: it is made after every epoch.
 
     Args:
-        learned: `(classes, classes)`, rows are clean classes.
-        true: The same, or None where it is not known.
+        learned: T, `(classes, classes)`, rows are clean classes.
+        true: The true T, in the same form. Defaults to None, not known.
+
+    Returns:
+        `(height, width, 4)` uint8 RGBA.
     """
     cell = max(1, _PICTURE_SIZE // len(learned))
     pictures = [

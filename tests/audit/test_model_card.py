@@ -135,8 +135,8 @@ def test_a_run_without_its_versions_is_refused(tmp_path):
 def test_a_transition_of_columns_is_told_with_rows_that_sum_to_1(tmp_path):
     columns = np.array([[0.9, 0.4], [0.1, 0.6]])
     run = make_run(tmp_path, transition=columns, method="mlc_paper")
-    rows = run.transition_of_rows
+    rows = run.row_transition
     np.testing.assert_allclose(rows.sum(axis=1), 1)
     # The same T but for the scale of its columns.
     np.testing.assert_allclose(rows[0] / rows[1], columns[0] / columns[1])
-    assert make_run(tmp_path).transition_of_rows is T
+    assert make_run(tmp_path).row_transition is T

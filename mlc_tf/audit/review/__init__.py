@@ -166,7 +166,7 @@ def _curves(metrics: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
 def _transition(
     run: FinishedRun, true: np.ndarray | None, names: list[str]
 ) -> dict[str, Any] | None:
-    learned = run.transition_of_rows
+    learned = run.row_transition
     if learned is None:
         return None
     kept = np.diag(learned)
