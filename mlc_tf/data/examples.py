@@ -18,11 +18,11 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
-from PIL import Image
 
 from mlc_tf.data import checks
 from mlc_tf.errors import InputError
 from mlc_tf.errors import bad_argument
+from mlc_tf.errors import import_optional
 
 # Elements of a stream among which the next one is drawn.
 SHUFFLE_BUFFER = 10_000
@@ -498,6 +498,7 @@ def read_image(path: Path, size: tuple[int, int] | None) -> np.ndarray:
     Raises:
         InputError: if it cannot be read.
     """
+    pillow = import_optional("PIL.Image", "files")
     try:
         return np.asarray(
             keras.utils.load_img(
@@ -506,7 +507,7 @@ def read_image(path: Path, size: tuple[int, int] | None) -> np.ndarray:
             np.uint8,
         )
     # As Pillow raises them; the last one where a header tells a huge size.
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+    except (OSError, SyntaxError, ValueError, pillow.DecompressionBombError):
         raise InputError(
             f"Each image should be readable. Received: {path}, which is not."
         ) from None
