@@ -1,6 +1,7 @@
 """The package's errors, and the checks that several modules share."""
 
 import difflib
+import importlib
 import math
 import numbers
 from collections.abc import Iterable
@@ -72,6 +73,25 @@ def unknown_name(name: str, value: Any, known: Iterable[str]) -> InputError:
         f"`{name}` should be one of {', '.join(known)}. "
         f"Received: `{name}` = {value!r}.{hint}"
     )
+
+
+def import_optional(name: str, extra: str) -> Any:
+    """Returns a module of a library that the core of `mlc_tf` does not need.
+
+    Args:
+        name: The module, as "matplotlib.figure".
+        extra: The extra of `mlc_tf` that installs the library.
+
+    Raises:
+        InputError: if the library, or a library that it needs, is missing.
+    """
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        raise InputError(
+            f"`{error.name}` should be installed for this: "
+            f"pip install 'mlc_tf[{extra}]'. It is not."
+        ) from None
 
 
 @contextmanager

@@ -9,12 +9,14 @@ clean class of each example:
 Column names are those of cleanlab, so that what reads its tables reads ours.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from typing import Any
 
 import keras
 import numpy as np
-import pandas as pd
 import scipy.optimize
 import scipy.special
 from sklearn import metrics
@@ -24,7 +26,11 @@ from mlc_tf.data import checks
 from mlc_tf.data import examples
 from mlc_tf.errors import bad_argument
 from mlc_tf.errors import check_seed
+from mlc_tf.errors import import_optional
 from mlc_tf.models import prediction
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _MOST_TEMPERATURE = 4.0
 
@@ -71,6 +77,7 @@ class Audit:
         `noise_rate_out`, the share of the class that was given other labels.
         A rate of a class that nothing is of is NaN.
         """
+        pd = import_optional("pandas", "audit")
         kept = np.diag(self.joint)
         issues = self.label_issues
         size = len(kept)
@@ -155,6 +162,7 @@ def audit_labels(
         InputError: if the labels are no ids of the network's classes, or T is
             no such matrix.
     """
+    pd = import_optional("pandas", "audit")
     labelled = examples.as_examples("dataset", dataset)
     matrix = _transition_of(model, transition)
     scale = 1.0 if clean is None else temperature(model, clean, batch_size)

@@ -5,11 +5,11 @@ import math
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import numpy as np
 
 from mlc_tf.audit.label_audit import Audit
 from mlc_tf.errors import InputError
+from mlc_tf.errors import import_optional
 from mlc_tf.run import settings
 from mlc_tf.run.finished_run import FinishedRun
 from mlc_tf.run.problems import Problem
@@ -29,6 +29,7 @@ def render(run: FinishedRun, problem: Problem, found: Audit) -> str:
     Raises:
         InputError: if the run does not tell what versions made it.
     """
+    jinja2 = import_optional("jinja2", "audit")
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         undefined=jinja2.StrictUndefined,

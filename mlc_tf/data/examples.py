@@ -18,11 +18,11 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
-from PIL import Image
 
 from mlc_tf.data import checks
 from mlc_tf.errors import InputError
 from mlc_tf.errors import bad_argument
+from mlc_tf.errors import import_optional
 
 # Number of elements in the buffer that shuffles a stream.
 SHUFFLE_BUFFER = 10_000
@@ -547,6 +547,7 @@ def read_image(path: Path, size: tuple[int, int] | None) -> np.ndarray:
     Raises:
         InputError: if the file is not a readable image.
     """
+    pillow = import_optional("PIL.Image", "files")
     try:
         return np.asarray(
             keras.utils.load_img(
@@ -555,7 +556,7 @@ def read_image(path: Path, size: tuple[int, int] | None) -> np.ndarray:
             np.uint8,
         )
     # The errors that Pillow raises; the last if a header claims a huge size.
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+    except (OSError, SyntaxError, ValueError, pillow.DecompressionBombError):
         raise InputError(
             f"Each image should be readable. Received: {path}, which is not."
         ) from None

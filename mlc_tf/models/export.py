@@ -21,6 +21,7 @@ import tensorflow as tf
 from mlc_tf import transitions
 from mlc_tf.errors import InputError
 from mlc_tf.errors import bad_argument
+from mlc_tf.errors import import_optional
 from mlc_tf.errors import unknown_name
 from mlc_tf.errors import writable_or_error
 from mlc_tf.models import forward_pass
@@ -339,15 +340,7 @@ def _onnx(folder: Path) -> bytes:
 
 
 def _onnx_libraries() -> tuple[Any, Any]:
-    try:
-        import onnx
-        import tf2onnx
-    except ImportError:
-        raise InputError(
-            "`format` = 'onnx' needs the libraries onnx and tf2onnx: "
-            "pip install 'mlc_tf[onnx]'."
-        ) from None
-    return onnx, tf2onnx
+    return import_optional("onnx", "onnx"), import_optional("tf2onnx", "onnx")
 
 
 @contextmanager

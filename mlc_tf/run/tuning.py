@@ -16,22 +16,28 @@ from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 from typing import Any
 
 import keras
-import keras_tuner
 import ml_collections
 
 from mlc_tf import transitions
 from mlc_tf.errors import DivergedError
 from mlc_tf.errors import InputError
 from mlc_tf.errors import bad_argument
+from mlc_tf.errors import import_optional
 from mlc_tf.errors import writable_or_error
 from mlc_tf.run import directory
 from mlc_tf.run import methods
 from mlc_tf.run import problems
 from mlc_tf.run import settings
 from mlc_tf.run import training
+
+if TYPE_CHECKING:
+    import keras_tuner
+else:
+    keras_tuner = import_optional("keras_tuner", "tune")
 
 # The training of the network, which all methods share.
 TRAINING = ("optimizer.learning_rate", "network.weight_decay")

@@ -1,16 +1,19 @@
 """Pictures as text, so that a page of one file holds them."""
 
+from __future__ import annotations
+
 import base64
 import io
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-import matplotlib
 import numpy as np
-from matplotlib import style
-from matplotlib.figure import Figure
-from PIL import Image
 
+from mlc_tf.errors import import_optional
 from mlc_tf.run import figures
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 # What figures are drawn on, and thus what the page shows them on.
 LIGHT, DARK = "#ffffff", "#1d2024"
@@ -38,9 +41,10 @@ def of_input(image: np.ndarray) -> str:
     Args:
         image: `(height, width, 1 or 3)`, as `figures.to_uint8` takes it.
     """
+    pillow = import_optional("PIL.Image", "audit")
     pixels = figures.to_uint8(image)
     grey = pixels.shape[-1] == 1
-    picture = Image.fromarray(pixels[..., 0] if grey else pixels)
+    picture = pillow.fromarray(pixels[..., 0] if grey else pixels)
     picture.thumbnail((_LARGEST, _LARGEST))
     content = io.BytesIO()
     picture.save(content, "PNG", optimize=True)
@@ -48,6 +52,8 @@ def of_input(image: np.ndarray) -> str:
 
 
 def _drawn(make: Callable[[], Figure], name: str, ground: str) -> str:
+    matplotlib = import_optional("matplotlib", "audit")
+    style = import_optional("matplotlib.style", "audit")
     content = io.BytesIO()
     # With a salt and without a date, the same figure is the same text.
     with (

@@ -1,12 +1,17 @@
 """What a page's tables say: numbers turned into text."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from typing import Any
 
 import numpy as np
-import pandas as pd
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # A matrix of more classes is told by its largest entries off the diagonal.
 _MOST_CLASSES = 30
