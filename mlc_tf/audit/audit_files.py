@@ -114,7 +114,7 @@ def _summary(
         "noise_rate": found.noise_rate,
         "used_transition": run.transition is not None,
         "temperature": found.temperature,
-        **_distances(run.transition_of_rows, found, problem.true_transition),
+        **_distances(run.row_transition, found, problem.true_transition),
         **_scores(found.label_issues, true_labels),
     }
 
