@@ -219,7 +219,7 @@ def _forgetting_nothing(
 
 
 def _masking(context: RunContext) -> dict[str, Any]:
-    """Returns an estimate of T, and the structure of a file or of the true T."""
+    """Returns an estimate of T, and the structure: a file's or the true T's."""
     arguments = _anchor_points(context)
     if "structure" in context.options:
         arguments["structure"] = noise.read_matrix(
