@@ -165,8 +165,8 @@ def audit_labels(
             to "learned".
         clean: A trusted set, in any form of `dataset`, on which `temperature`
             calibrates the network first. The network must not be fitted to this
-            set: it would come out overconfident. Defaults to None, no
-            calibration.
+            set, because the calibration would then make the network
+            overconfident. Defaults to None, no calibration.
         batch_size: Examples in a forward pass. Defaults to 256.
         verbose: 1 shows a progress bar. Defaults to 0.
 
