@@ -1,5 +1,7 @@
-"""Which labels are wrong, after training: find them, look at them, mend them,
-and write down what a user of the network should know."""
+"""Label audits of trained networks: find, review and correct wrong labels.
+
+A model card documents the network for its users.
+"""
 
 from mlc_tf.audit.label_audit import Audit
 from mlc_tf.audit.label_audit import audit_labels

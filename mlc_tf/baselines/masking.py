@@ -17,8 +17,8 @@ _GENERATOR_UNITS = 50
 _DISCRIMINATOR_UNITS = 20
 _DISCRIMINATOR_STEPS = 5
 _CLIP = 0.01
-# Of the structure extractor: the entry of T at which its sigmoid is 1/2, and
-# the width of the sigmoid.
+# The structure extractor is a sigmoid: its value is 1/2 at the threshold, and
+# the temperature is its width.
 _THRESHOLD, _TEMPERATURE = 0.05, 0.005
 _PRETRAINING_RATE, _GAME_RATE = 1e-4, 1e-5
 _PRETRAINING_BATCH = 64

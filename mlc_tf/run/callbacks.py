@@ -93,7 +93,7 @@ class MetricsLog(keras.callbacks.Callback):
         path: The file, `metrics.jsonl`. Its lines are kept up to
             `initial_epoch`.
         true_transition: The true T, `(classes, classes)`, rows are clean
-            classes. `transition_l1` is the distance of the model's T from it.
+            classes; `transition_l1` is its distance from the model's T.
             Defaults to None: `transition_l1` is null.
         normalization: Whether "rows" or "columns" of the model's T sum to 1.
             Defaults to "rows".

@@ -133,5 +133,7 @@ def test_bad_arguments(arguments, message):
 
 def test_a_base_that_cannot_be_cloned_is_refused():
     keras.config.set_dtype_policy("float32")
-    with pytest.raises(InputError, match="or `peer` be given.*a Subclassed th"):
+    with pytest.raises(
+        InputError, match="or `peer` should be given.*a Subclassed"
+    ):
         CoTeaching(subclassed_base(), forget_rate=0.2, steps_per_epoch=1)

@@ -410,7 +410,7 @@ def test_a_batch_of_nan(tmp_path, monkeypatch):
 
         patch.setattr(callbacks.StepTimer, "on_epoch_end", end_epoch_and_spoil)
         with pytest.raises(
-            DivergedError, match=r"became (nan|NaN) .*epoch 2\. Check"
+            DivergedError, match=r"became (nan|NaN) .*epoch 2\. Earlier"
         ):
             training.run(config, tmp_path / "run", verbose=0)
     resumes(tmp_path / "run", config, bits(whole))
