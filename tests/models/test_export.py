@@ -19,6 +19,7 @@ from mlc_tf.data import noise
 from mlc_tf.errors import InputError
 from mlc_tf.models import export
 from mlc_tf.models import serving_warm_up
+from mlc_tf.transitions import Projected
 from mlc_tf.transitions import ProjectedColumns
 from tests.conftest import FLOAT32
 from tests.support import ROOT
@@ -103,7 +104,7 @@ def said_and_heard(root):
     said = {}
     for name in NETWORKS:
         network, folder = build(name), root / name
-        model = MetaLossCorrection(network, transition=T)
+        model = MetaLossCorrection(network, transition=Projected(initial=T))
         model.export(folder / "saved_model", class_names=NAMES, verbose=False)
         if name not in LARGE:
             for file, format in (("tflite", "litert"), ("onnx", "onnx")):

@@ -472,7 +472,7 @@ def opaque():
             ),
             "trainable weights",
         ),
-        (opaque, "should tell the shape of its outputs"),
+        (opaque, "should have a known output shape"),
     ],
 )
 def test_bad_bases(make, message):
