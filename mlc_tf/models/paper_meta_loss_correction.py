@@ -43,8 +43,9 @@ class PaperMetaLossCorrection(PairModel):
     - Where the probability of a noisy label, `(f @ T)[label]`, falls below
       `losses.PROBABILITY_FLOOR` = 1e-6, the loss is exact in the logits and
       constant in T: its derivative in T would grow like 1 / probability.
-    - A column of T that Eq. 9 empties stays empty by the delta of Eq. 10. The
-      loss of its label is then `-log 0`: such examples count as if each class
+    - A column of T that Eq. 9 empties stays empty by the delta of Eq. 10. (The
+      sum of T * G over a column is 0, so only rounding can empty it.) The loss
+      of its label is then `-log 0`: such examples count as if each class
       explained them equally, and move no weights.
 
     `MetaLossCorrection` has the changes that we found to help.
