@@ -4,6 +4,7 @@ import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import NoReturn
 
 from absl import app
@@ -47,28 +48,6 @@ def define_config() -> flags.FlagHolder[ConfigDict]:
     return config
 
 
-class _ConfigParser(config_flags.config_flags.ConfigFileFlagParser):
-    """Loads a config by its name, or by its path."""
-
-    def parse(self, text: str) -> ConfigDict:
-        name, colon, variant = text.partition(":")
-        if name in _config_names():
-            text = f"{_config_folder() / name}.py{colon}{variant}"
-        elif not name.endswith(".py"):
-            raise unknown_name(
-                "config", name, [*_config_names(), "a path that ends in .py"]
-            )
-        return super().parse(text)
-
-
-def _config_folder() -> Path:
-    return Path(configs.__path__[0])
-
-
-def _config_names() -> list[str]:
-    return sorted(path.stem for path in _config_folder().glob("[!_]*.py"))
-
-
 def run(main: Callable[[list[str]], None]) -> None:
     """Parses the flags and calls `main`.
 
@@ -78,14 +57,8 @@ def run(main: Callable[[list[str]], None]) -> None:
     """
     asked = {*sys.argv[1:]}
     if asked & (_HELP | _FULL_HELP):
-        launcher = sys.modules[main.__module__]
-        own = flags.FLAGS.module_help(launcher).strip().partition("\n")[2]
-        print(f"{(launcher.__doc__ or '').strip()}\n\nFlags:\n{own}")
-        if asked & _FULL_HELP:
-            print(flags.FLAGS.get_help())
-        else:
-            print("\n--helpfull shows the flags of the libraries as well.")
-        return
+        print(_help(sys.modules[main.__module__], bool(asked & _FULL_HELP)))
+        sys.exit()
 
     def guarded(argv: list[str]) -> None:
         try:
@@ -137,6 +110,42 @@ def method_names(
     for name in flag.value or [""]:
         methods.get(name)
     return flag.value
+
+
+class _ConfigParser(config_flags.config_flags.ConfigFileFlagParser):
+    """Loads a config by its name, or by its path."""
+
+    def parse(self, text: str) -> ConfigDict:
+        name, colon, variant = text.partition(":")
+        if name in _config_names():
+            text = f"{_config_folder() / name}.py{colon}{variant}"
+        elif not name.endswith(".py"):
+            raise unknown_name(
+                "config", name, [*_config_names(), "a path that ends in .py"]
+            )
+        return super().parse(text)
+
+
+def _config_folder() -> Path:
+    return Path(configs.__path__[0])
+
+
+def _config_names() -> list[str]:
+    return sorted(path.stem for path in _config_folder().glob("[!_]*.py"))
+
+
+def _help(launcher: ModuleType, full: bool) -> str:
+    # Its first line is the name of the module.
+    own = flags.FLAGS.module_help(launcher).strip().partition("\n")[2]
+    rest = "--helpfull shows the flags of the libraries as well."
+    return "\n".join(
+        [
+            (launcher.__doc__ or "").strip(),
+            "\nFlags:",
+            f"{own}\n",
+            flags.FLAGS.get_help().strip() if full else rest,
+        ]
+    )
 
 
 def _parse(argv: list[str]) -> list[str]:

@@ -1,7 +1,8 @@
 """Trains networks on wrong labels, and finds and mends the wrong labels.
 
-mlc_tf COMMAND --FLAG=VALUE ...
-mlc_tf COMMAND --help
+Usage:
+    mlc_tf COMMAND --FLAG=VALUE ...
+    mlc_tf COMMAND --help
 """
 
 import ast
@@ -33,7 +34,7 @@ def main() -> None:
     """
     command, *rest = sys.argv[1:] or [""]
     if command in ("--help", "-h", "help"):
-        print(_help())
+        print(help_text())
         return
     try:
         if command not in COMMANDS:
@@ -46,7 +47,8 @@ def main() -> None:
     launcher.command_line.run(launcher.main)
 
 
-def _help() -> str:
+def help_text() -> str:
+    """Returns the usage, and a line for each command."""
     width = max(map(len, COMMANDS))
     lines = [f"    {name:{width}}  {_summary(name)}" for name in COMMANDS]
     return "\n".join([(__doc__ or "").strip(), "\nCommands:\n", *lines])
