@@ -62,7 +62,7 @@ def prepared(name: str, options: Options) -> Any:
     Raises:
         InputError: if the dataset is not prepared and cannot be downloaded.
     """
-    # Imported here: the import takes half a second, and digits does not need it.
+    # Imported here: the import takes half a second; digits does not need it.
     import tensorflow_datasets as tfds
 
     try:

@@ -340,8 +340,8 @@ def test_a_listed_class_that_train_lacks(root, table):
     table.write_text(LABELS.replace("zebra,test", "bee,test"))
     with pytest.raises(
         InputError,
-        match="classes of test .* those of train, ant, zebra. Received: 'bee', "
-        "of test/zebra/a.png, line 6 of the labels",
+        match="split test .* classes of train, ant, zebra. Received: 'bee', "
+        "the label of test/zebra/a.png, line 6 of the labels",
     ):
         load_listed(root)
 
