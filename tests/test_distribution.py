@@ -164,4 +164,4 @@ def test_a_port_in_use_is_told():
     completed = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True
     )
-    assert "Worker 0 could not join the others: " in completed.stdout
+    assert "Worker 0 could not join the other workers: " in completed.stdout
