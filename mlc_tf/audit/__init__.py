@@ -7,6 +7,7 @@ from mlc_tf.audit.label_audit import Audit
 from mlc_tf.audit.label_audit import audit_labels
 from mlc_tf.audit.label_audit import check_clean_set
 from mlc_tf.audit.label_audit import find_label_issues
+from mlc_tf.audit.label_audit import noise_matrix
 from mlc_tf.audit.label_audit import pick_to_check
 from mlc_tf.audit.label_audit import scores
 
@@ -15,6 +16,7 @@ __all__ = [
     "audit_labels",
     "check_clean_set",
     "find_label_issues",
+    "noise_matrix",
     "pick_to_check",
     "scores",
 ]

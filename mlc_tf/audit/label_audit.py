@@ -10,12 +10,14 @@ The tables use cleanlab's column names, so that tools for cleanlab's tables can
 read them.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from typing import Any
 
 import keras
 import numpy as np
-import pandas as pd
 import scipy.optimize
 import scipy.special
 from sklearn import metrics
@@ -25,7 +27,11 @@ from mlc_tf.data import checks
 from mlc_tf.data import examples
 from mlc_tf.errors import bad_argument
 from mlc_tf.errors import check_seed
+from mlc_tf.errors import import_optional
 from mlc_tf.models import prediction
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _MOST_TEMPERATURE = 4.0
 
@@ -82,6 +88,7 @@ class Audit:
 
         A rate of a class without expected examples is NaN.
         """
+        pd = import_optional("pandas", "audit")
         correct = np.diag(self.joint)
         issues = self.label_issues
         size = len(correct)
@@ -174,6 +181,7 @@ def audit_labels(
         InputError: if a label is not a class id of the network, or T is not
             such a matrix.
     """
+    pd = import_optional("pandas", "audit")
     labelled = examples.as_examples("dataset", dataset)
     matrix = _transition_to_use(model, transition)
     scale = 1.0 if clean is None else temperature(model, clean, batch_size)

@@ -5,11 +5,11 @@ import math
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import numpy as np
 
 from mlc_tf.audit.label_audit import Audit
 from mlc_tf.errors import InputError
+from mlc_tf.errors import import_optional
 from mlc_tf.run import settings
 from mlc_tf.run.finished_run import FinishedRun
 from mlc_tf.run.problems import Problem
@@ -32,6 +32,7 @@ def render(run: FinishedRun, problem: Problem, found: Audit) -> str:
     Raises:
         InputError: if the run's `versions.json` is missing or damaged.
     """
+    jinja2 = import_optional("jinja2", "audit")
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         undefined=jinja2.StrictUndefined,
@@ -98,7 +99,7 @@ def _settings(run: FinishedRun) -> dict[str, Any]:
     result, config = run.result, run.config
     return {
         "method": result["method"],
-        **result["options"],
+        **_flat(result["options"]),
         "network": result["network"],
         "optimizer": config.optimizer.name,
         "learning rate": settings.learning_rate(config),
@@ -106,6 +107,17 @@ def _settings(run: FinishedRun) -> dict[str, Any]:
         "epochs": result["epochs"],
         "seed": result["seed"],
     }
+
+
+def _flat(options: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Returns nested options by dotted names."""
+    flat: dict[str, Any] = {}
+    for name, value in options.items():
+        if isinstance(value, dict):
+            flat |= _flat(value, f"{prefix}{name}.")
+        else:
+            flat[f"{prefix}{name}"] = value
+    return flat
 
 
 def _noise_of_classes(

@@ -1,13 +1,15 @@
 """Applies decisions on labels: writes a corrected copy of a dataset."""
 
+from __future__ import annotations
+
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 from typing import NamedTuple
 
 import ml_collections
 import numpy as np
-import pandas as pd
 
 from mlc_tf import datasets
 from mlc_tf.data.examples import ImageFiles
@@ -15,8 +17,12 @@ from mlc_tf.datasets import tables
 from mlc_tf.datasets.options import Options
 from mlc_tf.errors import InputError
 from mlc_tf.errors import bad_argument
+from mlc_tf.errors import import_optional
 from mlc_tf.errors import writable_or_error
 from mlc_tf.run import directory
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 COLUMNS = ("index", "given_label", "decision", "label")
 DECISIONS = ("keep", "relabel", "drop")
@@ -139,6 +145,7 @@ def _ids(
     path: str | Path, column: pd.Series, limit: int, name: str
 ) -> pd.Series:
     """Returns a column of text as integers in `[0, limit)`."""
+    pd = import_optional("pandas", "audit")
     text = column.fillna("").astype(str)
     numbers = pd.to_numeric(text.where(text.str.fullmatch(r"\d{1,18}"), "-1"))
     out_of_range = (numbers < 0) | (numbers >= limit)
@@ -192,6 +199,7 @@ def _write_labels(
             if split != "train" or kept[index]:
                 name = splits.class_names[label]
                 rows.append((file.relative_to(path).as_posix(), name, split))
+    pd = import_optional("pandas", "audit")
     table = pd.DataFrame(rows, columns=["file", "label", "split"])
     directory.write_atomically(output, table.to_csv(index=False).encode())
 

@@ -1,16 +1,21 @@
 """A description of the data of a run, before any training."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import ml_collections
 import numpy as np
-import pandas as pd
-from matplotlib.figure import Figure
 
 from mlc_tf.data.examples import Examples
+from mlc_tf.errors import import_optional
 from mlc_tf.run import figures
 from mlc_tf.run import problems
 from mlc_tf.run.problems import Problem
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 _PICTURES = 32
 
@@ -65,6 +70,7 @@ def _counts(problem: Problem, true_labels: np.ndarray | None) -> str:
         "clean": problem.clean.labels,
         "test": problem.test.labels,
     }
+    pd = import_optional("pandas", "figures")
     table = pd.DataFrame(
         {
             name: np.bincount(labels, minlength=size)

@@ -1,21 +1,28 @@
 """Figures of T, of training curves and of examples, with matplotlib."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 from typing import Any
 
 import numpy as np
-import pandas as pd
-from matplotlib import colormaps
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+
+from mlc_tf.errors import import_optional
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 # Up to this many classes, each cell shows its value as text.
 _MAX_CLASSES_WITH_VALUES = 12
 _COLORS = "Blues"
 # Height and width in pixels of a matrix drawn without axes.
 _PICTURE_SIZE = 320
+# The colors of 0 and 1 there, RGB.
+_WHITE, _BLUE = np.array([255.0, 255, 255]), np.array([8.0, 48, 107])
 _MARKERS = "osD^v<>Xph*"
 
 
@@ -54,7 +61,7 @@ def matrices_figure(
         The paper, Figure 2.
     """
     width = 5.5 * len(matrices) + 0.8
-    figure = Figure(figsize=(width, 5.2), layout="constrained")
+    figure = _figure(figsize=(width, 5.2), layout="constrained")
     figure.suptitle(title)
     axes = figure.subplots(1, len(matrices), squeeze=False)[0]
     for ax, (name, matrix) in zip(axes, matrices.items()):
@@ -76,7 +83,7 @@ def curves_figure(
         title: The title of the figure. Defaults to "", no title.
     """
     with_distance = any(row.get("transition_l1") is not None for row in metrics)
-    figure = Figure(figsize=(11 if with_distance else 6, 4.2))
+    figure = _figure(figsize=(11 if with_distance else 6, 4.2))
     figure.set_layout_engine("constrained")
     figure.suptitle(title)
     axes = figure.subplots(1, 2 if with_distance else 1, squeeze=False)[0]
@@ -101,8 +108,10 @@ def curves_figure(
             ylim=(0, None),
         )
         axes[1].grid(alpha=0.3)
+    ticker = import_optional("matplotlib.ticker", "figures")
     for ax in axes:
-        ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+        whole = ticker.MaxNLocator(integer=True, min_n_ticks=1)
+        ax.xaxis.set_major_locator(whole)
     return figure
 
 
@@ -119,7 +128,7 @@ def samples_figure(
     """
     columns = 8
     rows = -(-len(images) // columns)
-    figure = Figure(figsize=(1.6 * columns, 2.0 * rows), layout="constrained")
+    figure = _figure(figsize=(1.6 * columns, 2.0 * rows), layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
     for ax in axes:
         ax.axis("off")
@@ -156,24 +165,32 @@ def heat_map_pixels(
 ) -> np.ndarray:
     """Returns a heat map of T and, if known, of the true T, as pixels.
 
-    The heat map has no axes and no numbers, so that it takes a few
-    milliseconds: it is made after every epoch.
+    The heat map has no axes and no numbers, and needs no matplotlib: training
+    makes it after every epoch.
 
     Args:
         learned: T, `(classes, classes)`, rows are clean classes.
         true: The true T, in the same form. Defaults to None, not known.
 
     Returns:
-        `(height, width, 4)` uint8 RGBA.
+        `(height, width, 3)` uint8 RGB.
     """
     cell = max(1, _PICTURE_SIZE // len(learned))
     pictures = [
-        colormaps[_COLORS](np.kron(matrix, np.ones((cell, cell))), bytes=True)
+        _WHITE
+        + (_BLUE - _WHITE) * np.kron(matrix, np.ones((cell, cell)))[..., None]
         for matrix in (learned, true)
         if matrix is not None
     ]
-    gap = np.full((len(pictures[0]), _PICTURE_SIZE // 16, 4), 255, np.uint8)
-    return np.hstack([*pictures[:1], gap, *pictures[1:]])
+    gap = np.full((len(pictures[0]), _PICTURE_SIZE // 16, 3), _WHITE)
+    pixels = np.hstack([*pictures[:1], gap, *pictures[1:]])
+    return np.round(pixels).astype(np.uint8)
+
+
+def _figure(**options: Any) -> Figure:
+    module = import_optional("matplotlib.figure", "figures")
+    figure: Figure = module.Figure(**options)
+    return figure
 
 
 def _heat_map(
@@ -215,7 +232,7 @@ def conditions_figure(
         x: "ratio", of the noise, or "clean_examples". Defaults to "ratio".
     """
     noises = list(conditions["noise"].unique())
-    figure = Figure(figsize=(4.6 * len(noises), 4.6), layout="constrained")
+    figure = _figure(figsize=(4.6 * len(noises), 4.6), layout="constrained")
     figure.suptitle(title)
     axes = figure.subplots(1, len(noises), sharey=True, squeeze=False)[0]
     styles = _method_styles(conditions)
@@ -242,7 +259,7 @@ def robustness_figure(
     """
     noises = list(conditions["noise"].unique())
     panels = 1 + len(noises)
-    figure = Figure(figsize=(4.4 * panels, 4.6), layout="constrained")
+    figure = _figure(figsize=(4.4 * panels, 4.6), layout="constrained")
     figure.suptitle(title)
     axes = figure.subplots(1, panels, squeeze=False)[0]
     two = conditions[conditions["method"].isin(methods)]
@@ -273,7 +290,9 @@ def bars_figure(
         others: The same of another source, for some of the names.
         label: Of the axis.
     """
-    figure = Figure(figsize=(7, 1.2 + 0.45 * len(values)), layout="constrained")
+    figure = _figure(
+        figsize=(7, 1.2 + 0.45 * len(values)), layout="constrained"
+    )
     ax = figure.subplots()
     bars = ax.barh(list(values), list(values.values()), label="ours")
     ax.bar_label(bars, fmt="%.2f", padding=6, fontsize=8)
@@ -294,7 +313,7 @@ def clean_budget_figure(sizes: pd.DataFrame, title: str = "") -> Figure:
             clean_examples, accuracy and deviation (in %) and transition_l1.
         title: Defaults to none.
     """
-    figure = Figure(figsize=(11, 4.2), layout="constrained")
+    figure = _figure(figsize=(11, 4.2), layout="constrained")
     figure.suptitle(title)
     axes = figure.subplots(1, 2)
     for method, rows in sizes.groupby("method"):
@@ -326,7 +345,7 @@ def ratios_figure(ratios: Mapping[str, Mapping[str, Any]]) -> Figure:
         ratios: For each network, for each variant, a mapping with `median`,
             `quartile_1` and `quartile_3`.
     """
-    figure = Figure(figsize=(9, 0.9 + 1.1 * len(ratios)), layout="constrained")
+    figure = _figure(figsize=(9, 0.9 + 1.1 * len(ratios)), layout="constrained")
     ax = figure.subplots()
     variants = [
         variant
@@ -397,5 +416,7 @@ def _method_styles(conditions: pd.DataFrame) -> dict[str, dict[str, Any]]:
 def _style(number: int) -> dict[str, Any]:
     return {
         "marker": _MARKERS[number % len(_MARKERS)],
-        "color": colormaps["tab20"](number % 20),
+        "color": import_optional("matplotlib", "figures").colormaps["tab20"](
+            number % 20
+        ),
     }

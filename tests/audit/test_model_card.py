@@ -22,7 +22,7 @@ T = np.array([[0.75, 0.25], [0.0, 1.0]])
 RESULT = {
     "dataset": "pets",
     "method": "mlc",
-    "options": {"meta_interval": 2},
+    "options": {"transition": {"name": "projected", "max_step": 2.0}},
     "network": "mlp",
     "epochs": 3,
     "seed": 5,
@@ -74,7 +74,8 @@ def test_it_says_what_the_files_say(tmp_path):
         "| noisy, trained on | 1,500 | injected noise `pair 0.25` |",
         "| clean, trusted | 5 | as the dataset has them |",
         "Take care.",
-        "| meta_interval | 2 |",
+        "| transition.name | projected |",
+        "| transition.max_step | 2.0 |",
         "87.50 % of the test set, after the last epoch.",
         "The network and its T judge 12.5 % of the noisy labels wrong; "
         "12.5 % were made so.",

@@ -11,41 +11,38 @@ columns
 * `label`: the new class id if the decision is "relabel", else empty.
 """
 
+from __future__ import annotations
+
 import hashlib
 import json
 from collections.abc import Mapping
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 from typing import Any
 
-import jinja2
 import keras
 import numpy as np
-import pandas as pd
 
 from mlc_tf import transitions
 from mlc_tf.audit.label_audit import Audit
 from mlc_tf.audit.review import pictures
 from mlc_tf.audit.review import tables
 from mlc_tf.data.examples import Examples
+from mlc_tf.errors import import_optional
 from mlc_tf.models import prediction
 from mlc_tf.run import callbacks
 from mlc_tf.run import figures
 from mlc_tf.run.finished_run import FinishedRun
 from mlc_tf.run.problems import Problem
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 _CURVES = {
     "test_accuracy": "held-out set, true labels",
     "clean_accuracy": "clean set",
     "noisy_accuracy": "training set, given labels",
 }
-_TEMPLATES = jinja2.Environment(
-    loader=jinja2.PackageLoader("mlc_tf.audit.review", "."),
-    # Names of classes and examples come from the user and may contain HTML.
-    autoescape=True,
-    undefined=jinja2.StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
 
 
 def confusion(
@@ -111,7 +108,7 @@ def page(
     names = [str(name) for name in problem.class_names]
     metrics = callbacks.read_metrics(run.workdir / "metrics.jsonl")
     listed = suspects(found, most)
-    return _TEMPLATES.get_template("page.html.j2").render(
+    return _template().render(
         result=run.result,
         classes=names,
         identity=_identity(run, problem),
@@ -137,6 +134,19 @@ def page(
         light=pictures.LIGHT,
         dark=pictures.DARK,
     )
+
+
+def _template() -> Any:
+    jinja2 = import_optional("jinja2", "audit")
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("mlc_tf.audit.review", "."),
+        # Names of classes and examples come from the user and may contain HTML.
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("page.html.j2")
 
 
 def _identity(run: FinishedRun, problem: Problem) -> str:

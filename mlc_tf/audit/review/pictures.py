@@ -1,16 +1,19 @@
 """Pictures as data URIs, for a page that is a single file."""
 
+from __future__ import annotations
+
 import base64
 import io
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-import matplotlib
 import numpy as np
-from matplotlib import style
-from matplotlib.figure import Figure
-from PIL import Image
 
+from mlc_tf.errors import import_optional
 from mlc_tf.run import figures
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 # The background of figures, and of the page's areas that show them.
 LIGHT, DARK = "#ffffff", "#1d2024"
@@ -39,9 +42,10 @@ def image_uri(image: np.ndarray) -> str:
         image: `(height, width, 1 or 3)`. An image that is not uint8 is scaled
             by `figures.to_uint8`.
     """
+    pillow = import_optional("PIL.Image", "audit")
     pixels = figures.to_uint8(image)
     grey = pixels.shape[-1] == 1
-    picture = Image.fromarray(pixels[..., 0] if grey else pixels)
+    picture = pillow.fromarray(pixels[..., 0] if grey else pixels)
     picture.thumbnail((_LARGEST, _LARGEST))
     content = io.BytesIO()
     picture.save(content, "PNG", optimize=True)
@@ -49,6 +53,8 @@ def image_uri(image: np.ndarray) -> str:
 
 
 def _drawn(make: Callable[[], Figure], name: str, ground: str) -> str:
+    matplotlib = import_optional("matplotlib", "audit")
+    style = import_optional("matplotlib.style", "audit")
     content = io.BytesIO()
     # A fixed salt and no date, so that the same figure gives the same text.
     with (

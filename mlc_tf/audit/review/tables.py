@@ -1,12 +1,17 @@
 """Tables of the review page, with their numbers as text."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from typing import Any
 
 import numpy as np
-import pandas as pd
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # With more classes than this, a matrix is shown by its largest off-diagonal
 # entries.
