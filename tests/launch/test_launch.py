@@ -26,7 +26,7 @@ from tests.support import ROOT
 
 LAUNCH = ROOT / "launch"
 _FORK_FOR_EACH = """
-import json, os, runpy, sys
+import gc, json, os, runpy, sys
 import ml_collections.config_flags
 import mlc_tf.audit.label_audit
 import mlc_tf.launch.benchmark
@@ -36,6 +36,7 @@ import mlc_tf.audit.review
 import mlc_tf.run.training
 import mlc_tf.run.tuning
 
+gc.freeze()  # else each child takes seconds to free at its end what it shares
 sys.path.insert(0, sys.argv[1])
 for index, (script, arguments) in enumerate(json.loads(sys.argv[2])):
     if os.fork() == 0:
