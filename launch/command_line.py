@@ -156,7 +156,7 @@ def _parse(argv: list[str]) -> list[str]:
         if flags.FLAGS["verbosity"].using_default_value:
             # TFDS logs every file that it opens; --verbosity=0 shows that.
             flags.FLAGS.verbosity = logging.ERROR
-        if "config" in flags.FLAGS:
+        if "config" in flags.FLAGS and flags.FLAGS["config"].value is not None:
             flags.FLAGS["config"].value.is_locked  # noqa: B018, loads the file
         return rest
     except flags.Error as error:
