@@ -18,7 +18,6 @@ import itertools
 from pathlib import Path
 
 from absl import flags
-from ml_collections import config_flags
 
 from mlc_tf.launch import command_line
 from mlc_tf.run import comparison
@@ -28,9 +27,7 @@ from mlc_tf.run import problems
 from mlc_tf.run import results
 from mlc_tf.run import settings
 
-_CONFIG = config_flags.DEFINE_config_file(
-    "config", "configs/digits.py", "The experiment, configs/DATASET.py."
-)
+_CONFIG = command_line.define_config()
 _METHODS = flags.DEFINE_list(
     "methods", "all", "Names of methods, or all of them."
 )

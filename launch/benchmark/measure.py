@@ -25,7 +25,6 @@ import json
 from pathlib import Path
 
 from absl import flags
-from ml_collections import config_flags
 
 from mlc_tf.errors import bad_argument
 from mlc_tf.errors import unknown_name
@@ -37,9 +36,7 @@ from mlc_tf.run import directory
 from mlc_tf.run import results
 from mlc_tf.run import settings
 
-_CONFIG = config_flags.DEFINE_config_file(
-    "config", "configs/cifar10.py", "The experiment: configs/DATASET.py."
-)
+_CONFIG = command_line.define_config("cifar10")
 _WHAT = flags.DEFINE_string("what", "step", "What to measure.")
 _NETWORKS = flags.DEFINE_list(
     "networks", "lenet,wide_resnet_40_2", f"Of {', '.join(SUBJECTS)}."

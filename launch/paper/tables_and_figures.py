@@ -38,7 +38,6 @@ import ml_collections
 import pandas as pd
 from absl import flags
 from matplotlib.figure import Figure
-from ml_collections import config_flags
 
 from mlc_tf.errors import bad_argument
 from mlc_tf.errors import unknown_name
@@ -92,9 +91,8 @@ _WHAT = flags.DEFINE_string("what", "table1", f"Of {', '.join(_OWN_FLAGS)}.")
 _DATASET = flags.DEFINE_list(
     "dataset", None, f"Of {', '.join(plans.DATASETS)}. Defaults to digits."
 )
-_CONFIG = config_flags.DEFINE_config_file(
-    "config", None, "The experiment in place of --dataset, for clean_budget."
-)
+# In the place of --dataset, for clean_budget.
+_CONFIG = command_line.define_config(default=None)
 _METHODS = flags.DEFINE_list("methods", None, "Names of methods, or all.")
 _SEEDS = flags.DEFINE_list("seeds", "0,1,2", "Seeds of the runs.")
 _SEED = flags.DEFINE_integer(
