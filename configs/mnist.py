@@ -41,7 +41,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.method.mlc.transition.expectation_rate = 0.03
     config.method.noise_layer.noise_learning_rate = 10.0
     # These methods do better with another learning rate; see
-    # results/tuning/mnist/.
+    # results/tuning/mnist.jsonl.
     for method in ("cross_entropy", "confusion", "co_teaching"):
         config.method[method].learning_rate = 0.025
     for method in ("lre", "mlc_paper"):  # at 0.05 they collapse

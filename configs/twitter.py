@@ -54,7 +54,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.method.mlc.clean_class_weight = "given_labels"
     config.method.noise_layer.noise_learning_rate = 3.0
     # These methods do better with another learning rate; see
-    # results/tuning/twitter/.
+    # results/tuning/twitter.jsonl.
     config.method.noise_layer.learning_rate = 7.5e-4
     for method in ("glc", "confusion"):
         config.method[method].learning_rate = 3e-3
