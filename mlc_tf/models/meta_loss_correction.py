@@ -12,18 +12,19 @@ class takes the same three stages a step. What differs:
 | rates (MNIST) | alpha 0.01, beta 1 | alpha 0.1, beta 3 | – |
 | T comes to rest | no | `decay_steps`, off by default | `no_decay` |
 | weights of the virtual step | all | all, or the last layer's | `exact` |
-| T also fits the noisy labels | no | `expectation_rate`, off | `no_expectation` |
+| T fits the noisy labels too | no | `expectation_rate`, off | `no_expectation` |
 | trains on the trusted set | no | `clean_weight`, off | `no_clean_weight` |
 | classes in the meta loss | equal | `clean_class_weight`, off | `equal` |
 
-What each change is worth: the accuracy on held-out images of the configs, in
-points, less the accuracy of the `setting`, the config without the change (for
-`exact`: with the paper's). `columns` and `projected` are compared with
-`no_expectation`, since they have no such step; `no_meta_gradient` is the config
-without the paper's idea. Noise at 40 %, flip-to-one (O) and uniform (U); the mean
-over three seeds, but for `projected` and, on MNIST, `no_meta_gradient`: one seed.
-The runs are in `results/choices/`; BUILD_NOTES.md shows the spread over the
-seeds, which is larger than most of these differences. "–": not run.
+What each change is worth: the accuracy of the configs on held-out images, in
+points, minus the accuracy of the `setting`, the config without the change. For
+`columns` and `projected`, which have no step on the noisy labels, it is the
+accuracy of `no_expectation` minus theirs. `no_meta_gradient` is the config
+without the paper's idea. Noise at 40 %, flip-to-one (O) and uniform (U); means
+over three seeds, but one seed for `projected` and for MNIST's
+`no_meta_gradient`. The runs are in `results/choices/`. BUILD_NOTES.md shows the
+spread over the seeds, which is larger than most of these differences. A dash
+means: not run.
 
 | `setting` | digits O | digits U | mnist O | mnist U | twitter O | twitter U |
 |---|---|---|---|---|---|---|
