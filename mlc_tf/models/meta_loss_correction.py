@@ -12,7 +12,7 @@ class takes the same three stages a step. What differs:
 | rates (MNIST) | alpha 0.01, beta 1 | alpha 0.1, beta 3 | – |
 | T comes to rest | no | `decay_steps`, off by default | `no_decay` |
 | weights of the virtual step | all | all, or the last layer's | `exact` |
-| T fits the noisy labels too | no | `expectation_rate`, off | `no_expectation` |
+| T fits noisy labels too | no | `expectation_rate`, off | `no_expectation` |
 | trains on the trusted set | no | `clean_weight`, off | `no_clean_weight` |
 | classes in the meta loss | equal | `clean_class_weight`, off | `equal` |
 
