@@ -229,7 +229,9 @@ network = keras.Model(inputs, keras.layers.Dense(3)(inputs))
 rows = tf.data.Dataset.range(10**6).map(
     lambda i: (tf.fill([8], tf.cast(i, tf.float32)), i % 3)
 )
-issues = label_audit.find_label_issues(network, rows, batch_size=1024, verbose=1)
+issues = label_audit.find_label_issues(
+    network, rows, batch_size=1024, verbose=1
+)
 peak = re.search(r"VmHWM:\\s+(\\d+) kB", open("/proc/self/status").read())[1]
 print()
 print(len(issues), int(peak))
