@@ -15,6 +15,17 @@ _OUTSIDE = [
     "configs",
     *find_packages(include=["launch", "launch.*"]),
 ]
+_EXTRAS = {
+    # tensorflow-datasets 4.9 imports importlib_resources without requiring it.
+    "tfds": ["importlib_resources", "tensorflow-datasets>=4.9.10"],
+    # The datasets "csv:PATH" and "folder:PATH".
+    "files": ["pandas", "pillow"],
+    "figures": ["matplotlib", "pandas"],
+    "audit": ["jinja2", "matplotlib", "pandas", "pillow", "pyarrow"],
+    "tune": ["keras-tuner>=1.4.8"],
+    "onnx": ["onnx", "tf2onnx>=1.17"],
+}
+_ALL = sorted({name for extra in _EXTRAS.values() for name in extra})
 
 setup(
     name="mlc_tf",
@@ -25,6 +36,21 @@ setup(
     ),
     long_description=(ROOT / "README.md").read_text(),
     long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    project_urls={
+        "Paper": "https://openaccess.thecvf.com/content_CVPR_2020/html/"
+        "Wang_Training_Noise-Robust_Deep_Neural_Networks_via_Meta-Learning_"
+        "CVPR_2020_paper.html"
+    },
+    classifiers=[
+        "Development Status :: 4 - Beta",
+        "Intended Audience :: Science/Research",
+        "Operating System :: POSIX :: Linux",
+        "Programming Language :: Python :: 3",
+        "Programming Language :: Python :: 3.11",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+        "Typing :: Typed",
+    ],
     packages=[
         *find_packages(include=["mlc_tf", "mlc_tf.*"]),
         *(f"mlc_tf.{name}" for name in _OUTSIDE),
@@ -35,42 +61,39 @@ setup(
         "mlc_tf": ["py.typed"],
         "mlc_tf.audit": ["*.j2"],
         "mlc_tf.audit.review": ["*.j2"],
+        "mlc_tf.launch": ["*.md"],
+        "mlc_tf.launch.cluster": ["*.sh", "*.yaml"],
     },
+    entry_points={"console_scripts": ["mlc_tf = mlc_tf.launch.main:main"]},
     python_requires=">=3.11",
+    # What `mlc_tf train --config=digits` needs.
     install_requires=[
         "absl-py",
-        # tensorflow-datasets 4.9 imports it without requiring it.
-        "importlib_resources",
-        "jinja2",
         "keras>=3.15",
-        "keras-tuner>=1.4.8",
-        "matplotlib",
         "ml_collections",
         "numpy",
-        "pandas",
-        "pillow",
-        "pyarrow",
         "scikit-learn",
         "scipy",
         "tensorboard",
         "tensorflow>=2.21",
-        "tensorflow-datasets>=4.9.10",
     ],
     extras_require={
+        **_EXTRAS,
+        "all": _ALL,
         "cuda": ["tensorflow[and-cuda]>=2.21"],
-        "onnx": ["onnx", "tf2onnx>=1.17"],
         "test": [
+            *_ALL,
             "ai-edge-litert",
             "cleanlab",
             "kubernetes-validate",
             "mypy",
-            "onnx",
             "onnxruntime",
             "pytest",
             "pytest-xdist",
             "ruff",
             "selenium",
-            "tf2onnx>=1.17",
+            "setuptools",
+            "wheel",
         ],
     },
 )

@@ -41,7 +41,8 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.train.warmup_learning_rate = 0.1  # authors' code
     config.train.epochs = 80_000 // _STEPS_PER_EPOCH
     config.method.mlc.meta_gradient = "head"  # not tuned on CIFAR
-    config.method.mlc.max_transition_step = 0.3
+    config.method.mlc.transition.learning_rate = 3.0
+    config.method.mlc.transition.max_step = 0.3
     config.method.mlc_paper.virtual_learning_rate = 1e-3
     config.method.mlc_paper.transition_learning_rate = 1e-2
     if variant == "reduced":
@@ -53,7 +54,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         config.train.warmup_epochs = 0
         config.train.epochs = 8
         # Of those that were run, as on MNIST: nothing was searched on CIFAR.
-        config.method.mlc.expectation_rate = 0.03
+        config.method.mlc.transition.expectation_rate = 0.03
         config.method.cross_entropy.learning_rate = 0.025
         config.method.lre.learning_rate = 0.01
     elif variant == "smoke":

@@ -11,16 +11,14 @@ crops and mirrors them as the GLC code does.
     python launch/train.py --config=configs/cifar100_n.py:smoke
 """
 
-import runpy
-from pathlib import Path
-
 import ml_collections
+
+from mlc_tf.configs import cifar10
 
 
 def get_config(variant: str = "") -> ml_collections.ConfigDict:
     """Returns the config; the variant "smoke" shrinks every size."""
-    card = runpy.run_path(str(Path(__file__).with_name("cifar10.py")))
-    config = card["get_config"](variant)
+    config = cifar10.get_config(variant)
     config.dataset.name = "cifar100_n"
     config.noise.kind = "human:noisy"
     config.clean.per_class = 5  # as CIFAR-100

@@ -37,7 +37,8 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.method.mlc_paper.virtual_learning_rate = 1e-2
     config.method.mlc_paper.transition_learning_rate = 1e-1
     config.method.mlc.meta_gradient = "head"
-    config.method.mlc.max_transition_step = 0.3
+    config.method.mlc.transition.learning_rate = 3.0
+    config.method.mlc.transition.max_step = 0.3
     if variant == "smoke":
         config.dataset.image_size = (64, 64)
         config.network.weights = ""

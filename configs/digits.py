@@ -31,13 +31,13 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.method.co_teaching.learning_rate = 0.25
     config.method.mlc.meta_gradient = "head"
     config.method.mlc.virtual_learning_rate = 0.01
-    config.method.mlc.transition_learning_rate = 30.0
-    config.method.mlc.transition_update = "projected"
-    config.method.mlc.smoothing = 0.2
-    config.method.mlc.max_transition_step = 5.0
+    config.method.mlc.transition.learning_rate = 30.0
+    config.method.mlc.transition.name = "projected"
+    config.method.mlc.transition.smoothing = 0.2
+    config.method.mlc.transition.max_step = 5.0
     # A thousand noisy images are few: the trusted hundred count, and T needs
     # what the noisy labels say of it.
-    config.method.mlc.expectation_rate = 0.3
+    config.method.mlc.transition.expectation_rate = 0.3
     config.method.mlc.clean_weight = 0.3
     # Few steps, so long ones; see BUILD_NOTES.md.
     config.method.noise_layer.noise_learning_rate = 10.0

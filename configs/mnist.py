@@ -29,8 +29,9 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.train.batch_size = 128
     config.train.epochs = 5
     config.method.mlc.meta_gradient = "head"
-    config.method.mlc.max_transition_step = 0.3
-    config.method.mlc.expectation_rate = 0.03
+    config.method.mlc.transition.learning_rate = 3.0
+    config.method.mlc.transition.max_step = 0.3
+    config.method.mlc.transition.expectation_rate = 0.03
     config.method.noise_layer.noise_learning_rate = 10.0
     # Those that did better with a rate of their own; results/tuning/mnist/.
     for method in ("cross_entropy", "confusion", "co_teaching"):

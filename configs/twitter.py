@@ -35,10 +35,10 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.train.epochs = 5
     config.method.mlc.meta_gradient = "head"
     config.method.mlc.virtual_learning_rate = 1.0
-    config.method.mlc.transition_learning_rate = 200.0
-    config.method.mlc.max_transition_step = 8.0
+    config.method.mlc.transition.learning_rate = 200.0
+    config.method.mlc.transition.max_step = 8.0
     # Eight trusted words of a tag say less of it than thousands of noisy ones.
-    config.method.mlc.expectation_rate = 3.0
+    config.method.mlc.transition.expectation_rate = 3.0
     config.method.mlc.clean_weight = 0.1
     # Four of ten words are of the same four tags, of the trusted ones a sixth.
     config.method.mlc.clean_class_weight = "given_labels"

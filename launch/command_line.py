@@ -1,27 +1,64 @@
-"""How every launcher starts: flags in, and a mistake told in one sentence."""
+"""How every launcher starts: flags in, and a mistake printed in one line."""
 
 import re
 import sys
 from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
 from typing import NoReturn
 
 from absl import app
 from absl import flags
 from absl import logging
+from ml_collections import ConfigDict
+from ml_collections import config_flags
 
+from mlc_tf import configs
 from mlc_tf.errors import DivergedError
 from mlc_tf.errors import InputError
 from mlc_tf.errors import InterruptedRunError
 from mlc_tf.errors import bad_argument
+from mlc_tf.errors import unknown_name
 from mlc_tf.run import methods
+
+_DEFAULT_CONFIG = "digits"
+# Flags of a launcher, or of all modules; absl's own would exit with 1.
+_HELP = {"--help", "-help", "-h", "-?", "--helpshort"}
+_FULL_HELP = {"--helpfull", "-helpfull"}
+
+flags.disclaim_key_flags()  # `--config` is a flag of the launcher, not of ours
+
+
+def define_config() -> flags.FlagHolder[ConfigDict]:
+    """Defines `--config`, a name in `mlc_tf.configs` or a path, and overrides.
+
+    `run` sets its default when the flags are parsed: the overrides are checked
+    then, and a mistake in them is printed in one line.
+    """
+    config = config_flags.DEFINE_config_file(
+        "config",
+        None,
+        "The experiment: a dataset, as digits, a dataset and a variant, as "
+        f"digits:smoke, or a path. Names: {', '.join(_config_names())}. "
+        "--config.KEY=VALUE changes a setting.",
+    )
+    flag = flags.FLAGS[config.name]
+    flag.parser = _ConfigParser(config.name)
+    flag.default_as_str = repr(_DEFAULT_CONFIG)
+    return config
 
 
 def run(main: Callable[[list[str]], None]) -> None:
-    """Parses the flags and calls `main`; exits with 2 after a user's mistake.
+    """Parses the flags and calls `main`.
 
-    And with the status of what ended a run. Other exceptions are bugs, and keep
-    their traceback.
+    Exits with 0 after `--help`, which shows the launcher's own flags, with 2
+    after a user's mistake, and with the status of what ended a run. Other
+    exceptions are bugs, and keep their traceback.
     """
+    asked = {*sys.argv[1:]}
+    if asked & (_HELP | _FULL_HELP):
+        print(_help(sys.modules[main.__module__], bool(asked & _FULL_HELP)))
+        sys.exit()
 
     def guarded(argv: list[str]) -> None:
         try:
@@ -60,32 +97,72 @@ def method_names(
     """Returns the methods that a list flag names, or all of them.
 
     Args:
-        flag: Of their names, or "all".
-        oracles: Whether `all` has those that are told what no user knows.
+        flag: The flag, whose value is names or "all".
+        oracles: Whether `all` has the methods that know what no user knows.
             Defaults to true.
 
     Raises:
-        InputError: for an unknown one, or none.
+        InputError: for an unknown name, or no name.
     """
     if flag.value == ["all"]:
         known = methods.METHODS.items()
-        return [name for name, it in known if oracles or not it.oracle]
+        return [name for name, method in known if oracles or not method.oracle]
     for name in flag.value or [""]:
         methods.get(name)
     return flag.value
 
 
+class _ConfigParser(config_flags.config_flags.ConfigFileFlagParser):
+    """Loads a config by its name, or by its path."""
+
+    def parse(self, text: str) -> ConfigDict:
+        name, colon, variant = text.partition(":")
+        if name in _config_names():
+            text = f"{_config_folder() / name}.py{colon}{variant}"
+        elif not name.endswith(".py"):
+            raise unknown_name(
+                "config", name, [*_config_names(), "a path that ends in .py"]
+            )
+        return super().parse(text)
+
+
+def _config_folder() -> Path:
+    return Path(configs.__path__[0])
+
+
+def _config_names() -> list[str]:
+    return sorted(path.stem for path in _config_folder().glob("[!_]*.py"))
+
+
+def _help(launcher: ModuleType, full: bool) -> str:
+    # Its first line is the name of the module.
+    own = flags.FLAGS.module_help(launcher).strip().partition("\n")[2]
+    rest = "--helpfull shows the flags of the libraries as well."
+    return "\n".join(
+        [
+            (launcher.__doc__ or "").strip(),
+            "\nFlags:",
+            f"{own}\n",
+            flags.FLAGS.get_help().strip() if full else rest,
+        ]
+    )
+
+
 def _parse(argv: list[str]) -> list[str]:
     try:
+        if "config" in flags.FLAGS and flags.FLAGS["config"].value is None:
+            flags.FLAGS.set_default("config", _DEFAULT_CONFIG)
         rest = flags.FLAGS(argv)
         if flags.FLAGS["verbosity"].using_default_value:
-            # TFDS tells of every file that it opens; --verbosity=0 lets it.
+            # TFDS logs every file that it opens; --verbosity=0 shows that.
             flags.FLAGS.verbosity = logging.ERROR
         if "config" in flags.FLAGS:
             flags.FLAGS["config"].value.is_locked  # noqa: B018, loads the file
         return rest
     except flags.Error as error:
-        _exit(_sentence(str(error)))
+        cause = error.__context__
+        own = isinstance(cause, InputError)
+        _exit(_sentence(str(cause if own else error)))
     except (AttributeError, KeyError) as error:  # ml_collections' unknown key
         nearest = re.search(r'mean "(.+)" instead of "(.+)"', str(error))
         if nearest is None:
@@ -98,7 +175,7 @@ def _parse(argv: list[str]) -> list[str]:
 
 
 def _sentence(text: str) -> str:
-    """Returns what was wrong, of a message that may hold a traceback."""
+    """Returns the mistake in a message that may hold a traceback."""
     if "InputError: " in text:
         text = text.split("InputError: ")[1].strip().splitlines()[0]
     if "[Errno" in text:

@@ -1,7 +1,7 @@
-"""Tells what a config trains on, without training.
+"""Shows the data that a config trains on, without training.
 
-    python launch/describe.py --config=configs/digits.py
-    python launch/describe.py --config=configs/cifar10.py \\
+    mlc_tf describe --config=digits
+    mlc_tf describe --config=cifar10 \\
         --config.noise.kind=uniform --config.noise.ratio=0.3
 
 Prints shapes, counts per split and class, and the injected noise. Writes
@@ -11,7 +11,6 @@ Prints shapes, counts per split and class, and the injected noise. Writes
 from pathlib import Path
 
 from absl import flags
-from ml_collections import config_flags
 
 from mlc_tf.errors import writable_or_error
 from mlc_tf.launch import command_line
@@ -19,9 +18,7 @@ from mlc_tf.run import description
 from mlc_tf.run import directory
 from mlc_tf.run import settings
 
-_CONFIG = config_flags.DEFINE_config_file(
-    "config", "configs/digits.py", "The experiment: configs/DATASET.py[:smoke]."
-)
+_CONFIG = command_line.define_config()
 _OUTPUT = flags.DEFINE_string(
     "output",
     None,

@@ -1,11 +1,11 @@
-"""Writes a finished run's network for those who serve it, without `mlc_tf`.
+"""Writes a finished run's network for serving without `mlc_tf`.
 
-    python launch/export.py --workdir=runs/digits/flip_to_one-0.4/mlc-seed0 \\
+    mlc_tf export --workdir=runs/digits/flip_to_one-0.4/mlc-seed0 \\
         --output=served/digits
 
 Each call adds a version, `served/digits/1/`, `2/`, ..., a SavedModel with class
-names and, if the method learned one, T inside, and a `model_card.md` beside it.
-`launch/serve_example.md` shows how TensorFlow Serving takes it from there.
+names and, if the method learned T, T inside, and a `model_card.md` beside it.
+`launch/serve_example.md` shows how TensorFlow Serving serves it.
 
 With `--format=keras`, `litert` or `onnx` the output is one file that ends in
 `.keras`, `.tflite` or `.onnx`.
@@ -26,7 +26,9 @@ from mlc_tf.run import finished_run
 from mlc_tf.run import problems
 
 _FORMATS = ("saved_model", "keras", "litert", "onnx")
-_WORKDIR = flags.DEFINE_string("workdir", None, "That of a finished run.")
+_WORKDIR = flags.DEFINE_string(
+    "workdir", None, "The directory of a finished run."
+)
 _OUTPUT = flags.DEFINE_string(
     "output", None, "The folder of the versions, or a file."
 )
@@ -73,7 +75,7 @@ def _version(run: finished_run.FinishedRun, output: Path) -> Path:
         run.network,
         output,
         problem.class_names,
-        run.transition_of_rows,
+        run.row_transition,
         model_card.render(run, problem, found),
     )
 

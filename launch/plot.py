@@ -1,6 +1,6 @@
-"""Draws a run: T learned beside T true, and its curves, as PNG files.
+"""Draws a run's T beside the true T, and its curves, as PNG.
 
-python launch/plot.py --workdir=runs/digits/flip_to_one-0.4/mlc-seed0
+mlc_tf plot --workdir=runs/digits/flip_to_one-0.4/mlc-seed0
 """
 
 import json

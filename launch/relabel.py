@@ -1,12 +1,12 @@
-"""Applies decisions on labels to a dataset, as a new one beside it.
+"""Applies decisions on labels: writes a new dataset.
 
-    python launch/review.py --workdir=runs/mine
+    mlc_tf review --workdir=runs/mine
     # In a browser, decide in runs/mine/review.html, and download decisions.csv.
-    python launch/relabel.py --workdir=runs/mine --decisions=decisions.csv \\
+    mlc_tf relabel --workdir=runs/mine --decisions=decisions.csv \\
         --output=mended.npz
 
-The workdir is that of the finished run that was reviewed, on an "npz:" or
-"folder:" dataset. What is written is told with the setting to train on it.
+The workdir is the directory of the finished run that was reviewed, on an "npz:"
+or "folder:" dataset. The command prints the settings that train on the new one.
 """
 
 import shlex
@@ -18,7 +18,9 @@ from mlc_tf.errors import bad_argument
 from mlc_tf.launch import command_line
 from mlc_tf.run import finished_run
 
-_WORKDIR = flags.DEFINE_string("workdir", None, "That of a finished run.")
+_WORKDIR = flags.DEFINE_string(
+    "workdir", None, "The directory of a finished run."
+)
 _DECISIONS = flags.DEFINE_string("decisions", None, "A CSV of the review page.")
 _OUTPUT = flags.DEFINE_string("output", None, "A new .npz, or .csv of images.")
 

@@ -1,11 +1,11 @@
-"""Writes a page on which a user reviews a finished run, and decides on labels.
+"""Writes a page to review a finished run and decide on labels.
 
-    python launch/review.py --workdir=runs/digits/flip_to_one-0.4/mlc-seed0
+    mlc_tf review --workdir=runs/digits/flip_to_one-0.4/mlc-seed0
 
 The page is one file, for any browser, without a network: curves, T, noise rates
 and errors on the test set; and the most suspicious labels, each to keep, to
-change or to drop. The page saves what was decided as `decisions.csv`; its
-columns are told in `mlc_tf/review/__init__.py`. Nothing is trained.
+change or to drop. The page saves the decisions as `decisions.csv`;
+`mlc_tf.audit.review` lists its columns. Nothing is trained.
 """
 
 from pathlib import Path
@@ -21,7 +21,9 @@ from mlc_tf.run import directory
 from mlc_tf.run import finished_run
 from mlc_tf.run import problems
 
-_WORKDIR = flags.DEFINE_string("workdir", None, "That of a finished run.")
+_WORKDIR = flags.DEFINE_string(
+    "workdir", None, "The directory of a finished run."
+)
 _OUTPUT = flags.DEFINE_string(
     "output", None, "A file. Defaults to review.html in the workdir."
 )

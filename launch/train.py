@@ -1,25 +1,22 @@
-"""Trains one method on one noisy dataset, and prints the result as JSON.
+"""Trains a method on a noisy dataset, and prints the result.
 
-    python launch/train.py --config=configs/digits.py
-    python launch/train.py --config=configs/mnist.py --workdir=runs/mine \\
+    mlc_tf train --config=digits
+    mlc_tf train --config=my_config.py --workdir=runs/mine \\
         --config.method.name=cross_entropy --config.noise.ratio=0.2
 
-The same command again resumes a run that was cut off, and does nothing for one
-that is finished.
+The last line is the result as JSON. The same command again resumes a run that
+was cut off, and prints the result of a run that is finished.
 """
 
 import json
 
 from absl import flags
-from ml_collections import config_flags
 
 from mlc_tf.launch import command_line
 from mlc_tf.run import directory
 from mlc_tf.run import training
 
-_CONFIG = config_flags.DEFINE_config_file(
-    "config", "configs/digits.py", "The experiment: configs/DATASET.py[:smoke]."
-)
+_CONFIG = command_line.define_config()
 _WORKDIR = flags.DEFINE_string(
     "workdir",
     None,

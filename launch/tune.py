@@ -1,16 +1,15 @@
 """Searches settings on held-out training data, with keras-tuner.
 
-    python launch/tune.py --config=configs/digits.py --what=training
-    python launch/tune.py --config=configs/digits.py --what=own --methods=mlc
+    mlc_tf tune --config=digits --what=training
+    mlc_tf tune --config=digits --what=own --methods=mlc
 
 `training` searches what all methods share, the network's learning rate and
 weight decay, for the best mean over the methods; `own` the settings that are
 each method's own. Every search has as many trials, or as many as it has values
 to try, and the first is the config as it is. A share of the training set is
 held out with its true labels (`--validation`); the test set is not seen. A
-search that was cut off goes on. What each came to goes to
-`results/tuning/DATASET/`, not over what another search found; whoever likes it
-writes the best values into `configs/DATASET.py`.
+search that was cut off goes on. Each search writes a file in
+`results/tuning/DATASET/`, and does not replace the file of another search.
 """
 
 import json
@@ -18,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 from absl import flags
-from ml_collections import config_flags
 
 from mlc_tf.errors import InputError
 from mlc_tf.errors import bad_argument
@@ -26,12 +24,9 @@ from mlc_tf.errors import unknown_name
 from mlc_tf.errors import writable_or_error
 from mlc_tf.launch import command_line
 from mlc_tf.run import directory
-from mlc_tf.run import tuning
 
 _WHAT = ("training", "own")
-_CONFIG = config_flags.DEFINE_config_file(
-    "config", "configs/digits.py", "The experiment, configs/DATASET.py."
-)
+_CONFIG = command_line.define_config()
 _SEARCHED = flags.DEFINE_string("what", "own", f"Of {', '.join(_WHAT)}.")
 _METHODS = flags.DEFINE_list("methods", "mlc", "Their names.")
 _NOISES = flags.DEFINE_list(
@@ -45,6 +40,9 @@ _RESULTS = flags.DEFINE_string("results", "results", "Where results go.")
 
 
 def main(argv: list[str]) -> None:
+    # Not above: --help should need no keras-tuner.
+    from mlc_tf.run import tuning
+
     del argv
     config = _CONFIG.value
     config.dataset.validation = _VALIDATION.value

@@ -1,4 +1,4 @@
-"""The only room that knows of strategies and replicas."""
+"""Strategies, replicas and workers: the only module that knows of them."""
 
 import json
 import os
@@ -18,29 +18,32 @@ from mlc_tf.errors import bad_argument
 from mlc_tf.errors import unknown_name
 
 STRATEGIES = ("none", "mirrored", "multi_worker")
-# Linux gives out ports from 32768, other systems from 49152.
-_OWN_PORTS = range(20_000, 32_768)
-# A second one in a process crashed in its collectives.
+# Below the ports that systems assign automatically: Linux from 32768, others
+# from 49152.
+_UNASSIGNED_PORTS = range(20_000, 32_768)
+# The strategies of this process, by name. A second strategy in the same process
+# crashed in its collectives.
 _made: dict[str, tf.distribute.Strategy] = {}
 
 
 def strategy(name: str, replicas: int = 0) -> tf.distribute.Strategy:
-    """Returns what keeps several devices in step.
+    """Returns the distribution strategy with a name.
 
     Args:
-        name: Of `STRATEGIES`; "none" is the strategy in scope, one device if
-            none is. "multi_worker" is one of the processes, on one machine or
-            several, that `TF_CONFIG` names.
-        replicas: Of "mirrored", how many GPUs or, on a machine without, parts
-            of the CPU, which is then split: for trying out. Defaults to 0, all
-            GPUs.
+        name: A name of `STRATEGIES`. "none" returns the strategy in scope (one
+            device by default). "mirrored" uses several GPUs of this machine.
+            "multi_worker" joins the processes, on one or several machines,
+            that `TF_CONFIG` lists.
+        replicas: Number of replicas of "mirrored": GPUs or, on a machine
+            without GPUs, parts into which the CPU is split, for trials.
+            Defaults to 0: all GPUs, or one CPU.
 
     Raises:
-        InputError: for another name, more replicas than there are GPUs, or
-            another number than this process had before; without a `TF_CONFIG`
-            that tells which worker of which cluster this process is.
-        InterruptedRunError: if it cannot join the others, as where its port is
-            in use.
+        InputError: for an unknown name, for more replicas than GPUs, for
+            another number of replicas than before in this process, or if
+            `TF_CONFIG` does not define the cluster and this worker.
+        InterruptedRunError: if the worker cannot join the other workers, for
+            example because its port is in use.
     """
     if name not in STRATEGIES:
         raise unknown_name("strategy", name, STRATEGIES)
@@ -65,17 +68,20 @@ def strategy(name: str, replicas: int = 0) -> tf.distribute.Strategy:
 
 
 def cluster(text: str | None) -> tuple[list[str], int]:
-    """Returns the workers that a `TF_CONFIG` names, and which this one is.
+    """Parses the value of the environment variable `TF_CONFIG`.
 
     Args:
         text: `{"cluster": {"worker": ["HOST:PORT", ...]}, "task": {"type":
             "worker", "index": 0}}`, as JSON.
 
+    Returns:
+        The addresses "HOST:PORT" of all workers, and the index of this worker.
+
     Raises:
-        InputError: if it is anything else.
+        InputError: if `text` has another form.
     """
     expected = (
-        'JSON as \'{"cluster": {"worker": ["HOST:PORT", ...]}, '
+        'JSON like \'{"cluster": {"worker": ["HOST:PORT", ...]}, '
         '"task": {"type": "worker", "index": 0}}\''
     )
     try:
@@ -93,7 +99,12 @@ def cluster(text: str | None) -> tuple[list[str], int]:
 
 
 def tf_config(workers: Sequence[str], index: int) -> str:
-    """Returns the `TF_CONFIG` of one worker, of which "HOST:PORT" are all."""
+    """Returns the `TF_CONFIG` of one worker, as JSON.
+
+    Args:
+        workers: The addresses "HOST:PORT" of all workers.
+        index: The index of this worker in `workers`.
+    """
     return json.dumps(
         {
             "cluster": {"worker": list(workers)},
@@ -103,13 +114,15 @@ def tf_config(workers: Sequence[str], index: int) -> str:
 
 
 def free_addresses(count: int) -> list[str]:
-    """Returns addresses of this machine on which nobody listens.
+    """Returns `count` addresses "localhost:PORT" that no process uses.
 
-    They are below those that systems give out by themselves, which another
-    process could be given before the worker is there.
+    The ports are below those that systems assign automatically: such a port
+    could be assigned to another process before the worker starts.
     """
     addresses: list[str] = []
-    for port in random.SystemRandom().sample(_OWN_PORTS, len(_OWN_PORTS)):
+    for port in random.SystemRandom().sample(
+        _UNASSIGNED_PORTS, len(_UNASSIGNED_PORTS)
+    ):
         if len(addresses) == count:
             break
         with socket.socket() as probe:
@@ -125,8 +138,8 @@ def _mirrored(replicas: int) -> tf.distribute.MirroredStrategy:
     gpus = tf.config.list_physical_devices("GPU")
     if gpus and len(gpus) < replicas:
         raise InputError(
-            f"`replicas` should be at most {len(gpus)}, the GPUs here. "
-            f"Received: `replicas` = {replicas}."
+            f"`replicas` should be at most {len(gpus)}, the GPUs of this "
+            f"machine. Received: `replicas` = {replicas}."
         )
     kind, count = ("GPU", replicas or len(gpus)) if gpus else ("CPU", replicas)
     count = max(count, 1)
@@ -147,8 +160,8 @@ def _mirrored(replicas: int) -> tf.distribute.MirroredStrategy:
 
 def _split_cpu(parts: int) -> None:
     (cpu,) = tf.config.list_physical_devices("CPU")
-    have = tf.config.get_logical_device_configuration(cpu) or [None]
-    if len(have) >= parts:
+    current = tf.config.get_logical_device_configuration(cpu) or [None]
+    if len(current) >= parts:
         return
     try:
         tf.config.set_logical_device_configuration(
@@ -156,18 +169,18 @@ def _split_cpu(parts: int) -> None:
         )
     except RuntimeError:
         raise InputError(
-            f"`replicas` should be at most {len(have)} once TensorFlow has "
+            f"`replicas` should be at most {len(current)} once TensorFlow has "
             f"started. Received: `replicas` = {parts}."
         ) from None
 
 
 def num_replicas() -> int:
-    """Returns how many replicas the strategy in scope keeps in step."""
+    """Returns the number of replicas of the strategy in scope."""
     return tf.distribute.get_strategy().num_replicas_in_sync
 
 
 def has_workers() -> bool:
-    """Returns whether the strategy in scope keeps several processes in step."""
+    """Returns whether the strategy in scope has several worker processes."""
     return _num_workers() > 1
 
 
@@ -179,32 +192,43 @@ def _num_workers() -> int:
 
 
 def worker() -> int:
-    """Returns which of them this process is, from 0, which keeps the files."""
+    """Returns the index of this worker; worker 0 writes the files of a run."""
     if not has_workers():
         return 0
     return tf.distribute.get_strategy().cluster_resolver.task_id
 
 
-def of_all_workers(values: Sequence[int]) -> np.ndarray:
-    """Returns the values that each worker gave, a row each; waits for all."""
-    own = tf.constant([values], tf.int32)
+def gather_from_workers(values: Sequence[int]) -> np.ndarray:
+    """Waits for all workers, and returns the values of each worker.
+
+    Args:
+        values: Integers of this worker; every worker passes the same number.
+
+    Returns:
+        `(workers, len(values))` int32, row i from worker i.
+    """
+    row = tf.constant([values], tf.int32)
     if not has_workers():
-        return own.numpy()
+        return row.numpy()
     workers = _num_workers()
-    # As a sum with zeros in the rows of the others: one collective.
-    placed = tf.one_hot(worker(), workers, dtype=tf.int32)[:, None] * own
+    # One all-reduce sum, with zeros in the rows of the other workers.
+    placed = tf.one_hot(worker(), workers, dtype=tf.int32)[:, None] * row
     total = _sum_over_replicas(placed).numpy()
     return total // (num_replicas() // workers)
 
 
 def barrier() -> None:
-    """Waits until all workers are here."""
-    of_all_workers([0])
+    """Waits until every worker has called this function."""
+    gather_from_workers([0])
 
 
 def all_have(values: Sequence[int]) -> bool:
-    """Returns whether all workers gave the same values; waits for all."""
-    rows = of_all_workers(values)
+    """Waits for all workers, and returns whether they passed the same values.
+
+    Args:
+        values: Integers of this worker; every worker passes the same number.
+    """
+    rows = gather_from_workers(values)
     return bool((rows == rows[0]).all())
 
 
@@ -217,17 +241,22 @@ def _sum_over_replicas(tensor: tf.Tensor) -> tf.Tensor:
 
 
 def agreed(flags: Sequence[bool]) -> list[bool]:
-    """Returns which flags any worker raised; all workers should ask."""
+    """Returns for each flag whether any worker has set it.
+
+    Args:
+        flags: The flags of this worker. All workers must call this function,
+            with the same number of flags.
+    """
     if not has_workers():
         return list(flags)
-    return [any(raised) for raised in zip(*of_all_workers(flags).tolist())]
+    return [any(raised) for raised in zip(*gather_from_workers(flags).tolist())]
 
 
 def by_data(dataset: tf.data.Dataset) -> tf.data.Dataset:
-    """Returns the dataset, of which each worker is to take its part of a batch.
+    """Returns the dataset, marked to be divided among workers by examples.
 
-    The policy is `DATA`: by files, workers would see other batches than one
-    device does.
+    The auto-shard policy is `DATA`: each worker takes its part of each batch.
+    Division by files would give other batches than a single device sees.
     """
     options = tf.data.Options()
     options.experimental_distribute.auto_shard_policy = (
@@ -236,38 +265,52 @@ def by_data(dataset: tf.data.Dataset) -> tf.data.Dataset:
     return dataset.with_options(options)
 
 
-class Share(NamedTuple):
-    """The replicas of one worker, `first` to before `last`, of how many."""
+class WorkerShard(NamedTuple):
+    """The replicas of one worker: `first` to `last - 1` of all replicas.
+
+    Attributes:
+        replicas: Number of replicas of all workers. Defaults to 1.
+        first: Index of the worker's first replica. Defaults to 0.
+        last: Index after the worker's last replica. Defaults to 1.
+    """
 
     replicas: int = 1
     first: int = 0
     last: int = 1
 
 
-def share_of(context: tf.distribute.InputContext | None) -> Share:
-    """Returns the share of the worker whose input it is; None has all."""
+def shard_of(context: tf.distribute.InputContext | None) -> WorkerShard:
+    """Returns the replicas of the worker to which an input context belongs.
+
+    Args:
+        context: The input context; None stands for a single worker with one
+            replica.
+    """
     if context is None:
-        return Share()
+        return WorkerShard()
     replicas = context.num_replicas_in_sync
-    here = replicas // context.num_input_pipelines
-    first = context.input_pipeline_id * here
-    return Share(replicas, first, first + here)
+    per_worker = replicas // context.num_input_pipelines
+    first = context.input_pipeline_id * per_worker
+    return WorkerShard(replicas, first, first + per_worker)
 
 
 def in_replica() -> bool:
-    """Returns whether what is called is a step of one replica."""
+    """Returns whether the caller runs inside a replica."""
     return not tf.distribute.in_cross_replica_context()
 
 
 def on_every_replica(
     function: Callable[..., None], *arguments: tf.Tensor
 ) -> None:
-    """Calls a function on each replica of the strategy in scope."""
+    """Calls `function(*arguments)` on each replica of the strategy in scope."""
     tf.distribute.get_strategy().run(function, arguments)
 
 
 def global_mean(tensors: Sequence[tf.Tensor]) -> Sequence[tf.Tensor]:
-    """Returns the tensors averaged over the replicas, inside a replica."""
+    """Returns the tensors averaged over all replicas.
+
+    With several replicas, the function must be called inside a replica.
+    """
     if num_replicas() == 1:
         return tensors
     context = tf.distribute.get_replica_context()
@@ -275,10 +318,18 @@ def global_mean(tensors: Sequence[tf.Tensor]) -> Sequence[tf.Tensor]:
 
 
 def all_rows(tensor: tf.Tensor) -> tf.Tensor:
-    """Returns the rows of all replicas, in the order of the global batch."""
+    """Returns the rows of all replicas, in the order of the global batch.
+
+    Args:
+        tensor: `(rows, ...)` of this replica; all replicas pass the same shape.
+
+    Returns:
+        `(replicas * rows, ...)`.
+    """
     if num_replicas() == 1:
         return tensor
-    # As a sum with zeros in the places of the others: nothing but all-reduce.
+    # A sum with zeros in the places of the other replicas: it needs all-reduce
+    # only.
     context = tf.distribute.get_replica_context()
     places = tf.one_hot(
         context.replica_id_in_sync_group, num_replicas(), dtype=tensor.dtype
@@ -291,7 +342,15 @@ def all_rows(tensor: tf.Tensor) -> tf.Tensor:
 
 
 def own_rows(tensor: tf.Tensor) -> tf.Tensor:
-    """Returns this replica's equal share of the rows of a global batch."""
+    """Returns this replica's part of the rows of a global batch.
+
+    Args:
+        tensor: `(rows, ...)`, the same on all replicas; rows is a multiple of
+            the number of replicas.
+
+    Returns:
+        `(rows / replicas, ...)`.
+    """
     if num_replicas() == 1:
         return tensor
     number = tf.distribute.get_replica_context().replica_id_in_sync_group

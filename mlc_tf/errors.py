@@ -1,6 +1,7 @@
-"""The one way in which the package refuses what a user hands it."""
+"""The package's errors, and the checks that several modules share."""
 
 import difflib
+import importlib
 import math
 import numbers
 from collections.abc import Iterable
@@ -11,24 +12,24 @@ from typing import Any
 
 
 class InputError(ValueError):
-    """A mistake in the arguments or the data, told in one sentence.
+    """A mistake in the user's arguments or data, described in one sentence.
 
-    Launchers print it without a traceback; everything else is a bug and keeps
+    Launchers print it without a traceback. Any other error is a bug and keeps
     its traceback.
     """
 
 
 class DivergedError(ArithmeticError):
-    """Training cannot go on: the loss is no number any more."""
+    """Training cannot continue, because the loss or a weight is not finite."""
 
 
 class InterruptedRunError(RuntimeError):
-    """A run was ended from outside (a signal, a full disk, a lost worker).
+    """A run was stopped from outside (a signal, a full disk, a lost worker).
 
-    Nothing that it saved is lost: the same command resumes it.
+    The files that the run saved stay; the same command resumes the run.
 
     Attributes:
-        status: With which a launcher exits. Defaults to 1.
+        status: Exit status of the launcher. Defaults to 1.
     """
 
     def __init__(self, message: str, status: int = 1) -> None:
@@ -37,7 +38,18 @@ class InterruptedRunError(RuntimeError):
 
 
 def bad_argument(name: str, expectation: str, received: Any) -> InputError:
-    """Returns the error "`name` should be <expectation>. Received: ..."."""
+    """Returns the error "`name` should be EXPECTATION. Received: ...".
+
+    Args:
+        name: Name of the argument.
+        expectation: Description of the valid values, as it follows "should be".
+        received: The invalid value; its `repr` is cut to 120 characters.
+
+    Example:
+
+    >>> print(bad_argument("rate", "a finite float >= 0", -1))
+    `rate` should be a finite float >= 0. Received: `rate` = -1.
+    """
     return InputError(
         f"`{name}` should be {expectation}. "
         f"Received: `{name}` = {_short(received)}."
@@ -45,7 +57,15 @@ def bad_argument(name: str, expectation: str, received: Any) -> InputError:
 
 
 def unknown_name(name: str, value: Any, known: Iterable[str]) -> InputError:
-    """Returns the error for a name outside `known`, with the nearest one."""
+    """Returns the error for a name that is not in `known`.
+
+    The message lists the known names and suggests the most similar name.
+
+    Args:
+        name: Name of the argument.
+        value: The unknown name that the argument has.
+        known: The valid names.
+    """
     known = list(known)
     nearest = difflib.get_close_matches(str(value), known, n=1, cutoff=0.4)
     hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
@@ -55,16 +75,36 @@ def unknown_name(name: str, value: Any, known: Iterable[str]) -> InputError:
     )
 
 
+def import_optional(name: str, extra: str) -> Any:
+    """Returns a module of a library that the core of `mlc_tf` does not need.
+
+    Args:
+        name: The module, as "matplotlib.figure".
+        extra: The extra of `mlc_tf` that installs the library.
+
+    Raises:
+        InputError: if the library, or a library that it needs, is missing.
+    """
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        raise InputError(
+            f"`{error.name}` should be installed for this: "
+            f"pip install 'mlc_tf[{extra}]'. It is not."
+        ) from None
+
+
 @contextmanager
 def writable_or_error(
     name: str, path: str | Path, kind: str = "folder"
 ) -> Iterator[None]:
-    """Turns an `OSError` into the error that a path cannot be written.
+    """Turns an `OSError` into an `InputError`: the path cannot be written.
 
     Args:
-        name: Of the argument that names it.
-        path: What it names.
-        kind: What the path is of. Defaults to "folder".
+        name: Name of the argument that holds the path.
+        path: The path to write.
+        kind: The kind of path, for the message: "folder" or "file". Defaults to
+            "folder".
     """
     try:
         yield
@@ -74,7 +114,15 @@ def writable_or_error(
 
 
 def check_rate(name: str, value: Any) -> float:
-    """Returns a learning rate as a float, after checking it."""
+    """Returns a learning rate as a float, after checking it.
+
+    Args:
+        name: Name of the argument, for messages.
+        value: The learning rate.
+
+    Raises:
+        InputError: unless `value` is a finite number >= 0.
+    """
     number = isinstance(value, numbers.Real) and not isinstance(value, bool)
     if not number or not math.isfinite(value) or value < 0:
         raise bad_argument(name, "a finite float >= 0", value)
@@ -82,7 +130,7 @@ def check_rate(name: str, value: Any) -> float:
 
 
 def check_seed(seed: Any) -> int:
-    """Returns `seed`, an integer >= 0, else raises."""
+    """Returns `seed` as an int; raises an `InputError` unless it is >= 0."""
     if not isinstance(seed, numbers.Integral) or seed < 0:
         raise bad_argument("seed", "an integer >= 0", seed)
     return int(seed)

@@ -1,7 +1,7 @@
-"""Pure losses: `(batch, classes)` logits in, `(batch,)` or their mean out.
+"""Losses as pure functions: from `(batch, classes)` logits to one loss each.
 
 Labels are integer class ids, `(batch,)`, or rows of probabilities,
-`(batch, classes)`, which mean what they say. T is `(classes, classes)`,
+`(batch, classes)`. T is `(classes, classes)`,
 `T[i, j] = p(noisy = j | clean = i)`.
 """
 
@@ -9,19 +9,20 @@ from typing import Any
 
 import tensorflow as tf
 
-# Below this probability of the noisy label the loss says nothing of T any
-# more: its derivative with respect to T grows like 1 / p(noisy label).
+# Where the probability of the noisy label is lower, the derivative of the loss
+# with respect to T is 0. Without this floor the derivative would grow like
+# 1 / p(noisy label).
 PROBABILITY_FLOOR = 1e-6
-# What stands for log 0: beyond any difference of logits; and, in a column of
-# zeros, about the log of the smallest float32.
+# Two replacements for log 0. The first exceeds any difference of logits; the
+# second, for columns of zeros, is about the log of the smallest float32.
 _LOG_ZERO, _LOG_TINY = -1e30, -87.0
 
 
 def cross_entropy(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
-    """Returns `-log f[label]` (Eq. 1, 5, 6), f the softmax of the logits.
+    """Returns `-log f[label]` (Eq. 1, 5, 6), where f = softmax(logits).
 
-    Written as a sum over classes, since the second derivative of TensorFlow's
-    fused sparse loss is not defined for every device.
+    The loss is written as a sum over classes, because TensorFlow's fused sparse
+    loss has no second derivative on some devices.
 
     Args:
         logits: `(batch, classes)`.
@@ -42,8 +43,8 @@ def mean_cross_entropy(
     Args:
         logits: `(batch, classes)`.
         labels: `(batch,)` class ids or `(batch, classes)` probabilities.
-        class_weight: `(classes,)`, what an example of each class counts.
-            Defaults to 1.
+        class_weight: `(classes,)`, the factor of the loss of an example of each
+            class. Defaults to None, 1 for every class.
 
     Returns:
         A scalar, in nats.
@@ -58,12 +59,12 @@ def mean_cross_entropy(
 def corrected_cross_entropy(
     logits: tf.Tensor, labels: tf.Tensor, transition: tf.Tensor
 ) -> tf.Tensor:
-    """Returns `-log (f @ T)[label]` (Eq. 2, 3), f the softmax of the logits.
+    """Returns `-log (f @ T)[label]` (Eq. 2, 3), where f = softmax(logits).
 
-    Exact in the logits everywhere: its gradient is `f - p`, with p the
-    posterior over the clean classes, and T = I gives plain cross-entropy. Where
-    `(f @ T)[label]` falls below `PROBABILITY_FLOOR` the derivative with respect
-    to T is 0.
+    The gradient with respect to the logits is exact everywhere: it is `f - p`,
+    where p is the posterior over the clean classes. T = I gives plain
+    cross-entropy. Where `(f @ T)[label]` is below `PROBABILITY_FLOOR`, the
+    derivative with respect to T is 0.
 
     Args:
         logits: `(batch, classes)`.
@@ -74,7 +75,7 @@ def corrected_cross_entropy(
         `(batch,)`, in nats, with the dtype of the logits.
 
     References:
-        Patrini et al., 2017: "forward" correction.
+        Patrini et al., 2017: the "forward" correction.
     """
     if labels.shape.rank == 1:
         ids = tf.cast(labels, tf.int64)
@@ -87,13 +88,15 @@ def corrected_cross_entropy(
 
 
 def mixture_cross_entropy(logits: tf.Tensor, columns: tf.Tensor) -> tf.Tensor:
-    """Returns `-log sum_k f[k] columns[k]`, f the softmax of the logits.
+    """Returns `-log sum_k f[k] columns[k]`, where f = softmax(logits).
 
-    This is `corrected_cross_entropy`, given what of T it needs.
+    `corrected_cross_entropy` calls this function with the columns of T that
+    belong to the labels.
 
     Args:
         logits: `(..., classes)`.
-        columns: `T[:, label]` of each example, broadcast to the same shape.
+        columns: `T[:, label]` of each example, `(..., classes)` or a shape that
+            broadcasts to it.
 
     Returns:
         `(...)`, in nats, with the dtype of the logits.
@@ -101,9 +104,9 @@ def mixture_cross_entropy(logits: tf.Tensor, columns: tf.Tensor) -> tf.Tensor:
     log_probs = tf.nn.log_softmax(logits)
     mixture = tf.reduce_sum(tf.exp(log_probs) * columns, axis=-1)
     floor = tf.constant(PROBABILITY_FLOOR, mixture.dtype)
-    # Under the floor: exact in the logits by log-sum-exp, constant in T. An
-    # impossible label (a column of zeros) pulls the logits nowhere: all its
-    # entries count as equal.
+    # Below the floor the loss is exact in the logits (by log-sum-exp) and
+    # constant in T. The entries of a column of zeros, an impossible label, are
+    # treated as equal, so that its gradient with respect to the logits is 0.
     constant = tf.stop_gradient(columns)
     possible = tf.reduce_any(constant > 0, axis=-1, keepdims=True)
     log_zero = tf.where(possible, _LOG_ZERO, _LOG_TINY)
@@ -114,22 +117,22 @@ def mixture_cross_entropy(logits: tf.Tensor, columns: tf.Tensor) -> tf.Tensor:
     )
     below = tf.reduce_logsumexp(log_probs + log_columns, axis=-1)
     above = tf.math.log(tf.maximum(mixture, floor))
-    # Not `>= floor`: a NaN in T has to show in the loss.
+    # Not `>= floor`: with it, a NaN in T would not appear in the loss.
     return -tf.where(mixture < floor, below, above)
 
 
 def logits_corrected_cross_entropy(
     logits: tf.Tensor, labels: tf.Tensor, transition: tf.Tensor
 ) -> tf.Tensor:
-    """Returns the cross-entropy of `logits @ T`: the authors' released form.
+    """Returns the cross-entropy of `logits @ T`, as in the authors' code.
 
-    T here mixes log-probabilities: it is a product of experts, not a
-    transition matrix (the released code: `main.py`, lines 170-174, 197-200).
+    This T mixes log-probabilities: the model is a product of experts, and T is
+    not a transition matrix (released code: `main.py`, lines 170-174, 197-200).
 
     Args:
         logits: `(batch, classes)`.
         labels: `(batch,)` class ids or `(batch, classes)` probabilities.
-        transition: T, `(classes, classes)`.
+        transition: T, `(classes, classes)`; row i holds the weights of logit i.
 
     Returns:
         `(batch,)`, in nats, with the dtype of the logits.
@@ -138,7 +141,12 @@ def logits_corrected_cross_entropy(
 
 
 def as_probabilities(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-    """Returns labels as `(batch, classes)` rows of the logits' dtype."""
+    """Returns labels as probabilities, shape and dtype of the logits.
+
+    Args:
+        labels: `(batch,)` class ids or `(batch, classes)` probabilities.
+        logits: `(batch, classes)`; their values are not used.
+    """
     if labels.shape.rank == 1:
         ids = tf.cast(labels, tf.int64)
         return tf.one_hot(ids, logits.shape[-1], dtype=logits.dtype)

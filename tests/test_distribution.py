@@ -132,7 +132,7 @@ def test_a_bad_tf_config_is_refused(text, monkeypatch):
     monkeypatch.delenv("TF_CONFIG", raising=False)
     if text is not None:
         monkeypatch.setenv("TF_CONFIG", text)
-    with pytest.raises(InputError, match="`TF_CONFIG` should be JSON as '{"):
+    with pytest.raises(InputError, match="`TF_CONFIG` should be JSON like '{"):
         distribution.strategy("multi_worker")
     assert os.environ.get("TF_CONFIG") == text
 
@@ -141,7 +141,9 @@ def test_one_process_agrees_with_itself(two_replicas):
     assert distribution.agreed([True, False]) == [True, False]
     with two_replicas.scope():
         assert distribution.worker() == 0
-        np.testing.assert_array_equal(distribution.of_all_workers([3]), [[3]])
+        np.testing.assert_array_equal(
+            distribution.gather_from_workers([3]), [[3]]
+        )
 
 
 def test_a_port_in_use_is_told():

@@ -203,7 +203,7 @@ def _position(file: Path) -> list[int]:
 
 
 def _resumed_at(output: str) -> list[int] | None:
-    found = re.search(r"Going on from epoch (\d+), step (\d+)", output)
+    found = re.search(r"Resuming from epoch (\d+), step (\d+)", output)
     return [int(number) for number in found.groups()] if found else None
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from mlc_tf.launch.benchmark import step
 from mlc_tf.launch.benchmark.subjects import SUBJECTS
 
-_VARIANTS = ("cross_entropy", "exact", "finite_difference", "fast")
+_VARIANTS = ("cross_entropy", "exact", "finite_difference", "head")
 
 
 def measure(network: str, rounds: int) -> dict[str, Any]:

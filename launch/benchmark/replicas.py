@@ -13,7 +13,7 @@ from mlc_tf import distribution
 from mlc_tf.launch.benchmark import step
 from mlc_tf.launch.benchmark.subjects import SUBJECTS
 
-_VARIANTS = ("cross_entropy", "exact", "finite_difference", "fast")
+_VARIANTS = ("cross_entropy", "exact", "finite_difference", "head")
 _WORKERS = 2
 
 

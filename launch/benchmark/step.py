@@ -10,25 +10,18 @@ import keras
 from mlc_tf.baselines.cross_entropy import CrossEntropy
 from mlc_tf.launch.benchmark import measuring
 from mlc_tf.launch.benchmark.subjects import SUBJECTS
-from mlc_tf.models.meta_loss_correction import PRESETS
 from mlc_tf.models.meta_loss_correction import MetaLossCorrection
 from mlc_tf.models.pair_model import PairModel
+from mlc_tf.models.paper_meta_loss_correction import PaperMetaLossCorrection
 
-# In a round: what is done at every other step then shows its mean.
-_STEPS = 2
 VARIANTS: Mapping[str, Callable[[keras.Model], PairModel]] = {
     "cross_entropy": CrossEntropy,
-    "exact": functools.partial(MetaLossCorrection, **PRESETS["exact"]),
+    "exact": MetaLossCorrection,
+    "paper": PaperMetaLossCorrection,
     "finite_difference": functools.partial(
         MetaLossCorrection, meta_gradient="finite_difference"
     ),
-    "fast": functools.partial(MetaLossCorrection, **PRESETS["fast"]),
-    "fast_interval_2": functools.partial(
-        MetaLossCorrection, **PRESETS["fast"], meta_interval=2
-    ),
-    "fast_low_rank": functools.partial(
-        MetaLossCorrection, **PRESETS["fast"], rank=8
-    ),
+    "head": functools.partial(MetaLossCorrection, meta_gradient="head"),
 }
 
 
@@ -38,8 +31,7 @@ def measure(network: str, rounds: int) -> dict[str, Any]:
     Args:
         network: A name of `SUBJECTS`, with batches noisy and clean of one
             size.
-        rounds: How often; in each, every variant takes two steps, so that what
-            is done at every other one shows its mean.
+        rounds: The number of rounds; in each, every variant takes one step.
     """
     subject = SUBJECTS[network]
     element = subject.pair(subject.num_classes)
@@ -49,7 +41,7 @@ def measure(network: str, rounds: int) -> dict[str, Any]:
     }
     seconds = measuring.in_turns(
         {
-            name: functools.partial(_take, step, element)
+            name: functools.partial(step, element)
             for name, step in steps.items()
         },
         rounds,
@@ -58,7 +50,7 @@ def measure(network: str, rounds: int) -> dict[str, Any]:
     return {
         "batch_size": subject.batch_size,
         "rounds": rounds,
-        "cross_entropy_seconds": measuring.summary(plain / _STEPS),
+        "cross_entropy_seconds": measuring.summary(plain),
         "ratio_to_cross_entropy": {
             name: measuring.summary(values / plain)
             for name, values in seconds.items()
@@ -70,8 +62,3 @@ def compiled_step(model: PairModel, jit: bool = False) -> Callable[[Any], Any]:
     """Returns the training step of a model, with SGD and momentum."""
     model.compile(keras.optimizers.SGD(1e-4, momentum=0.9), jit_compile=jit)
     return measuring.training_step(model, jit)
-
-
-def _take(step: Callable[[Any], Any], element: Any) -> None:
-    for _ in range(_STEPS):
-        step(element)

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # Two nodes, a worker on each.
 #
-#   sbatch launch/cluster/slurm.sh --config=configs/cifar10.py --workdir=DIR
+#   sbatch slurm.sh --config=cifar10 --workdir=DIR
 #
-# from this repository, installed in the environment of the job; DIR and the
-# data lie where all nodes see them. Before the time is over Slurm sends SIGTERM,
+# with `mlc_tf` installed in the environment of the job; DIR and the data lie
+# where all nodes see them. Before the time is over Slurm sends SIGTERM,
 # the state is saved, and the job, which is queued again, goes on from it.
 #SBATCH --job-name=mlc_tf
 #SBATCH --nodes=2
@@ -17,9 +17,9 @@ set -euo pipefail
 
 # As a variable: in double quotes $(...) would be run here, not on the nodes.
 worker='
-TF_CONFIG=$(python launch/cluster/tf_config.py --scheduler=slurm)
+TF_CONFIG=$(python -m mlc_tf.launch.cluster.tf_config --scheduler=slurm)
 export TF_CONFIG
-exec python launch/train.py --config.train.strategy=multi_worker "$@"'
+exec mlc_tf train --config.train.strategy=multi_worker "$@"'
 
 status=0
 srun --kill-on-bad-exit=1 bash -euc "$worker" worker \

@@ -1,17 +1,15 @@
-"""Prints the TF_CONFIG of this process, from what a scheduler tells it.
+"""Prints the TF_CONFIG of this process, from the scheduler's environment.
 
-export TF_CONFIG=$(python launch/cluster/tf_config.py --scheduler=slurm)
+    export TF_CONFIG=$(python -m mlc_tf.launch.cluster.tf_config \\
+        --scheduler=slurm)
 """
 
 import os
 import subprocess
-import sys
 from collections.abc import Mapping
-from pathlib import Path
 
 from absl import flags
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
 from mlc_tf import distribution
 from mlc_tf.errors import InputError
 from mlc_tf.errors import bad_argument
@@ -54,8 +52,8 @@ def _slurm(environment: Mapping[str, str]) -> tuple[list[str], int]:
         )
     except (OSError, subprocess.CalledProcessError) as error:
         raise InputError(
-            "`scontrol` should tell the nodes of SLURM_JOB_NODELIST. Received: "
-            f"{error}."
+            "`scontrol` should print the nodes of SLURM_JOB_NODELIST. "
+            f"Received: {error}."
         ) from None
     return completed.stdout.split(), index
 

@@ -1,10 +1,13 @@
-"""Which labels are wrong, after training: find them, look at them, mend them,
-and write down what a user of the network should know."""
+"""Label audits of trained networks: find, review and correct wrong labels.
+
+A model card documents the network for its users.
+"""
 
 from mlc_tf.audit.label_audit import Audit
 from mlc_tf.audit.label_audit import audit_labels
 from mlc_tf.audit.label_audit import check_clean_set
 from mlc_tf.audit.label_audit import find_label_issues
+from mlc_tf.audit.label_audit import noise_matrix
 from mlc_tf.audit.label_audit import pick_to_check
 from mlc_tf.audit.label_audit import scores
 
@@ -13,6 +16,7 @@ __all__ = [
     "audit_labels",
     "check_clean_set",
     "find_label_issues",
+    "noise_matrix",
     "pick_to_check",
     "scores",
 ]

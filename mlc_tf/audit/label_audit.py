@@ -1,20 +1,23 @@
-"""Which labels are wrong, and what they should be: from a run already paid for.
+"""Finds wrong labels with a trained network and its T, without more training.
 
-A trained network tells `f`, what it believes of the clean class, and T how
-classes are mislabelled. With the label that was given, Bayes' rule gives the
-clean class of each example:
+The softmax f of the network estimates p(clean class | x), and
+`T[y, g] = p(given label = g | clean class = y)`. With the given label g of an
+example, Bayes' rule gives the distribution of its clean class:
 
-    p(clean = y | x, noisy = g)  ~  f[y] T[y, g]
+    p(clean = y | x, given = g)  ~  f[y] T[y, g]
 
-Column names are those of cleanlab, so that what reads its tables reads ours.
+The tables use cleanlab's column names, so that tools for cleanlab's tables can
+read them.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from typing import Any
 
 import keras
 import numpy as np
-import pandas as pd
 import scipy.optimize
 import scipy.special
 from sklearn import metrics
@@ -24,23 +27,29 @@ from mlc_tf.data import checks
 from mlc_tf.data import examples
 from mlc_tf.errors import bad_argument
 from mlc_tf.errors import check_seed
+from mlc_tf.errors import import_optional
 from mlc_tf.models import prediction
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _MOST_TEMPERATURE = 4.0
 
 
 @dataclass(frozen=True)
 class Audit:
-    """What a network and its T say of the labels of a dataset.
+    """The labels of a dataset, as a network and its T judge them.
 
     Attributes:
-        label_issues: One row an example, in the dataset's order:
-            `given_label`, a class id; `predicted_label`, the likeliest clean
-            class; `label_quality`, the probability that the given label is
-            right, in [0, 1]; `is_label_issue`, whether the two labels differ.
+        label_issues: One row per example, in the order of the dataset, with
+            the columns `given_label`, a class id; `predicted_label`, the most
+            probable clean class; `label_quality`, the probability in [0, 1]
+            that the given label is right; and `is_label_issue`, whether the two
+            labels differ.
         joint: `(classes, classes)`, expected counts of (clean class, given
             label); rows are clean classes.
-        temperature: That the network was calibrated by; 1 if it was not.
+        temperature: The temperature that the network's logits were divided by.
+            Defaults to 1, no calibration.
     """
 
     label_issues: pd.DataFrame
@@ -49,15 +58,16 @@ class Audit:
 
     @property
     def noise_rate(self) -> float:
-        """The expected share of wrong labels."""
+        """The expected share of wrong labels, in [0, 1]."""
         return float(1 - np.trace(self.joint) / self.joint.sum())
 
     @property
     def transition(self) -> np.ndarray:
-        """T as these labels show it, `(classes, classes)`, rows are clean
-        classes and sum to 1: a step of expectation-maximisation from the T that
-        the audit was made with. The row of a class that nothing is of is that
-        of the identity.
+        """T as estimated from these labels, `(classes, classes)`.
+
+        Rows are clean classes and sum to 1. The estimate is one step of
+        expectation-maximisation from the T of the audit. A class without
+        expected examples has its row of the identity.
         """
         size = self.joint.sum(axis=1, keepdims=True)
         rows = self.joint / np.where(size, size, 1)
@@ -65,15 +75,23 @@ class Audit:
 
     @property
     def classes(self) -> pd.DataFrame:
-        """One row a class: `given`, how many examples have its label;
-        `label_issues`, of how many of these it is suspected; `noise_rate_in`,
-        the expected share of these that is of other classes;
-        `noise_rate_out`, the share of the class that was given other labels.
-        A rate of a class that nothing is of is NaN.
+        """One row per class, indexed by class id.
+
+        The columns are:
+
+        * `given`: the number of examples with this label;
+        * `label_issues`: the number of these examples with a suspicious label;
+        * `noise_rate_in`: the expected share of these examples that belong to
+          another class;
+        * `noise_rate_out`: the expected share of the examples of this class
+          that were given another label.
+
+        A rate of a class without expected examples is NaN.
         """
-        kept = np.diag(self.joint)
+        pd = import_optional("pandas", "audit")
+        correct = np.diag(self.joint)
         issues = self.label_issues
-        size = len(kept)
+        size = len(correct)
         given = np.bincount(issues["given_label"], minlength=size)
         suspected = issues.loc[issues["is_label_issue"], "given_label"]
         with np.errstate(invalid="ignore"):
@@ -81,8 +99,8 @@ class Audit:
                 {
                     "given": given,
                     "label_issues": np.bincount(suspected, minlength=size),
-                    "noise_rate_in": 1 - kept / self.joint.sum(axis=0),
-                    "noise_rate_out": 1 - kept / self.joint.sum(axis=1),
+                    "noise_rate_in": 1 - correct / self.joint.sum(axis=0),
+                    "noise_rate_out": 1 - correct / self.joint.sum(axis=1),
                 }
             ).rename_axis("class")
 
@@ -96,20 +114,27 @@ def find_label_issues(
     batch_size: int = 256,
     verbose: int = 0,
 ) -> pd.DataFrame:
-    """Returns `Audit.label_issues`: which labels are wrong.
+    """Returns the table `Audit.label_issues` of a dataset.
 
-    `issues.sort_values("label_quality")` has the most suspicious first.
+    `issues.sort_values("label_quality")` lists the most suspicious labels
+    first.
 
     Args:
-        model: As in `audit_labels`.
-        dataset: As in `audit_labels`.
-        transition: As in `audit_labels`.
-        clean: As in `audit_labels`.
-        batch_size: As in `audit_labels`.
-        verbose: As in `audit_labels`.
+        model: A trained `PairModel`, or a network from inputs to logits.
+        dataset: The examples, in any form that `audit_labels` takes.
+        transition: T, `(classes, classes)`, rows are clean classes; "learned",
+            the T of the model; or None, no T. Defaults to "learned".
+        clean: A trusted set to calibrate the network on. Defaults to None, no
+            calibration.
+        batch_size: Examples in a forward pass. Defaults to 256.
+        verbose: 1 shows a progress bar. Defaults to 0.
+
+    Returns:
+        One row per example, in the order of the dataset.
 
     Raises:
-        InputError: as `audit_labels`.
+        InputError: if a label is not a class id of the network, or T is not
+            such a matrix.
     """
     return audit_labels(
         model,
@@ -130,33 +155,35 @@ def audit_labels(
     batch_size: int = 256,
     verbose: int = 0,
 ) -> Audit:
-    """Returns what a trained model says of the labels of a dataset.
+    """Returns the audit of a dataset's labels by a trained model.
 
-    One pass, without training; it holds one batch of outputs, and a row an
-    example.
+    The audit takes one forward pass over the dataset and trains nothing. It
+    keeps one batch of outputs and one row per example in memory.
 
     Args:
         model: A trained `PairModel`, or a network from inputs to logits.
         dataset: `(x, labels)` arrays, an unbatched `tf.data.Dataset` of
-            `(x, label)`, a `keras.utils.PyDataset` of batches or
+            `(x, label)`, a `keras.utils.PyDataset` of batches, or
             `mlc_tf.data.examples.Examples`; labels are class ids.
-        transition: `(classes, classes)`, rows are clean classes; only the
-            proportions within a column matter. Or "learned", the model's own:
-            where it has none, as if it were None. None takes each wrong label
-            for equally likely, and then `label_quality` is `f[given]`. Defaults
+        transition: T, `(classes, classes)`, rows are clean classes; only the
+            proportions within a column matter. Or "learned": the T of the
+            model, or None if the model has no T. Or None: every wrong label is
+            taken as equally likely, and `label_quality` is `f[given]`. Defaults
             to "learned".
-        clean: The trusted set, as `dataset`, by which the network is calibrated
-            first (`temperature`); not one that it was fitted to, as that would
-            make it too sure. Defaults to None, as it is.
-        batch_size: Defaults to 256.
+        clean: A trusted set, in any form of `dataset`, on which `temperature`
+            calibrates the network first. The network must not be fitted to this
+            set, because the calibration would then make the network
+            overconfident. Defaults to None, no calibration.
+        batch_size: Examples in a forward pass. Defaults to 256.
         verbose: 1 shows a progress bar. Defaults to 0.
 
     Raises:
-        InputError: if the labels are no ids of the network's classes, or T is
-            no such matrix.
+        InputError: if a label is not a class id of the network, or T is not
+            such a matrix.
     """
+    pd = import_optional("pandas", "audit")
     labelled = examples.as_examples("dataset", dataset)
-    matrix = _transition_of(model, transition)
+    matrix = _transition_to_use(model, transition)
     scale = 1.0 if clean is None else temperature(model, clean, batch_size)
     bar = keras.utils.Progbar(
         len(labelled), verbose=verbose, unit_name="example"
@@ -174,10 +201,10 @@ def audit_labels(
             columns, joint = _columns(matrix, size), np.zeros((size, size))
         labels = checks.check_given(labels, size)
         posterior = clean_posterior(logits / scale, columns[labels])
-        here = slice(done, done + len(labels))
-        given[here] = labels
-        predicted[here] = posterior.argmax(axis=1)
-        quality[here] = posterior[np.arange(len(labels)), labels]
+        batch = slice(done, done + len(labels))
+        given[batch] = labels
+        predicted[batch] = posterior.argmax(axis=1)
+        quality[batch] = posterior[np.arange(len(labels)), labels]
         np.add.at(joint.T, labels, posterior)
         done += len(labels)
         bar.update(done, finalize=done == len(labelled))
@@ -193,19 +220,25 @@ def audit_labels(
 
 
 def temperature(model: keras.Model, clean: Any, batch_size: int = 256) -> float:
-    """Returns what to divide logits by, for probabilities that hold true.
+    """Returns the temperature that calibrates a network on a trusted set.
 
-    That under which the trusted labels are likeliest (Guo et al., "On
-    Calibration of Modern Neural Networks", ICML 2017, section 4.2), in
-    [1 / 4, 4]: a small set that is all right would else ask for certainty.
+    The softmax of the logits divided by this temperature maximises the
+    likelihood of the trusted labels. The temperature is limited to [1/4, 4]:
+    otherwise a small set that the network classifies perfectly would make the
+    temperature vanish.
 
     Args:
-        model: As in `audit_labels`.
-        clean: The trusted set.
-        batch_size: Defaults to 256.
+        model: A trained `PairModel`, or a network from inputs to logits.
+        clean: The trusted set, in any form that `audit_labels` takes. The
+            network must not be fitted to it.
+        batch_size: Examples in a forward pass. Defaults to 256.
 
     Raises:
-        InputError: if the labels are no ids of the network's classes.
+        InputError: if a label is not a class id of the network.
+
+    References:
+        Guo et al., "On Calibration of Modern Neural Networks", ICML 2017,
+        section 4.2.
     """
     parts = []
     for logits, labels in prediction.logits(
@@ -230,18 +263,19 @@ def temperature(model: keras.Model, clean: Any, batch_size: int = 256) -> float:
 def check_clean_set(
     model: keras.Model, clean: Any, batch_size: int = 256
 ) -> pd.DataFrame:
-    """Returns which labels of the trusted set itself look wrong.
+    """Returns the table `Audit.label_issues` of the trusted set itself.
 
-    As `find_label_issues`, without T: that describes the noisy labels.
+    T is not used, because T describes the noisy labels.
 
     Args:
-        model: As in `audit_labels`; one that was not fitted to these labels, as of
-            "mlc", which takes them for the meta loss only.
-        clean: The trusted set.
-        batch_size: Defaults to 256.
+        model: A trained `PairModel`, or a network from inputs to logits. It
+            must not be fitted to the trusted labels; "mlc", for example, uses
+            them for the meta loss only.
+        clean: The trusted set, in any form that `audit_labels` takes.
+        batch_size: Examples in a forward pass. Defaults to 256.
 
     Raises:
-        InputError: as `audit_labels`.
+        InputError: if a label is not a class id of the network.
     """
     return find_label_issues(
         model, clean, transition=None, batch_size=batch_size
@@ -251,19 +285,19 @@ def check_clean_set(
 def pick_to_check(
     issues: pd.DataFrame, count: int, seed: int = 0
 ) -> pd.DataFrame:
-    """Returns examples to check next, that they may join the trusted set.
+    """Returns examples to check by hand, so that they can join the trusted set.
 
-    Equally many of each predicted class, as far as there are, drawn at random
-    within it: a trusted set should look like the data, and the most suspicious
-    examples alone do not.
+    The examples are drawn at random, equally many of each predicted class as
+    far as the class has them. A trusted set should resemble the data; the most
+    suspicious examples alone do not.
 
     Args:
-        issues: As `Audit.label_issues`.
-        count: How many.
-        seed: Draws them. Defaults to 0.
+        issues: A table as `Audit.label_issues`.
+        count: How many examples to draw, an integer in [1, examples].
+        seed: The seed of the draw, an integer >= 0. Defaults to 0.
 
     Returns:
-        The rows of `issues`, by their index.
+        The drawn rows of `issues`, ordered by their index.
 
     Raises:
         InputError: if `count` is not in `[1, examples]`.
@@ -273,33 +307,39 @@ def pick_to_check(
     ):
         raise bad_argument("count", f"an integer in [1, {len(issues)}]", count)
     order = issues.sample(frac=1, random_state=check_seed(seed))
-    # The first of each class, then the second of each, and so on.
+    # The first example of each class, then the second of each, and so on.
     turn = order.groupby("predicted_label").cumcount()
     chosen = turn.sort_values(kind="stable").index[:count]
     return issues.loc[chosen.sort_values()]
 
 
 def clean_posterior(logits: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """Returns p(clean | x, noisy) of each example, `(batch, classes)`.
+    """Returns p(clean class | x, given label) of each example.
 
     Args:
-        logits: `(batch, classes)`.
-        columns: `T[:, given]` of each example, the same shape. One that is zero
-            says nothing, and is passed over.
+        logits: The network's logits, `(batch, classes)`.
+        columns: `T[:, given]` of each example, `(batch, classes)`. A column of
+            zeros is ignored: the posterior is then the softmax.
+
+    Returns:
+        `(batch, classes)` float64; rows sum to 1.
     """
     with np.errstate(divide="ignore"):
         log_columns = np.log(np.asarray(columns, np.float64))
-    nothing = ~np.isfinite(log_columns).any(axis=1, keepdims=True)
-    log_columns = np.where(nothing, 0.0, log_columns)
+    all_zero = ~np.isfinite(log_columns).any(axis=1, keepdims=True)
+    log_columns = np.where(all_zero, 0.0, log_columns)
     return scipy.special.softmax(logits + log_columns, axis=1)
 
 
 def scores(wrong: np.ndarray, label_quality: np.ndarray) -> dict[str, float]:
-    """Returns how well low quality tells wrong labels from right ones.
+    """Returns how well a low label quality detects wrong labels.
 
     Args:
-        wrong: `(examples,)`, whether the given label is wrong.
-        label_quality: `(examples,)`.
+        wrong: `(examples,)` booleans, True if the given label is wrong.
+        label_quality: `(examples,)`, as in `Audit.label_issues`.
+
+    Returns:
+        `auroc` and `average_precision`, both in [0, 1].
     """
     suspicion = -np.asarray(label_quality, np.float64)
     return {
@@ -319,12 +359,14 @@ def noise_matrix(transition: Any) -> np.ndarray:
         transition: `(classes, classes)`, rows are clean classes and sum to 1.
 
     Raises:
-        InputError: if it is no such matrix.
+        InputError: if `transition` is not such a matrix.
     """
     return transitions.validate(transition, None).T
 
 
-def _transition_of(model: keras.Model, transition: Any) -> np.ndarray | None:
+def _transition_to_use(
+    model: keras.Model, transition: Any
+) -> np.ndarray | None:
     if isinstance(transition, str):
         if transition != "learned":
             raise bad_argument(
@@ -335,7 +377,7 @@ def _transition_of(model: keras.Model, transition: Any) -> np.ndarray | None:
 
 
 def _columns(transition: np.ndarray | None, size: int) -> np.ndarray:
-    """Returns the columns of T, one a row."""
+    """Returns the transpose of T: row g is the column of the given label g."""
     if transition is None:
         return np.ones((size, size))
     square = transition.shape == (size, size)

@@ -1,20 +1,20 @@
-"""What those who use a trained network should know of it, as Markdown."""
+"""Writes the model card of a run, Markdown for the users of its network."""
 
 import json
 import math
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import numpy as np
 
 from mlc_tf.audit.label_audit import Audit
 from mlc_tf.errors import InputError
+from mlc_tf.errors import import_optional
 from mlc_tf.run import settings
 from mlc_tf.run.finished_run import FinishedRun
 from mlc_tf.run.problems import Problem
 
-# Of a table; T is left out where the classes are more.
+# The most rows of a table. With more classes than this, T is left out.
 _MOST_ROWS = 20
 
 
@@ -22,20 +22,24 @@ def render(run: FinishedRun, problem: Problem, found: Audit) -> str:
     """Returns the model card of a run.
 
     Args:
-        run: What it left.
-        problem: The data that it learned from.
-        found: What its network and T say of the noisy labels.
+        run: The finished run.
+        problem: The data of the run.
+        found: The audit of the noisy labels by the run's network and T.
+
+    Returns:
+        Markdown.
 
     Raises:
-        InputError: if the run does not tell what versions made it.
+        InputError: if the run's `versions.json` is missing or damaged.
     """
+    jinja2 = import_optional("jinja2", "audit")
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
-        autoescape=False,  # noqa: S701, Markdown has nothing to escape so
+        autoescape=False,  # noqa: S701, Markdown needs no HTML escapes
     )
     environment.filters.update(cell=_cell, percent=_percent)
     template = environment.get_template("model_card.md.j2")
@@ -67,7 +71,7 @@ def _content(
         "accuracy": result["test_accuracy"],
         "noise_rate": found.noise_rate,
         "noise_of_classes": _noise_of_classes(found, classes),
-        "transition": run.transition_of_rows,
+        "transition": run.row_transition,
         "transition_l1": result["transition_l1"],
         "oracle": result["oracle"],
         "input_shape": inputs.shape[1:],
@@ -95,7 +99,7 @@ def _settings(run: FinishedRun) -> dict[str, Any]:
     result, config = run.result, run.config
     return {
         "method": result["method"],
-        **result["options"],
+        **_flat(result["options"]),
         "network": result["network"],
         "optimizer": config.optimizer.name,
         "learning rate": settings.learning_rate(config),
@@ -105,10 +109,21 @@ def _settings(run: FinishedRun) -> dict[str, Any]:
     }
 
 
+def _flat(options: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Returns nested options by dotted names."""
+    flat: dict[str, Any] = {}
+    for name, value in options.items():
+        if isinstance(value, dict):
+            flat |= _flat(value, f"{prefix}{name}.")
+        else:
+            flat[f"{prefix}{name}"] = value
+    return flat
+
+
 def _noise_of_classes(
     found: Audit, class_names: tuple[str, ...]
 ) -> list[dict[str, Any]]:
-    """Returns the rows of the table: all classes, or the noisiest."""
+    """Returns the rows of the noise table: all classes, or the noisiest."""
     table = found.classes.assign(name=class_names)
     if len(table) > _MOST_ROWS:
         table = table.nlargest(_MOST_ROWS, "noise_rate_in")
@@ -120,7 +135,7 @@ def _counts(labels: np.ndarray, num_classes: int) -> np.ndarray:
 
 
 def _cell(value: Any) -> str:
-    """Returns a value that breaks no table."""
+    """Returns a value as the text of a table cell, on one line."""
     return " ".join(str(value).split()).replace("|", "\\|")
 
 

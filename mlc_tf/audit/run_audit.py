@@ -1,4 +1,4 @@
-"""What a finished run says of the labels that it learned from."""
+"""Audits the training labels of a finished run."""
 
 from mlc_tf.audit.label_audit import Audit
 from mlc_tf.audit.label_audit import audit_labels
@@ -8,7 +8,11 @@ from mlc_tf.run.problems import Problem
 
 
 def fits_clean(run: FinishedRun) -> bool:
-    """Returns whether the run's network was fitted to the trusted labels."""
+    """Returns whether the run's network was fitted to the trusted labels.
+
+    Args:
+        run: The finished run.
+    """
     method = methods.get(run.result["method"])
     return method.fits_clean(run.result["options"])
 
@@ -16,19 +20,19 @@ def fits_clean(run: FinishedRun) -> bool:
 def audit_run(
     run: FinishedRun, problem: Problem, batch_size: int = 256, verbose: int = 0
 ) -> Audit:
-    """Returns the audit of a run's noisy set, with the T that it learned.
+    """Returns the audit of a run's noisy set, by its network and learned T.
 
-    Its network is calibrated on the trusted set, if the method was not fitted
-    to that.
+    The network is calibrated on the trusted set, unless the method fitted the
+    network to that set.
 
     Args:
-        run: The run.
-        problem: What it learned from.
-        batch_size: Defaults to 256.
+        run: The finished run.
+        problem: The data of the run.
+        batch_size: Examples in a forward pass. Defaults to 256.
         verbose: 1 shows a progress bar. Defaults to 0.
 
     Raises:
-        InputError: as `audit_labels`.
+        InputError: if a label is not a class id of the network.
     """
     return audit_labels(
         run.network,

@@ -1,10 +1,14 @@
-"""The form of Meta Loss Correction that the authors released.
+"""Meta Loss Correction as the authors' released code computes it.
 
-It differs from the paper (and from `MetaLossCorrection`) in four ways: T
-multiplies the *logits*; it starts from the identity in every iteration, takes
-one meta step, serves one actual step and is thrown away; its columns are
-normalised; and the noisy loss is the *sum* over the batch. BUILD_NOTES.md
-lists the other differences, which lie in the protocol, not in the step.
+The step differs from the paper (and from `MetaLossCorrection`) in four ways:
+
+* T multiplies the *logits*, not the probabilities;
+* T starts from the identity in every iteration, takes one meta step, corrects
+  one training step and is discarded;
+* the columns of T are normalised, not the rows;
+* the noisy loss is the *sum* over the batch, not the mean.
+
+BUILD_NOTES.md lists the differences in the protocol.
 """
 
 from typing import Any
@@ -17,27 +21,30 @@ from mlc_tf import distribution
 from mlc_tf import losses
 from mlc_tf import transitions
 from mlc_tf.errors import check_rate
-from mlc_tf.models import meta_gradient as meta
+from mlc_tf.models import meta_gradient
 from mlc_tf.models.forward_pass import AllWeights
 from mlc_tf.models.pair_model import PairModel
 
 
 class AuthorsCode(PairModel):
-    """One meta step on T from the identity, for every step of the weights.
+    """Takes one meta step on T, from the identity, before each weight step.
 
-    Since the loss is a sum, learning rates are smaller by the batch size than
-    those of a mean loss: the released 1e-4 is 6.4e-3 for batches of 64.
+    The loss is a sum over the batch, so a learning rate of this method
+    corresponds to a rate of a mean loss that is larger by the batch size: the
+    released 1e-4 corresponds to 6.4e-3 with batches of 64.
 
     Args:
         base: A built `keras.Model` from inputs to logits `(batch, classes)`.
-        virtual_learning_rate: The paper's alpha, for the sum. Defaults to the
-            released 1e-3.
-        transition_learning_rate: The paper's beta. Defaults to the released
-            0.11 (the paper says 0.01).
+        virtual_learning_rate: The paper's alpha, the rate of the virtual step
+            on the summed loss, a float >= 0. Defaults to 1e-3, as in the
+            released code.
+        transition_learning_rate: The paper's beta, the rate of the step of T,
+            a float >= 0. Defaults to 0.11, as in the released code (the paper
+            says 0.01).
         name: Name of the model. Defaults to a unique one.
 
     Raises:
-        InputError: if a rate is no finite float >= 0.
+        InputError: if a rate is not a finite float >= 0.
 
     References:
         The authors' `main.py`, lines 155-204.
@@ -67,8 +74,8 @@ class AuthorsCode(PairModel):
     def last_transition(self) -> np.ndarray:
         """The T of the last step, `(classes, classes)`; columns sum to 1.
 
-        It multiplies logits, and so is no transition matrix: no distance from
-        the true T is reported for it.
+        This T multiplies logits, so it is not a transition matrix, and no
+        distance from the true T is reported for it.
         """
         return np.asarray(self.transition.value)
 
@@ -82,11 +89,12 @@ class AuthorsCode(PairModel):
             example_losses = losses.logits_corrected_cross_entropy(
                 logits, noisy_labels, transition
             )
-            # A sum over the global batch: gradients are averaged over replicas.
+            # Gradients are averaged over replicas; the factor makes the
+            # average a sum over the global batch.
             return distribution.num_replicas() * tf.reduce_sum(example_losses)
 
         identity = tf.eye(self.num_classes, dtype=forward.logits.dtype)
-        gradient = meta.exact(
+        gradient = meta_gradient.exact(
             forward.gradient_of(noisy_loss),
             forward.loss_at(*clean),
             forward.weights,

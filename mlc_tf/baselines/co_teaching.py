@@ -1,4 +1,4 @@
-"""Co-teaching: two networks that choose examples for each other."""
+"""Co-teaching: two networks choose training examples for each other."""
 
 from typing import Any
 
@@ -15,32 +15,34 @@ from mlc_tf.models.pair_model import check_base
 
 
 class CoTeaching(PairModel):
-    """Each network trains on those examples that the *other* finds easy.
+    """Trains each network on the examples that the *other* finds easy.
 
-    In epoch e (from 0) the share of each batch that is kept is 1 - tau(e),
+    In epoch e, counted from 0, each network trains on k of the n examples of a
+    batch:
 
-        tau(e) = tau e / (ramp_epochs - 1) below ramp_epochs, then tau
-        k = floor((1 - tau(e)) n)
-        base:  mean loss over the k examples of least loss to the peer
-        peer:  mean loss over the k examples of least loss to the base
+        tau(e) = tau e / (ramp_epochs - 1)  for e < ramp_epochs, then tau
+        k = floor((1 - tau(e)) n), at least 1
+        base:  mean loss over the k examples with the smallest loss of the peer
+        peer:  mean loss over the k examples with the smallest loss of the base
 
-    Predictions are those of `base`. The clean half of each element is not
-    used. (The published code divides the mean by k once more, which only
-    changes the rate.)
+    `base` makes the predictions. The clean half of each element is not used.
+    (The published code divides the mean by k a second time, which only changes
+    the rate.)
 
     Args:
         base: A built `keras.Model` from inputs to logits `(batch, classes)`.
-        peer: Another, of the same shapes, from other initial weights. Defaults
-            to a fresh clone of `base`.
-        forget_rate: tau, the share of wrong labels, in [0, 1). To know it is
-            an oracle's knowledge.
-        steps_per_epoch: How many steps an epoch has.
-        ramp_epochs: Epochs until tau is reached. Defaults to 10.
+        forget_rate: tau, the share of wrong labels, in [0, 1). Knowing the true
+            share is oracle knowledge.
+        steps_per_epoch: The number of steps in an epoch, an integer >= 1.
+        ramp_epochs: The number of epochs until tau is reached, an integer
+            >= 1. Defaults to 10.
+        peer: A second model with the shapes of `base` and other initial
+            weights. Defaults to None, a freshly initialised clone of `base`.
         name: Name of the model. Defaults to a unique one.
 
     Raises:
-        InputError: for a share or number outside what is said above, or a
-            base that cannot be cloned.
+        InputError: if an argument is outside its range, if `peer` has another
+            number of classes, or if `base` cannot be cloned.
 
     References:
         Han et al., 2018, algorithm 1.
@@ -74,7 +76,7 @@ class CoTeaching(PairModel):
                 "peer", f"a model with {self.num_classes} outputs", peer
             )
         self.forward_pass = AllWeights(base)
-        self.peer_network = AllWeights(self.peer)
+        self.peer_forward_pass = AllWeights(self.peer)
 
     @property
     def optimized_variables(self) -> list[keras.Variable]:
@@ -83,29 +85,37 @@ class CoTeaching(PairModel):
     def train_step(self, data: Any) -> dict[str, Any]:
         (x, noisy_labels, *_), _ = data
         base = self.forward_pass.forward(x)
-        peer = self.peer_network.forward(x)
+        peer = self.peer_forward_pass.forward(x)
         with base.tape:
             base_losses = losses.cross_entropy(base.logits, noisy_labels)
         with peer.tape:
             peer_losses = losses.cross_entropy(peer.logits, noisy_labels)
-        chosen_by_base = self._easy(base_losses)
-        chosen_by_peer = self._easy(peer_losses)
+        easy_for_base = self._easy(base_losses)
+        easy_for_peer = self._easy(peer_losses)
         with base.tape:
-            loss = masked_mean(base_losses, chosen_by_peer)
+            loss = masked_mean(base_losses, easy_for_peer)
         with peer.tape:
-            peer_loss = masked_mean(peer_losses, chosen_by_base)
+            peer_loss = masked_mean(peer_losses, easy_for_base)
         gradients = [
             *self.scaled_gradients(base, loss, self.base.trainable_variables),
             *self.scaled_gradients(
                 peer, peer_loss, self.peer.trainable_variables
             ),
         ]
-        # In one step: the optimizer's count of steps tells the epoch.
+        # One step for both networks: the epoch is computed from the
+        # optimizer's number of steps.
         self.optimizer.apply_gradients(zip(gradients, self.optimized_variables))
         return self.training_metrics(loss, base.logits, noisy_labels)
 
     def keep_rate(self, step: Any) -> tf.Tensor:
-        """Returns 1 - tau(e) for the epoch of a step, counted from 0."""
+        """Returns 1 - tau(e), the share of a batch to train on.
+
+        Args:
+            step: The number of the step, a scalar integer, counted from 0.
+
+        Returns:
+            A float32 scalar in (0, 1].
+        """
         epoch = tf.cast(step, tf.int64) // self.steps_per_epoch
         ramp = tf.cast(epoch, tf.float32) / max(self.ramp_epochs - 1, 1)
         if self.ramp_epochs == 1:
@@ -113,29 +123,44 @@ class CoTeaching(PairModel):
         return 1 - self.forget_rate * tf.minimum(ramp, 1.0)
 
     def _easy(self, example_losses: tf.Tensor) -> tf.Tensor:
-        # Of the global batch: with two replicas as with one.
-        everywhere = distribution.all_rows(example_losses)
-        size = tf.cast(tf.size(everywhere), tf.float32)
+        """Returns the mask of the easy examples of this replica, `(batch,)`."""
+        # The global batch is ranked, so that the choice does not depend on the
+        # number of replicas.
+        global_losses = distribution.all_rows(example_losses)
+        size = tf.cast(tf.size(global_losses), tf.float32)
+        keep_rate = self.keep_rate(self.optimizer.iterations)
         # 1e-4: (1 - 0.6) * 10 is less than 4 in float32.
-        kept = tf.floor(self.keep_rate(self.optimizer.iterations) * size + 1e-4)
-        chosen = least(everywhere, tf.maximum(tf.cast(kept, tf.int32), 1))
-        return distribution.own_rows(chosen)
+        count = tf.cast(tf.floor(keep_rate * size + 1e-4), tf.int32)
+        mask = smallest_losses(global_losses, tf.maximum(count, 1))
+        return distribution.own_rows(mask)
 
 
-def least(example_losses: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
-    """Returns which `count` examples have the least loss, `(batch,)` 0 or 1.
+def smallest_losses(example_losses: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
+    """Returns the mask of the `count` examples with the smallest loss.
 
-    The earlier among equals.
+    Among equal losses, the earlier example is chosen.
+
+    Args:
+        example_losses: `(batch,)`.
+        count: A scalar integer.
+
+    Returns:
+        `(batch,)`, 1 for a chosen example and 0 for any other.
     """
     order = tf.argsort(example_losses, stable=True)
-    places = tf.argsort(order)
-    return tf.stop_gradient(tf.cast(places < count, example_losses.dtype))
+    ranks = tf.argsort(order)
+    return tf.stop_gradient(tf.cast(ranks < count, example_losses.dtype))
 
 
 def masked_mean(example_losses: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
-    """Returns the mean over the examples whose mask is 1.
+    """Returns the mean loss over the examples whose mask is 1.
 
-    Of several replicas each returns its share, and their mean is that mean.
+    With several replicas, the average of the values that the replicas return
+    is the mean over the global batch.
+
+    Args:
+        example_losses: The losses of this replica's examples, `(batch,)`.
+        mask: `(batch,)` of 0 and 1.
     """
     (count,) = distribution.global_mean([tf.reduce_sum(mask)])
     return tf.reduce_sum(example_losses * mask) / count
@@ -146,7 +171,7 @@ def _clone(base: keras.Model) -> keras.Model:
         return keras.models.clone_model(base)
     except (NotImplementedError, TypeError, ValueError) as error:
         raise InputError(
-            "`base` should be a Sequential or functional model, or `peer` be "
-            f"given. Received: `base` = a {type(base).__name__} that cannot be "
-            "cloned."
+            "`base` should be a Sequential or functional model, or `peer` "
+            f"should be given. Received: `base` = a {type(base).__name__} that "
+            "cannot be cloned."
         ) from error

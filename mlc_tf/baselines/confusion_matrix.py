@@ -1,4 +1,4 @@
-"""Confusion Matrix: Gold Loss Correction with counts in place of means."""
+"""Confusion Matrix: the T of Gold Loss Correction, from counts, not means."""
 
 import numpy as np
 
@@ -6,22 +6,25 @@ _SMOOTHING = 0.01
 
 
 def confusion_transition(probs: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Returns T as how often each class of the clean set is taken for which.
+    """Returns T as the smoothed confusion matrix on the clean set.
 
-    Row i is `0.99 counts[i] / sum + 0.01 / C`, counts of the likeliest class.
+    With `counts[i, j]` the number of clean examples of class i for which the
+    network predicts class j, and C classes, row i of T is
+
+        0.99 counts[i] / sum(counts[i]) + 0.01 / C
 
     Args:
-        probs: f, `(examples, classes)`, of the clean set, from a network
-            trained on the noisy set.
-        labels: Its class ids, `(examples,)`.
+        probs: The softmax of a network trained on the noisy set, for the
+            examples of the clean set, `(examples, classes)`.
+        labels: The class ids of the clean set, `(examples,)`.
 
     Returns:
-        `(classes, classes)` float64, rows are clean classes and sum to 1; a
-        class without examples has a uniform row (the published code gives it
-        the row 0.01 / C, which does not sum to 1).
+        T, `(classes, classes)` float64. Rows are clean classes and sum to 1. A
+        class without examples has a uniform row. (In the published code every
+        entry of this row is 0.01 / C, so the row does not sum to 1.)
 
     References:
-        Hendrycks et al., 2018, the baseline "Confusion Matrix".
+        Hendrycks et al., 2018, baseline "Confusion Matrix".
     """
     size = probs.shape[1]
     counts = np.zeros((size, size))

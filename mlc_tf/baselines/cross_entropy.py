@@ -1,4 +1,4 @@
-"""Plain training: the loss takes every label for true."""
+"""Plain training: the loss treats every label as correct."""
 
 import tensorflow as tf
 
@@ -9,9 +9,9 @@ from mlc_tf.models.pair_model import PairModel
 class CrossEntropy(PairModel):
     """Trains on the mean of `-log f[noisy label]` (Eq. 1).
 
-    The clean half of each element is not used: as a baseline the clean set is
-    merged into the noisy one (`mlc_tf.data.merge`), and as the control of Meta
-    Loss Correction it is left out.
+    The clean half of each element is not used. The baseline "cross_entropy"
+    merges the clean set into the noisy set beforehand; the control
+    "ce_control" does not use the clean set at all.
 
     Args:
         base: A built `keras.Model` from inputs to logits `(batch, classes)`.

@@ -1,4 +1,4 @@
-"""FasTEN: T estimated in each step by a second head, in one backward pass."""
+"""FasTEN: a second head estimates T in each step, in one backward pass."""
 
 from typing import Any
 
@@ -17,33 +17,37 @@ from mlc_tf.models.pair_model import PairModel
 
 
 class Fasten(PairModel):
-    """Trains two heads on shared features: one clean, one noisy.
+    """Trains a clean head and a noisy head on shared features.
 
-    With f the softmax of the base (the clean head) and g that of a second
-    Dense layer on the same features (the noisy head), T[i, :] is the mean of g
-    over the clean examples of class i in the batch, held constant, and
+    f is the softmax of the base (the clean head), and g is the softmax of a
+    second Dense layer on the same features (the noisy head). T[i, :] is the
+    mean of g over the clean examples of class i in the batch, held constant.
+    The loss over n noisy and m clean examples is
 
-        loss = mean over noisy and clean examples of
-                   -log (f @ T)[label] and -log f[label], respectively
-               + noisy_weight * mean over the noisy ones of -log g[label]
+        loss = 1/(n + m) [ sum over noisy examples of -log (f @ T)[label]
+                           + sum over clean examples of -log f[label] ]
+               + noisy_weight * 1/n sum over noisy examples of -log g[label]
 
-    A noisy label of which f is surer than `threshold` (of whichever class) is
-    replaced by that class in the visits to come. A class that is not in the
-    clean batch keeps the row that it had (the published code draws batches
-    with the same number of each class); rows start from the identity. The
-    noisy half of each element is `(x, label, index)`
-    (`mlc_tf.data.pair(..., with_index=True)`).
+    Where the largest entry of f is at least `threshold`, its class replaces the
+    noisy label in later steps. T starts from the identity. A class that is
+    missing from the clean batch keeps its former row. (The published code draws
+    batches with equally many examples of each class.) The noisy half of each
+    element is `(x, label, index)` (`mlc_tf.data.pair(..., with_index=True)`).
 
     Args:
-        base: A built `keras.Model`, Sequential or functional, that ends in a
-            linear Dense layer.
+        base: A built `keras.Model` from inputs to logits `(batch, classes)`,
+            Sequential or functional, that ends in a trainable linear Dense
+            layer.
         labels: The given class ids of all noisy examples, `(examples,)`.
-        noisy_weight: Of the noisy head's loss. Defaults to 0.5.
-        threshold: Of the correction of labels, in (0, 1]. Defaults to 0.8.
+        noisy_weight: The weight of the noisy head's loss, a float >= 0.
+            Defaults to 0.5.
+        threshold: The probability from which on a label is replaced, in
+            (0, 1]. Defaults to 0.8.
         name: Name of the model. Defaults to a unique one.
 
     Raises:
-        InputError: for another base, labels, weight or threshold.
+        InputError: if the base does not end in such a layer, a label is not a
+            class id, or a number is outside its range.
 
     References:
         Kye et al., 2022, arXiv:2204.02533, and its code.
@@ -118,7 +122,7 @@ class Fasten(PairModel):
     def _estimate(
         self, noisy_logits: tf.Tensor, clean_labels: tf.Tensor
     ) -> tf.Tensor:
-        """Returns T of this batch, over all replicas, and keeps it."""
+        """Returns T from the clean batch of all replicas, and stores it."""
         probs = tf.stop_gradient(tf.nn.softmax(noisy_logits))
         classes = losses.as_probabilities(clean_labels, probs)
         sums, counts = distribution.global_mean(
@@ -127,9 +131,9 @@ class Fasten(PairModel):
                 tf.reduce_sum(classes, axis=0)[:, tf.newaxis],
             ]
         )
-        kept = tf.cast(self.transition, probs.dtype)
+        former = tf.cast(self.transition, probs.dtype)
         transition = tf.where(
-            counts > 0, tf.math.divide_no_nan(sums, counts), kept
+            counts > 0, tf.math.divide_no_nan(sums, counts), former
         )
         self.transition.assign(transition)
         return transition
@@ -137,15 +141,17 @@ class Fasten(PairModel):
     def _correct(
         self, indices: tf.Tensor, labels: tf.Tensor, logits: tf.Tensor
     ) -> None:
+        """Replaces the labels of the batch that f is sure of."""
         probs = tf.nn.softmax(logits)
-        surest = tf.argmax(probs, axis=-1, output_type=labels.dtype)
-        sure = tf.reduce_max(probs, axis=-1) >= self.threshold
-        # Of the global batch, since each replica keeps all labels. Not by
-        # adding: an example can be twice in a batch where two passes meet.
+        predicted = tf.argmax(probs, axis=-1, output_type=labels.dtype)
+        is_sure = tf.reduce_max(probs, axis=-1) >= self.threshold
+        # Every replica stores all labels, so the global batch is written.
+        # Assigned, not added: a batch that spans the end of a pass over the
+        # data may contain an example twice.
         self.corrected.assign(
             tf.tensor_scatter_nd_update(
                 tf.convert_to_tensor(self.corrected),
                 distribution.all_rows(indices)[:, tf.newaxis],
-                distribution.all_rows(tf.where(sure, surest, labels)),
+                distribution.all_rows(tf.where(is_sure, predicted, labels)),
             )
         )

@@ -1,4 +1,4 @@
-"""Loss correction with a T that is known beforehand, or read off a network."""
+"""Forward correction: a fixed T, known or estimated before training."""
 
 from typing import Any
 
@@ -15,9 +15,9 @@ from mlc_tf.models.pair_model import PairModel
 class ForwardCorrection(PairModel):
     """Trains on the mean of `-log (f @ T)[noisy label]` with T fixed (Eq. 2).
 
-    With the true T this is the ceiling of what a learned T can reach; Forward
-    (Patrini et al.) takes that of `anchor_point_transition`. The clean half of
-    each element is not used.
+    With the true T, this method is an upper reference for methods that learn
+    T. The baseline "forward" (Patrini et al.) uses the T of
+    `anchor_point_transition`. The clean half of each element is not used.
 
     Args:
         base: A built `keras.Model` from inputs to logits `(batch, classes)`.
@@ -26,10 +26,10 @@ class ForwardCorrection(PairModel):
         name: Name of the model. Defaults to a unique one.
 
     Raises:
-        InputError: if `transition` is no such matrix.
+        InputError: if `transition` is not such a matrix.
 
     References:
-        Patrini et al., 2017.
+        Patrini et al., 2017, forward correction.
     """
 
     def __init__(
@@ -48,23 +48,26 @@ class ForwardCorrection(PairModel):
 def anchor_point_transition(
     probs: np.ndarray, percentile: float | None = 97
 ) -> np.ndarray:
-    """Returns T as a network that was trained on noisy labels shows it.
+    """Returns T from the predictions of a network trained on noisy labels.
 
-    Row i is f at the anchor point of class i: the input that the network takes
-    for i most surely, once those at or above the percentile are left out as
-    outliers. (Both published codes write into f as they leave them out, so
-    that later rows are read off a damaged f; this one does not.)
+    Row i of T is the prediction for the anchor point of class i. The anchor
+    point is the input with the highest probability of class i, among the inputs
+    whose probability lies below the percentile; the inputs at or above the
+    percentile count as outliers. (Both published codes overwrite `probs` where
+    they remove outliers, so that later rows use damaged predictions. This
+    function does not.)
 
     Args:
-        probs: f, `(examples, classes)`, of the training inputs.
-        percentile: Of column i of f, in [0, 100]; None takes the plain
-            maximum, as is done for CIFAR-100. Defaults to 97.
+        probs: The softmax of the network for the training inputs,
+            `(examples, classes)`.
+        percentile: The percentile of each column of `probs`, in [0, 100].
+            None takes the plain maximum, as for CIFAR-100. Defaults to 97.
 
     Returns:
-        `(classes, classes)` float64, rows are clean classes and sum to 1.
+        T, `(classes, classes)` float64. Rows are clean classes and sum to 1.
 
     Raises:
-        InputError: for another percentile.
+        InputError: for a percentile outside [0, 100].
 
     References:
         Patrini et al., 2017, section 4.1; `NoiseEstimator` of its code.
@@ -74,13 +77,13 @@ def anchor_point_transition(
     probs = np.asarray(probs, np.float64)
     rows = []
     for column in probs.T:
-        sureness = column.copy()
+        candidates = column.copy()
         if percentile is not None:
             threshold = np.percentile(column, percentile, method="higher")
             below = column < threshold
-            # A saturated softmax may leave none below.
+            # With a saturated softmax no input may be below the percentile.
             if below.any():
-                sureness[~below] = -1
-        rows.append(probs[np.argmax(sureness)])
+                candidates[~below] = -1
+        rows.append(probs[np.argmax(candidates)])
     transition = np.stack(rows)
     return transition / transition.sum(axis=1, keepdims=True)

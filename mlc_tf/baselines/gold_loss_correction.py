@@ -1,4 +1,4 @@
-"""Gold Loss Correction: T is what a network says of the trusted examples."""
+"""Gold Loss Correction: a network's predictions on the clean set give T."""
 
 from typing import Any
 
@@ -14,29 +14,30 @@ from mlc_tf.models.pair_model import PairModel
 
 
 class GoldLossCorrection(PairModel):
-    """Trains on all examples, the trusted ("gold") ones uncorrected.
+    """Trains on all examples and corrects the loss of the noisy ones.
 
-    The loss of a batch of n is
+    The loss of a batch of n examples, of which some are trusted ("gold"), is
 
-        1/n [ sum over gold of -log f[label]
-              + sum over the others of -log (f @ T)[label] ]
+        1/n [ sum over gold examples of -log f[label]
+              + sum over noisy examples of -log (f @ T)[label] ]
 
-    with T estimated beforehand from a network trained on the noisy set alone
-    (`mean_prediction_transition`; for the Confusion baseline
-    `confusion_matrix.confusion_transition`). The noisy half of each element is
-    `(x, label, index)`, as `mlc_tf.data.pair(..., with_index=True)` makes it
-    of the merged sets; the clean half is not used.
+    T is estimated before, from the predictions of a network trained on the
+    noisy set alone: by `mean_prediction_transition`, or for the baseline
+    "confusion" by `confusion_matrix.confusion_transition`. The noisy half of
+    each element is `(x, label, index)` and comes from the merged noisy and
+    clean set (`mlc_tf.data.pair(..., with_index=True)`); the clean half is not
+    used.
 
     Args:
         base: A built `keras.Model` from inputs to logits `(batch, classes)`.
         transition: T, `(classes, classes)`, rows are clean classes and sum
             to 1.
-        gold: `(examples,)` booleans, which examples of the merged set are
-            trusted.
+        gold: `(examples,)` booleans, True for the trusted examples of the
+            merged set.
         name: Name of the model. Defaults to a unique one.
 
     Raises:
-        InputError: if `transition` is no such matrix, or `gold` no such array.
+        InputError: if `transition` or `gold` is not such an array.
 
     References:
         Hendrycks et al., 2018, section 3.
@@ -89,11 +90,12 @@ def mean_prediction_transition(
     """Returns T as the mean prediction for each class of the clean set.
 
     Args:
-        probs: f, `(examples, classes)`, of the clean set.
-        labels: Its class ids, `(examples,)`.
+        probs: The softmax of a network trained on the noisy set, for the
+            examples of the clean set, `(examples, classes)`.
+        labels: The class ids of the clean set, `(examples,)`.
 
     Returns:
-        `(classes, classes)` float64, rows are clean classes and sum to 1; a
+        T, `(classes, classes)` float64. Rows are clean classes and sum to 1. A
         class without examples has a uniform row.
 
     References:

@@ -1,4 +1,4 @@
-"""Learning to Reweight Examples: a weight for each example of the batch."""
+"""Learning to Reweight Examples: weights from the clean loss, every step."""
 
 from typing import Any
 
@@ -7,26 +7,26 @@ import tensorflow as tf
 
 from mlc_tf import distribution
 from mlc_tf import losses
-from mlc_tf.models import meta_gradient as meta
+from mlc_tf.models import meta_gradient
 from mlc_tf.models.forward_pass import AllWeights
 from mlc_tf.models.forward_pass import ForwardPass
 from mlc_tf.models.pair_model import PairModel
 
 
 class LearningToReweight(PairModel):
-    """Weighs noisy examples by how far they would lower the clean loss.
+    """Weights each noisy example by how much it would lower the clean loss.
 
-    With e the weights of the examples in a virtual step, from e = 0,
+    e are the weights of the examples in a virtual step, evaluated at e = 0:
 
         L(theta, e) = sum_i e_i loss_i
         w_i ~ max(-dL_clean(theta - alpha grad L) / de_i, 0)
             = max(<grad loss_i, grad L_clean>, 0) up to alpha
         loss = sum_i w_i loss_i,  sum_i w_i = 1, or all w_i = 0
 
-    The meta-gradient is that of Meta Loss Correction with e in the place of T.
-    The clean set never trains the network directly. The logs tell the share of
-    weights that are zero, and the norm of the meta-gradient, which vanishes
-    once the clean set is fitted.
+    The meta-gradient is the meta-gradient of Meta Loss Correction with e in
+    place of T. The clean set never trains the network directly. The logs report
+    `zero_weights`, the share of weights that are zero, and
+    `meta_gradient_norm`, which vanishes once the network fits the clean set.
 
     Args:
         base: A built `keras.Model` from inputs to logits `(batch, classes)`.
@@ -51,7 +51,8 @@ class LearningToReweight(PairModel):
         weights = self._example_weights(forward, noisy_labels, clean)
         self.zero_weights.update_state(tf.cast(weights == 0, tf.float32))
         with forward.tape:
-            # A sum over the global batch; `actual_train` takes the mean.
+            # `actual_train` averages over replicas; the factor makes the
+            # average a sum over the global batch.
             loss = distribution.num_replicas() * tf.reduce_sum(
                 weights * losses.cross_entropy(forward.logits, noisy_labels)
             )
@@ -67,12 +68,12 @@ class LearningToReweight(PairModel):
                 weights * losses.cross_entropy(logits, noisy_labels)
             )
 
-        gradient = meta.exact(
+        gradient = meta_gradient.exact(
             noisy_gradient=forward.gradient_of(noisy_loss),
             clean_loss=forward.loss_at(*clean),
             weights=forward.weights,
             meta_parameter=tf.zeros_like(forward.logits[:, 0]),
-            learning_rate=1.0,  # it scales all weights alike
+            learning_rate=1.0,  # a rate would scale all weights alike
             reduce=distribution.global_mean,
         )
         self.meta_gradient_norm.update_state(

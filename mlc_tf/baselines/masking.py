@@ -1,4 +1,4 @@
-"""Masking: a prior structure of T, enforced by an adversary."""
+"""Masking: an adversary makes T follow a prior structure."""
 
 from typing import Any
 
@@ -17,39 +17,42 @@ _GENERATOR_UNITS = 50
 _DISCRIMINATOR_UNITS = 20
 _DISCRIMINATOR_STEPS = 5
 _CLIP = 0.01
-# Where the structure extractor switches, and how sharply.
+# The structure extractor is a sigmoid: its value is 1/2 at the threshold, and
+# the temperature is its width.
 _THRESHOLD, _TEMPERATURE = 0.05, 0.005
 _PRETRAINING_RATE, _GAME_RATE = 1e-4, 1e-5
 _PRETRAINING_BATCH = 64
 
 
 class Masking(PairModel):
-    """Learns a generator of T that explains the labels and looks like M.
+    """Learns a generator of T that fits the noisy labels and the structure M.
 
-    A generator maps noise to S, one T for each example; M_S = sigmoid((S -
-    0.05) / 0.005) is its structure, M the prior, D a discriminator of
-    structures whose weights are clipped to 0.01.
+    A generator G maps random noise to S, a T for each example. M is the prior
+    structure, M_S = sigmoid((S - 0.05) / 0.005) is the structure of S, and D is
+    a discriminator of structures with weights clipped to [-0.01, 0.01]. Each
+    batch takes these steps:
 
-        R      = mean of -log (f @ S)[noisy label]
-        D step:  -mean D(M) + mean D(M_S)          RMSProp 1e-5, five a batch
-        G step:  R - mean D(M_S)                   RMSProp 1e-5, one a batch
-        theta:   R                                 the optimizer, one a batch
+        R = mean of -log (f @ S)[noisy label]
+        G step:  minimises R - mean D(M_S)            RMSProp 1e-5, once
+        D step:  minimises mean D(M_S) - mean D(M)    RMSProp 1e-5, five times
+        theta:   minimises R                          the optimizer, once
 
-    The G step moves theta as well, as in the published code. Call `pretrain`
-    once before `fit`: it fits the generator to `transition`. The clean half of
-    each element is not used. (The published code builds the clipping but never
+    The G step moves theta too, as in the published code. Call `pretrain` once
+    before `fit`: it fits the generator to `transition`. The clean half of each
+    element is not used. (The published code defines the clipping but never
     runs it.)
 
     Args:
         base: A built `keras.Model` from inputs to logits `(batch, classes)`.
-        transition: What the generator is fitted to first, `(classes,
-            classes)`, rows are clean classes and sum to 1.
+        transition: The T that `pretrain` fits the generator to,
+            `(classes, classes)`, rows are clean classes and sum to 1.
         structure: M, `(classes, classes)` of 0 and 1, with a diagonal of ones.
-        seed: Of the generator's noise. Defaults to 0.
+            Rows are clean classes; 1 marks an entry that T may have.
+        seed: The seed of the generator's noise, an integer. Defaults to 0.
         name: Name of the model. Defaults to a unique one.
 
     Raises:
-        InputError: for another T or structure.
+        InputError: if `transition` or `structure` is not such a matrix.
 
     References:
         Han et al., 2018, arXiv:1805.08193, and its code.
@@ -70,7 +73,7 @@ class Masking(PairModel):
         self.structure = transitions.check_structure(structure, size)
         self.seed = int(seed)
         self.forward_pass = AllWeights(base)
-        # In float32 whatever the policy: the temperature asks for it.
+        # float32 under any dtype policy: the temperature of 0.005 needs it.
         self.generator = keras.Sequential(
             [
                 keras.Input((_NOISE_WIDTH,)),
@@ -105,15 +108,19 @@ class Masking(PairModel):
 
     @property
     def transition_matrix(self) -> np.ndarray:
-        """The mean of S over noise, `(classes, classes)`; rows sum to 1."""
+        """The mean of S over 1000 noise samples, `(classes, classes)`.
+
+        Rows are clean classes and sum to 1.
+        """
         samples = self.generator(self._noise(1000, 0, 0))
         return np.asarray(tf.reduce_mean(samples, axis=0))
 
     def pretrain(self, steps: int = 10_000) -> None:
-        """Fits the generator to the estimated T, by cross-entropy of rows.
+        """Fits the generator to `transition` by the cross-entropy of its rows.
 
         Args:
-            steps: RMSProp steps at 1e-4. Defaults to the published 10,000.
+            steps: The number of RMSProp steps, with rate 1e-4. Defaults to
+                10,000, as in the published code.
         """
         optimizer = keras.optimizers.RMSprop(_PRETRAINING_RATE)
         variables = self.generator.trainable_variables
@@ -125,9 +132,10 @@ class Masking(PairModel):
             with tf.GradientTape() as tape:
                 samples = self.generator(noise, training=True)
                 loss = tf.reduce_mean(_cross_entropy(target, samples))
-                # All replicas see the same; `apply_gradients` sums.
-                share = loss / distribution.num_replicas()
-            gradients = tape.gradient(share, variables)
+                # All replicas have the same loss, and `apply_gradients` sums
+                # over replicas.
+                loss_per_replica = loss / distribution.num_replicas()
+            gradients = tape.gradient(loss_per_replica, variables)
             optimizer.apply_gradients(zip(gradients, variables))
 
         @tf.function
@@ -143,8 +151,8 @@ class Masking(PairModel):
         size = tf.shape(x)[0]
 
         def noise(turn: int) -> tf.Tensor:
-            whole = size * distribution.num_replicas()
-            return distribution.own_rows(self._noise(whole, step, turn))
+            global_size = size * distribution.num_replicas()
+            return distribution.own_rows(self._noise(global_size, step, turn))
 
         self._generator_step(x, noisy_labels, noise(2))
         for turn in range(_DISCRIMINATOR_STEPS):
@@ -170,19 +178,19 @@ class Masking(PairModel):
             )
             loss -= tf.cast(tf.reduce_mean(realism), loss.dtype)
             loss += forward.regularization
-            share = loss / distribution.num_replicas()
-        gradients = forward.tape.gradient(share, variables)
+            loss_per_replica = loss / distribution.num_replicas()
+        gradients = forward.tape.gradient(loss_per_replica, variables)
         self.generator_optimizer.apply_gradients(zip(gradients, variables))
 
     def _discriminator_step(self, noise: tf.Tensor) -> None:
         variables = self.discriminator.trainable_variables
         samples = self.generator(noise)
         with tf.GradientTape() as tape:
-            false = self.discriminator(extract_structure(samples))
-            true = self.discriminator(tf.constant(self.structure)[tf.newaxis])
-            loss = tf.reduce_mean(false) - tf.reduce_mean(true)
-            share = loss / distribution.num_replicas()
-        gradients = tape.gradient(share, variables)
+            generated = self.discriminator(extract_structure(samples))
+            prior = self.discriminator(tf.constant(self.structure)[tf.newaxis])
+            loss = tf.reduce_mean(generated) - tf.reduce_mean(prior)
+            loss_per_replica = loss / distribution.num_replicas()
+        gradients = tape.gradient(loss_per_replica, variables)
         self.discriminator_optimizer.apply_gradients(zip(gradients, variables))
         self._clip()
 
@@ -193,21 +201,47 @@ class Masking(PairModel):
             )
 
     def _noise(self, size: Any, step: Any, turn: int) -> tf.Tensor:
-        """Returns noise that is a function of seed, step and turn."""
+        """Returns normal noise that depends only on seed, step and turn.
+
+        Args:
+            size: The number of samples.
+            step: The number of the step, from 0.
+            turn: Which use of noise within the step.
+
+        Returns:
+            `(size, 10)` float32.
+        """
         key = tf.stack([tf.cast(self.seed, tf.int64), tf.cast(step, tf.int64)])
         key = tf.random.experimental.stateless_fold_in(key, turn)
         return tf.random.stateless_normal([size, _NOISE_WIDTH], key)
 
 
 def extract_structure(transition: tf.Tensor) -> tf.Tensor:
-    """Returns near 1 where T exceeds 0.05 and near 0 elsewhere."""
+    """Returns the structure of T: near 1 above 0.05, near 0 below.
+
+    Args:
+        transition: `(..., classes, classes)`, rows are clean classes.
+
+    Returns:
+        The same shape, in (0, 1).
+    """
     return tf.sigmoid((transition - _THRESHOLD) / _TEMPERATURE)
 
 
 def reconstruction_loss(
     logits: tf.Tensor, labels: tf.Tensor, samples: tf.Tensor
 ) -> tf.Tensor:
-    """Returns `-log (f @ S)[label]`, `(batch,)`, with an S for each example."""
+    """Returns `-log (f @ S)[label]` with an S for each example.
+
+    Args:
+        logits: `(batch, classes)`; f is their softmax.
+        labels: Noisy labels, `(batch,)` ids or `(batch, classes)`
+            probabilities.
+        samples: S, `(batch, classes, classes)`, rows are clean classes.
+
+    Returns:
+        `(batch,)`.
+    """
     probs = tf.nn.softmax(logits)
     samples = tf.cast(samples, probs.dtype)
     corrected = tf.einsum("bk,bkj->bj", probs, samples)

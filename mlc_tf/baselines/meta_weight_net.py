@@ -1,4 +1,4 @@
-"""Meta-Weight-Net: a small network that weighs examples by their loss."""
+"""Meta-Weight-Net: a small network maps the loss of an example to a weight."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ import tensorflow as tf
 from mlc_tf import distribution
 from mlc_tf import losses
 from mlc_tf.errors import check_rate
-from mlc_tf.models import meta_gradient as meta
+from mlc_tf.models import meta_gradient
 from mlc_tf.models.forward_pass import AllWeights
 from mlc_tf.models.forward_pass import ForwardPass
 from mlc_tf.models.forward_pass import values
@@ -19,24 +19,27 @@ _WEIGHT_DECAY = 1e-4
 
 
 class MetaWeightNet(PairModel):
-    """Weighs each example by V(its loss), V learned on the clean set.
+    """Weights each example by a function V of its loss, learned on clean data.
 
-    V has one hidden layer of 100 ReLU and a sigmoid; phi are its weights.
+    V is a network with weights phi: one hidden layer of 100 ReLU units and a
+    sigmoid output. Each batch takes these steps:
 
         theta'(phi) = theta - eta grad 1/n sum_i V(loss_i; phi) loss_i
-        phi by Adam on the clean loss at theta'(phi)
-        theta by the optimizer on 1/n sum_i V(loss_i; new phi) loss_i
+        phi:    Adam minimises the clean loss at theta'(phi)
+        theta:  the optimizer minimises 1/n sum_i V(loss_i; new phi) loss_i
 
-    eta is the optimizer's rate. The input of V carries no gradient. The
-    meta-gradient is that of Meta Loss Correction with phi in the place of T.
+    eta is the optimizer's rate. No gradient flows through the input of V. The
+    meta-gradient is the meta-gradient of Meta Loss Correction with phi in place
+    of T. The logs report `mean_weight`, the mean of V over the batch.
 
     Args:
         base: A built `keras.Model` from inputs to logits `(batch, classes)`.
-        meta_learning_rate: The rate of Adam for phi. Defaults to 1e-3.
+        meta_learning_rate: The rate of Adam for phi, a float >= 0. Defaults to
+            1e-3.
         name: Name of the model. Defaults to a unique one.
 
     Raises:
-        InputError: if the rate is no finite float >= 0.
+        InputError: if the rate is not a finite float >= 0.
 
     References:
         Shu et al., 2019, arXiv:1902.07379, Eq. 3-7.
@@ -60,7 +63,7 @@ class MetaWeightNet(PairModel):
                 name=name,
                 shape=shape,
                 initializer=initializer,
-                trainable=False,  # by the optimizer of the base
+                trainable=False,  # `meta_optimizer` trains it
                 autocast=False,
             )
             for name, shape, initializer in (
@@ -80,7 +83,7 @@ class MetaWeightNet(PairModel):
         self._meta_train(forward, noisy_labels, clean)
         with forward.tape:
             example_losses = losses.cross_entropy(forward.logits, noisy_labels)
-            weights = _weigh(example_losses, values(self.weight_net))
+            weights = _example_weights(example_losses, values(self.weight_net))
             loss = tf.reduce_mean(tf.stop_gradient(weights) * example_losses)
         self.mean_weight.update_state(weights)
         return self.actual_train(forward, loss, noisy_labels)
@@ -88,12 +91,17 @@ class MetaWeightNet(PairModel):
     def _meta_train(
         self, forward: ForwardPass, noisy_labels: Any, clean: Any
     ) -> None:
-        def noisy_loss(logits: tf.Tensor, phi: meta.Tensors) -> tf.Tensor:
+        """Takes Adam's step on phi."""
+
+        def noisy_loss(
+            logits: tf.Tensor, phi: meta_gradient.Tensors
+        ) -> tf.Tensor:
             example_losses = losses.cross_entropy(logits, noisy_labels)
-            return tf.reduce_mean(_weigh(example_losses, phi) * example_losses)
+            weights = _example_weights(example_losses, phi)
+            return tf.reduce_mean(weights * example_losses)
 
         phi = values(self.weight_net)
-        gradients = meta.exact(
+        gradients = meta_gradient.exact(
             noisy_gradient=forward.gradient_of(noisy_loss),
             clean_loss=forward.loss_at(*clean),
             weights=forward.weights,
@@ -103,17 +111,19 @@ class MetaWeightNet(PairModel):
             ),
             reduce=distribution.global_mean,
         )
-        # The optimizer sums over replicas; the mean is wanted.
-        share = 1 / distribution.num_replicas()
+        # `apply_gradients` sums over replicas; the mean is needed.
+        scale = 1 / distribution.num_replicas()
         decayed = [
-            share * (gradient + _WEIGHT_DECAY * value)
+            scale * (gradient + _WEIGHT_DECAY * value)
             for gradient, value in zip(gradients, phi)
         ]
         self.meta_optimizer.apply_gradients(zip(decayed, self.weight_net))
 
 
-def _weigh(example_losses: tf.Tensor, phi: meta.Tensors) -> tf.Tensor:
-    """Returns V of each loss, `(batch,)`."""
+def _example_weights(
+    example_losses: tf.Tensor, phi: meta_gradient.Tensors
+) -> tf.Tensor:
+    """Returns V of each loss, `(batch,)`, in (0, 1)."""
     hidden_kernel, hidden_bias, kernel, bias = (
         tf.cast(value, example_losses.dtype) for value in phi
     )

@@ -1,4 +1,4 @@
-"""Baseline (FC): a layer of noise above the network, learned with it."""
+"""The paper's "Baseline (FC)": a learned noise layer above the network."""
 
 import math
 from typing import Any
@@ -15,33 +15,37 @@ from mlc_tf.models.forward_pass import AllWeights
 from mlc_tf.models.pair_model import PairModel
 
 SPACES = ("probabilities", "logits")
-# Of a row of the channel, before training.
+# The diagonal of T before training, in the space "probabilities".
 _DIAGONAL = 0.9
 
 
 class NoiseLayer(PairModel):
     """Alternates a clean step without the layer and a noisy step with it.
 
-    With z the logits, f their softmax and A the layer's weights, C by C,
+    z are the logits, f is their softmax, and A are the weights of the layer,
+    `(classes, classes)`.
 
-        clean step:   theta by -log f[clean label]
-        noisy step:   theta and A by -log q[noisy label]
-        q = softmax(z A), A from the identity           space "logits"
-        q = f softmax_rows(A), A from 0.9 on the        space "probabilities"
-            diagonal after the softmax
+        clean step:  theta minimises the mean of -log f[clean label]
+        noisy step:  theta and A minimise the mean of -log q[noisy label]
 
-    The optimizer takes two steps for each element. A is moved by plain
-    gradient descent. `predict` leaves the layer out.
+        space "logits":         q = softmax(z A)
+        space "probabilities":  q = f T, T = softmax(A), row by row
+
+    In the space "logits" A starts from the identity. In the space
+    "probabilities" T starts with 0.9 on the diagonal and equal entries
+    elsewhere. The optimizer takes two steps per element; A moves by plain
+    gradient descent. `predict` does not use the layer.
 
     Args:
         base: A built `keras.Model` from inputs to logits `(batch, classes)`.
-        space: What the layer acts on, "probabilities" or "logits"; the paper
-            does not say which. Defaults to "probabilities".
-        noise_learning_rate: The rate for A. Defaults to 1.
+        space: What the layer multiplies, "probabilities" or "logits". The
+            paper does not specify it. Defaults to "probabilities".
+        noise_learning_rate: The rate for A, a float >= 0. Defaults to 1.
         name: Name of the model. Defaults to a unique one.
 
     Raises:
-        InputError: for another space, or a rate that is no finite float >= 0.
+        InputError: for an unknown space, or if the rate is not a finite float
+            >= 0.
 
     References:
         The paper, section 4.3 and Fig. 5; Sukhbaatar et al., 2015; Jindal et
@@ -74,7 +78,10 @@ class NoiseLayer(PairModel):
 
     @property
     def transition_matrix(self) -> np.ndarray | None:
-        """The channel, rows are clean classes; None in the space "logits"."""
+        """T, `(classes, classes)`; None in the space "logits".
+
+        Rows are clean classes and sum to 1.
+        """
         if self.space == "logits":
             return None
         return np.asarray(tf.nn.softmax(tf.convert_to_tensor(self.kernel)))
@@ -105,5 +112,5 @@ class NoiseLayer(PairModel):
     ) -> tf.Tensor:
         if self.space == "logits":
             return losses.cross_entropy(logits @ kernel, labels)
-        channel = tf.nn.softmax(kernel)
-        return losses.corrected_cross_entropy(logits, labels, channel)
+        transition = tf.nn.softmax(kernel)
+        return losses.corrected_cross_entropy(logits, labels, transition)

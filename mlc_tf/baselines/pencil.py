@@ -1,4 +1,4 @@
-"""PENCIL: the labels are learned along with the network."""
+"""PENCIL: learns a distribution over labels for each example."""
 
 from typing import Any
 
@@ -14,48 +14,51 @@ from mlc_tf.errors import check_rate
 from mlc_tf.models.forward_pass import AllWeights
 from mlc_tf.models.pair_model import PairModel
 
-# The logit of the given label to begin with; the others are 0.
+# The initial logit of the given label; the other logits start at 0.
 _CONFIDENCE = 10.0
-# The batch size for which the published rate of the labels holds.
+# The batch size for which the label rate was published.
 _BATCH_SIZE = 128
 
 
 class Pencil(PairModel):
-    """Trains on a distribution d over labels for each example, learned too.
+    """Trains the network and a label distribution d of each example together.
 
-    With y the label logits of an example, d = softmax(y), t its given label, f
-    the network's softmax and C classes, over a batch of n,
+    Each example has label logits y with d = softmax(y), and a given label t
+    with one-hot vector e_t. f is the network's softmax, C is the number of
+    classes, and the means are over a batch of n:
 
-        L_c = mean of KL(f || d)      compatibility of network and labels
-        L_o = mean of -log d[t]       with the given labels
-        L_e = mean entropy of f       against flat predictions
+        L_c = mean of KL(f || d)   makes network and labels compatible
+        L_o = mean of -log d[t]    keeps d near the given labels
+        L_e = mean entropy of f    avoids flat predictions
         total = L_c / C + alpha L_o + beta L_e / C
 
-    Stage 1 is plain cross-entropy. In stage 2 total moves theta by the
-    optimizer, and y by plain descent with the rate lambda, in closed form
+    Stage 1 trains by plain cross-entropy. In stage 2 the optimizer minimises
+    `total` over theta, and y takes a plain gradient step with rate lambda on
 
         d total / dy = (d - f) / (n C) + alpha (d - e_t) / n
 
     scaled by n / 128, so that lambda does not depend on the batch size. In
     stage 3 the labels are fixed and the loss is L_c / C. The noisy half of
-    each element is `(x, label, index)` (`mlc_tf.data.pair(...,
-    with_index=True)`); the clean half is not used.
+    each element is `(x, label, index)`
+    (`mlc_tf.data.pair(..., with_index=True)`); the clean half is not used.
 
     Args:
         base: A built `keras.Model` from inputs to logits `(batch, classes)`.
         labels: The given class ids of all examples, `(examples,)`.
-        stage_steps: After how many steps stages 1 and 2 end.
-        alpha: Weight of L_o. Defaults to 0.1.
-        beta: Weight of L_e. Defaults to 0.4.
-        label_learning_rate: lambda. Defaults to 600.
+        stage_steps: The numbers of steps `(a, b)` after which stages 1 and 2
+            end, counted from the start of training, 0 <= a <= b.
+        alpha: The weight of L_o, a float >= 0. Defaults to 0.1.
+        beta: The weight of L_e, a float >= 0. Defaults to 0.4.
+        label_learning_rate: lambda, a float >= 0. Defaults to 600.
         name: Name of the model. Defaults to a unique one.
 
     Raises:
-        InputError: for other labels, stages or rates.
+        InputError: if a label is not a class id, the stages are not in order,
+            or a number is not a finite float >= 0.
 
     References:
-        Yi and Wu, 2019, Eq. 2-8 (alpha and beta as the paper has them; its
-        code has them swapped).
+        Yi and Wu, 2019, Eq. 2-8. alpha and beta are named as in their paper;
+        their code swaps the names.
     """
 
     uses_index = True
@@ -94,24 +97,26 @@ class Pencil(PairModel):
         forward = self.forward_pass.forward(x)
         step = tf.cast(self.optimizer.iterations, tf.int64)
         first, second = self.stage_steps
+        # Counted from 0, unlike in the class docstring.
         stage = tf.cast(step >= first, tf.int32) + tf.cast(
             step >= second, tf.int32
         )
-        kernel = tf.convert_to_tensor(self.label_logits)
-        label_logits = tf.cast(tf.gather(kernel, indices), forward.logits.dtype)
+        all_logits = tf.convert_to_tensor(self.label_logits)
+        label_logits = tf.cast(
+            tf.gather(all_logits, indices), forward.logits.dtype
+        )
         with forward.tape:
             loss = tf.reduce_mean(
                 self._example_loss(forward.logits, label_logits, labels, stage)
             )
-        step_of_labels = label_step(
+        decrease = label_step(
             forward.logits,
             label_logits,
             labels,
             self.alpha,
             self.label_learning_rate,
         )
-        moved = tf.where(stage == 1, step_of_labels, 0.0)
-        self._move_labels(indices, moved)
+        self._move_labels(indices, tf.where(stage == 1, decrease, 0.0))
         return self.actual_train(forward, loss, labels)
 
     def _example_loss(
@@ -121,9 +126,9 @@ class Pencil(PairModel):
         labels: tf.Tensor,
         stage: tf.Tensor,
     ) -> tf.Tensor:
-        """Returns the loss of the stage 0, 1 or 2, without L_o, `(batch,)`.
+        """Returns the loss of the network in stage 0, 1 or 2, `(batch,)`.
 
-        L_o has no gradient for the network.
+        L_o is left out, because its gradient for the network is 0.
         """
         probs = tf.nn.softmax(logits)
         log_probs = tf.nn.log_softmax(logits)
@@ -134,13 +139,15 @@ class Pencil(PairModel):
         later = (compatibility + beta * entropy) / self.num_classes
         return tf.where(stage == 0, losses.cross_entropy(logits, labels), later)
 
-    def _move_labels(self, indices: tf.Tensor, steps: tf.Tensor) -> None:
-        # Of the global batch, since each replica keeps all labels.
+    def _move_labels(self, indices: tf.Tensor, decrease: tf.Tensor) -> None:
+        # Every replica stores all labels, so the global batch is moved.
         self.label_logits.assign(
             tf.tensor_scatter_nd_sub(
                 tf.convert_to_tensor(self.label_logits),
                 distribution.all_rows(indices)[:, tf.newaxis],
-                tf.cast(distribution.all_rows(steps), self.label_logits.dtype),
+                tf.cast(
+                    distribution.all_rows(decrease), self.label_logits.dtype
+                ),
             )
         )
 
@@ -152,7 +159,19 @@ def label_step(
     alpha: float,
     rate: float,
 ) -> tf.Tensor:
-    """Returns what is taken off the label logits, `(batch, classes)`."""
+    """Returns the step to subtract from the label logits in stage 2.
+
+    Args:
+        logits: The network's logits, `(batch, classes)`.
+        label_logits: y, `(batch, classes)`.
+        labels: Given labels, `(batch,)` ids or `(batch, classes)`
+            probabilities.
+        alpha: The weight of L_o.
+        rate: lambda.
+
+    Returns:
+        `(batch, classes)`, without a gradient.
+    """
     probs = tf.nn.softmax(logits)
     targets = tf.nn.softmax(label_logits)
     given = losses.as_probabilities(labels, logits)

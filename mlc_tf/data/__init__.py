@@ -1,5 +1,5 @@
-"""Examples and labels: in memory, in files or in streams; checked, made noisy,
-augmented, and paired with trusted ones."""
+"""Loads, checks, corrupts and augments labelled examples (arrays, files or
+streams), and pairs noisy batches with trusted batches."""
 
 from mlc_tf.data.noise import corrupt
 from mlc_tf.data.pairs import Augment

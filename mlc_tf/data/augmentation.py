@@ -1,4 +1,4 @@
-"""Random changes of images that leave their class as it is."""
+"""Random changes of images that keep the class of each image."""
 
 from collections.abc import Callable
 
@@ -8,16 +8,22 @@ PADDING = 4
 
 
 def crop_and_flip(images: tf.Tensor, key: tf.Tensor) -> tf.Tensor:
-    """Returns each image shifted by up to 4 pixels, and half of them mirrored.
+    """Returns randomly shifted and mirrored images.
 
-    Images are padded with zeros by 4 pixels and cropped back to their size.
+    Each image is padded by 4 pixels of zeros on every side and cropped back to
+    its size at a random place; each image is mirrored left to right with
+    probability 0.5.
 
     Args:
-        images: `(batch, height, width, channels)`.
-        key: `(2,)` integers; the same key draws the same crops.
+        images: `(batch, height, width, channels)`, any numeric dtype.
+        key: `(2,)` integers, the seed of the stateless random functions. The
+            same key draws the same crops.
+
+    Returns:
+        Images of the same shape and dtype.
 
     References:
-        Hendrycks et al., 2018, the training transform of its CIFAR scripts.
+        Hendrycks et al., 2018: the training transform of their CIFAR scripts.
     """
     batch, height, width = tf.unstack(tf.shape(images)[:3])
     corner_key, flip_key = tf.unstack(tf.random.split(key, 2))
@@ -27,12 +33,12 @@ def crop_and_flip(images: tf.Tensor, key: tf.Tensor) -> tf.Tensor:
         )
     )
     mirrored = tf.random.stateless_uniform([batch, 1], flip_key) < 0.5
-    across = tf.range(width)
-    across = tf.where(mirrored, across[::-1], across)
+    columns = tf.range(width)
+    columns = tf.where(mirrored, columns[::-1], columns)
     edges = [PADDING, PADDING]
     padded = tf.pad(images, [[0, 0], edges, edges, [0, 0]])
     rows = tf.gather(padded, top[:, None] + tf.range(height), batch_dims=1)
-    cropped = tf.gather(rows, left[:, None] + across, axis=2, batch_dims=1)
+    cropped = tf.gather(rows, left[:, None] + columns, axis=2, batch_dims=1)
     return tf.ensure_shape(cropped, images.shape)
 
 

@@ -1,8 +1,8 @@
-"""What a training set must be, checked where it enters.
+"""Checks of training sets, made where a set enters the package.
 
-Arrays and datasets are looked at before the first step, labels that flow out
-of a dataset while they flow. Each failure names the set and, of arrays, the
-example.
+Arrays and dataset specs are checked before the first training step. The labels
+of a `tf.data.Dataset` are checked while they are read. Each error message names
+the set and, for arrays, the index of the example.
 """
 
 from collections.abc import Iterator
@@ -15,12 +15,20 @@ import tensorflow as tf
 from mlc_tf.errors import InputError
 from mlc_tf.errors import bad_argument
 
-# Set around the sentence of a check that fails inside a tf.data pipeline.
+# Encloses the message of a check that fails inside a tf.data pipeline, so that
+# `plain_errors` finds the message inside TensorFlow's longer text.
 _MARK = "|mlc_tf|"
 
 
 def check_batch_size(name: str, size: Any, which: str, available: int) -> None:
-    """Raises unless `size` is an integer in [1, available]."""
+    """Raises an `InputError` unless `size` is an integer in [1, available].
+
+    Args:
+        name: Name of the argument, for messages: "batch_size".
+        size: The batch size, in examples.
+        which: Name of the set, for messages: "noisy" or "clean".
+        available: Number of examples in the set.
+    """
     if not isinstance(size, (int, np.integer)) or size < 1:
         raise bad_argument(name, "an integer >= 1", size)
     if size > available:
@@ -34,13 +42,18 @@ def check_arrays(which: str, x: Any, labels: Any) -> tuple[Any, Any]:
     """Returns inputs and labels as arrays, after checking them.
 
     Args:
-        which: Name of the set, for messages.
-        x: `(examples, ...)`, numeric, finite.
+        which: Name of the set, for messages: "noisy" or "clean".
+        x: `(examples, ...)`, numeric and finite.
         labels: `(examples,)` non-negative integers, or `(examples, classes)`
-            probabilities.
+            probabilities, whose rows sum to 1.
+
+    Returns:
+        `(x, labels)` as NumPy arrays.
 
     Raises:
-        InputError: with the set, the index and what is wrong there.
+        InputError: if the arrays are empty, ragged, of different lengths, not
+            numeric or not finite, or if a label is invalid. The message names
+            the set and the index of the first invalid example.
     """
     try:
         x, labels = np.asarray(x), np.asarray(labels)
@@ -50,8 +63,8 @@ def check_arrays(which: str, x: Any, labels: Any) -> tuple[Any, Any]:
         ) from None
     if x.ndim == 0:
         raise InputError(
-            f"The {which} set should be an array of inputs and one of labels. "
-            f"Received: inputs of shape () and dtype {x.dtype}."
+            f"The {which} set should be an array of inputs and an array of "
+            f"labels. Received: inputs of shape () and dtype {x.dtype}."
         )
     if len(x) == 0:
         raise InputError(
@@ -81,7 +94,17 @@ def check_arrays(which: str, x: Any, labels: Any) -> tuple[Any, Any]:
 
 
 def check_stream(which: str, source: tf.data.Dataset) -> int:
-    """Returns the length of an unbatched dataset of (x, label)."""
+    """Returns the length of an unbatched dataset of `(x, label)`.
+
+    Args:
+        which: Name of the set, for messages: "noisy" or "clean".
+        source: Elements `(x, label)`, where a label is a scalar integer class
+            id or a vector of probabilities, `(classes,)`.
+
+    Raises:
+        InputError: if the elements have another structure, or if the dataset
+            is empty, infinite or of unknown length.
+    """
     spec = source.element_spec
     pair = isinstance(spec, tuple) and len(spec) == 2
     labels: Any = spec[1] if pair else None
@@ -105,8 +128,8 @@ def check_stream(which: str, source: tf.data.Dataset) -> int:
     if length < 0:
         raise InputError(
             f"The {which} set should be a tf.data.Dataset of known length. "
-            "Received: an infinite or unknown one; "
-            "tf.data.experimental.assert_cardinality tells it."
+            "Received: an infinite or unknown length; "
+            "tf.data.experimental.assert_cardinality declares the length."
         )
     if length == 0:
         raise InputError(
@@ -119,14 +142,15 @@ def pair_spec(dataset: Any, num_classes: int, with_index: bool = False) -> Any:
     """Returns the element spec of a dataset of pairs, after checking it.
 
     Args:
-        dataset: To be trained on.
-        num_classes: Width of the base's outputs.
-        with_index: Whether the noisy half should tell the index of each
+        dataset: The training set, as `mlc_tf.data.pair` returns it.
+        num_classes: Number of classes, the width of the base's outputs.
+        with_index: Whether the noisy half must contain the index of each
             example. Defaults to False.
 
     Raises:
-        InputError: if it is no `tf.data.Dataset` of batched pairs, or has soft
-            labels of another width than `num_classes`.
+        InputError: if `dataset` is not a `tf.data.Dataset` of batched pairs,
+            if its soft labels are not `num_classes` wide, or if indices are
+            required and missing.
     """
     expected = (
         "a tf.data.Dataset of batched elements ((x, noisy_label), (x_clean, "
@@ -165,7 +189,11 @@ def pair_spec(dataset: Any, num_classes: int, with_index: bool = False) -> Any:
 
 
 def check_labels(dataset: Any, num_classes: int) -> Any:
-    """Returns the dataset with a check that ids lie in [0, num_classes)."""
+    """Returns a dataset of pairs that checks its labels while it is read.
+
+    A class id outside `[0, num_classes)` makes the iteration fail;
+    `plain_errors` turns that failure into an `InputError`.
+    """
 
     def check_pair(noisy: Any, clean: Any) -> Any:
         (x, noisy_labels, *index), (x_clean, clean_labels) = noisy, clean
@@ -178,11 +206,19 @@ def check_labels(dataset: Any, num_classes: int) -> Any:
 
 
 def checked_labels(which: str, labels: Any, num_classes: int) -> tf.Tensor:
-    """Returns a batch of labels, whose ids are checked as it flows by.
+    """Returns a batch of labels with a check of the class ids in its graph.
+
+    Args:
+        which: Name of the set, for messages: "noisy" or "clean".
+        labels: `(batch,)` class ids, or `(batch, num_classes)` probabilities.
+        num_classes: Number of classes.
+
+    Returns:
+        The labels as a tensor. Evaluating it fails if an id lies outside
+        `[0, num_classes)`. Probabilities are not checked.
 
     Raises:
-        InputError: for labels that are neither ids of shape `(batch,)` nor
-            probabilities of shape `(batch, num_classes)`.
+        InputError: if the labels have another shape or dtype.
     """
     labels = tf.convert_to_tensor(labels)
     rank, width = labels.shape.rank, labels.shape[-1:]
@@ -208,10 +244,14 @@ def checked_labels(which: str, labels: Any, num_classes: int) -> tf.Tensor:
 
 
 def check_given(labels: Any, num_classes: int) -> np.ndarray:
-    """Returns the given class ids of all examples, `(examples,)`.
+    """Returns the class ids of all examples as an array, after checking them.
+
+    Args:
+        labels: `(examples,)` integers.
+        num_classes: Number of classes.
 
     Raises:
-        InputError: if they are no ids in `[0, num_classes)`.
+        InputError: unless all labels are integers in `[0, num_classes)`.
     """
     given = np.asarray(labels)
     if given.ndim != 1 or not np.issubdtype(given.dtype, np.integer):
@@ -230,14 +270,14 @@ def check_inputs(spec: Any, base_shape: Any, replicas: int) -> None:
     """Checks the batches of pairs against the base and the strategy.
 
     Args:
-        spec: The element spec of the pairs.
-        base_shape: The base's `input_shape`, or None where it has none, or
-            several.
-        replicas: How many replicas share a batch.
+        spec: The element spec of the dataset of pairs.
+        base_shape: The base's `input_shape`, with the batch axis first; None
+            if the base has no single input shape, which skips the check.
+        replicas: Number of replicas among which a batch is divided.
 
     Raises:
-        InputError: for inputs of another shape, or a batch that cannot be
-            shared evenly.
+        InputError: if the inputs do not have the shape that the base takes, or
+            if a batch size is not a multiple of `replicas`.
     """
     for which, (x, labels, *_) in zip(("noisy", "clean"), spec):
         shape = getattr(x, "shape", None)
@@ -252,7 +292,7 @@ def check_inputs(spec: Any, base_shape: Any, replicas: int) -> None:
 
 
 def check_divides(which: str, size: int, replicas: int) -> None:
-    """Refuses batches that cannot be shared evenly by the replicas."""
+    """Raises an `InputError` unless `size` is a multiple of `replicas`."""
     if size % replicas:
         raise InputError(
             f"The {which} batches should divide by the {replicas} replicas. "
@@ -262,7 +302,11 @@ def check_divides(which: str, size: int, replicas: int) -> None:
 
 @contextmanager
 def marked_errors() -> Iterator[None]:
-    """Marks an `InputError` of a Python function inside a pipeline."""
+    """Marks the message of an `InputError` raised inside a tf.data pipeline.
+
+    TensorFlow wraps the error in one of its own; the mark lets `plain_errors`
+    recover the message.
+    """
     try:
         yield
     except InputError as error:

@@ -1,10 +1,10 @@
-"""Labelled examples, wherever they lie: in memory, on disk or in a stream.
+"""Labelled examples in memory, on disk or in a stream, behind one interface.
 
-`Arrays`, `DiskArrays` and `ImageFiles` are read by index, so each epoch may
-have any order; a `Stream` is read from its begin, and shuffled in a buffer.
-Both give an epoch as *raw* batches, cheap to shuffle (indices, or elements as
-they lie in the stream), which `load` turns into inputs and labels. So loading
-can run in parallel without a say in the order.
+`Arrays`, `DiskArrays` and `ImageFiles` are read by index, so an epoch can have
+any order. A `Stream` is read from its start and shuffled in a buffer. All of
+them yield *raw* batches, which are cheap to shuffle (indices, or encoded
+elements of the stream); `load` turns a raw batch into inputs and labels. So
+batches can be loaded in parallel, and the order does not depend on it.
 """
 
 import abc
@@ -18,13 +18,13 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
-from PIL import Image
 
 from mlc_tf.data import checks
 from mlc_tf.errors import InputError
 from mlc_tf.errors import bad_argument
+from mlc_tf.errors import import_optional
 
-# Elements of a stream among which the next one is drawn.
+# Number of elements in the buffer that shuffles a stream.
 SHUFFLE_BUFFER = 10_000
 
 
@@ -34,9 +34,9 @@ class Examples(abc.ABC):
     Attributes:
         labels: `(examples,)` class ids, or `(examples, classes)`
             probabilities.
-        input_spec: `tf.TensorSpec` of one input.
-        names: What a user knows each example by, as its file; None where it has
-            no name.
+        input_spec: The `tf.TensorSpec` of one input, without a batch axis.
+        names: A name of each example that its user knows, such as its file
+            name. None if the examples have no names.
     """
 
     labels: np.ndarray
@@ -48,11 +48,11 @@ class Examples(abc.ABC):
 
     @abc.abstractmethod
     def take(self, indices: np.ndarray) -> "Examples":
-        """Returns the examples at `indices`, which ascend."""
+        """Returns the examples at `indices`, ascending integers."""
 
     @abc.abstractmethod
     def relabel(self, labels: np.ndarray) -> "Examples":
-        """Returns the same inputs with other labels."""
+        """Returns the same inputs with `labels` instead of their labels."""
 
     @abc.abstractmethod
     def raw_batches(
@@ -62,36 +62,43 @@ class Examples(abc.ABC):
 
         Args:
             key: `(2,)` integers, the seed of a stateless random function.
-            size: Examples in a batch.
-            steps: Batches; pass follows pass where the examples are fewer.
+            size: Number of examples in a batch.
+            steps: Number of batches. If one pass over the examples is too
+                short, another pass in a new order follows.
         """
 
     @abc.abstractmethod
     def load(self, raw: Any) -> tuple[tf.Tensor, tf.Tensor]:
-        """Returns inputs and labels of a raw batch; part of a graph."""
+        """Returns inputs and labels of a raw batch; runs inside a graph."""
 
     @abc.abstractmethod
     def indices_of(self, raw: Any) -> tf.Tensor:
-        """Returns the places of a raw batch's examples, `(batch,)` int64."""
+        """Returns the indices of a raw batch's examples, `(batch,)` int64."""
 
     @abc.abstractmethod
     def batches(self, size: int) -> tf.data.Dataset:
-        """Returns all (inputs, labels) in order, the last batch maybe less."""
+        """Returns batches (inputs, labels) of all examples, in order.
+
+        The last batch may be smaller than `size`.
+        """
 
     @abc.abstractmethod
     def sample(self, count: int) -> np.ndarray:
-        """Returns inputs to take statistics of, at least `count` or all."""
+        """Returns at least `count` inputs, or all, to compute statistics."""
 
     def fingerprints(self) -> list[Any] | None:
-        """Returns what equal inputs have in common; None if it is unknown."""
+        """Returns a value per example that equal inputs share.
+
+        None if the inputs cannot be compared.
+        """
         return None
 
     def name_of(self, index: int) -> str:
-        """Returns what a message calls an example."""
+        """Returns the name of an example, for messages."""
         return self.names[index] if self.names else f"example {index}"
 
     def text_of(self, index: int) -> str | None:
-        """Returns the text that an input was made of; None if it was none."""
+        """Returns the text from which an input was made, or None."""
         return None
 
 
@@ -134,11 +141,12 @@ class Arrays(_Indexed):
     """Examples in memory.
 
     Args:
-        x: `(examples, ...)`.
-        labels: As `Examples.labels`.
-        names: As `Examples.names`. Defaults to None.
-        texts: `(examples,)`, what a person reads in the place of `x`. Defaults
-            to None.
+        x: `(examples, ...)`, the inputs.
+        labels: `(examples,)` class ids, or `(examples, classes)`
+            probabilities.
+        names: A name of each example. Defaults to None, no names.
+        texts: `(examples,)` strings, which a person reads instead of `x`.
+            Defaults to None, no texts.
     """
 
     def __init__(
@@ -183,7 +191,7 @@ class Arrays(_Indexed):
         return self._as_tensors()[1]
 
     def _as_tensors(self) -> tuple[tf.Tensor, tf.Tensor]:
-        # Made once, outside of any graph, which would hold a copy of its own.
+        # Created once, outside any graph: each graph would hold its own copy.
         if self._tensors is None:
             with tf.init_scope():
                 self._tensors = tf.constant(self.x), tf.constant(self.labels)
@@ -191,13 +199,15 @@ class Arrays(_Indexed):
 
 
 class DiskArrays(_Indexed):
-    """Examples whose inputs lie in a `.npy` file, decoded once.
+    """Examples whose decoded inputs lie in a `.npy` file.
 
     Args:
-        path: The file.
-        labels: As `Examples.labels`.
-        rows: Their places in the file. Defaults to the first, second, ...
-        names: As `Examples.names`. Defaults to None.
+        path: The file, `(rows, ...)`.
+        labels: `(examples,)` class ids, or `(examples, classes)`
+            probabilities.
+        rows: `(examples,)` integers, the row of the file that holds each
+            example. Defaults to 0, 1, 2, ...
+        names: A name of each example. Defaults to None, no names.
     """
 
     def __init__(
@@ -236,12 +246,14 @@ class DiskArrays(_Indexed):
 
 
 class ImageFiles(_Indexed):
-    """Examples whose inputs are image files, read when they are needed.
+    """Examples whose inputs are image files, read when a batch needs them.
 
     Args:
-        paths: `(examples,)` files.
-        labels: As `Examples.labels`.
-        size: (height, width) to which images are resized, bilinear.
+        paths: The file of each example.
+        labels: `(examples,)` class ids, or `(examples, classes)`
+            probabilities.
+        size: (height, width) in pixels, to which images are resized by
+            bilinear interpolation.
     """
 
     def __init__(
@@ -262,7 +274,8 @@ class ImageFiles(_Indexed):
         return self._read(_spread(len(self), count))
 
     def fingerprints(self) -> list[bytes]:
-        # Of all files: which may be skipped depends on who else is compared.
+        # Every file is read: which of them could be skipped depends on the
+        # files with which they are compared.
         return [_digest(path.read_bytes()) for path in self.paths]
 
     def _read(self, indices: np.ndarray) -> np.ndarray:
@@ -275,15 +288,16 @@ class ImageFiles(_Indexed):
 
 
 class Stream(Examples):
-    """Examples that flow out of a `tf.data.Dataset`.
+    """Examples that are read from a `tf.data.Dataset`.
 
     Args:
-        dataset: Unbatched elements (raw input, label) in a fixed order, of
-            known length.
-        decode: From a raw input to an input of fixed shape, part of a graph.
-            Defaults to none: the raw input is the input.
-        labels: As `Examples.labels`. Defaults to those of the dataset, which
-            are read when they are first needed.
+        dataset: A dataset of unbatched elements (raw input, label), in a fixed
+            order and of known length.
+        decode: Maps a raw input to an input of fixed shape, inside a graph.
+            Defaults to None: the raw input is the input.
+        labels: `(examples,)` class ids, or `(examples, classes)`
+            probabilities. Defaults to the labels of the dataset, which are
+            read when they are first needed.
     """
 
     def __init__(
@@ -338,8 +352,8 @@ class Stream(Examples):
         seeds = tf.random.stateless_uniform([passes], key, None, None, tf.int64)
 
         def one_pass(seed: tf.Tensor) -> tf.data.Dataset:
-            # Of the graph of this function only: without it the order would
-            # depend on the seed of the whole program too (and 0 would fail).
+            # Sets the seed of this function's graph only. Without it the order
+            # would also depend on the program's global seed (and 0 would fail).
             tf.random.set_seed(1)
             return self.dataset.enumerate().shuffle(
                 SHUFFLE_BUFFER, seed, reshuffle_each_iteration=False
@@ -381,16 +395,17 @@ class Stream(Examples):
 
 
 def as_examples(which: str, source: Any) -> Examples:
-    """Returns what a user hands over as `Examples`, checked.
+    """Returns a user's data as `Examples`, after checking the data.
 
     Args:
-        which: Name of the set, for messages.
+        which: Name of the set, for messages: "noisy" or "clean".
         source: `Examples`, `(x, labels)` arrays, an unbatched
             `tf.data.Dataset` of `(x, label)`, or a `keras.utils.PyDataset` of
             batches `(x, labels)`.
 
     Raises:
-        InputError: if it is none of these, or as `data_checks` does.
+        InputError: if `source` has another type, or fails
+            `checks.check_arrays` or `checks.check_stream`.
     """
     if isinstance(source, Examples):
         return source
@@ -409,30 +424,43 @@ def as_examples(which: str, source: Any) -> Examples:
 
 
 def join(first: Examples, second: Examples) -> Examples:
-    """Returns the examples of both, for methods that need no pair.
+    """Returns the union of two sets, for methods that train without pairs.
+
+    The clean labels are mixed in anonymously (the paper, section 4.1).
+
+    Args:
+        first: The noisy set.
+        second: The clean set.
+
+    Returns:
+        All examples of `first`, followed by all examples of `second`; if a set
+        is a `Stream`, both are interleaved at random places
+        (`are_second` returns them).
 
     Raises:
-        InputError: if one has ids as labels and the other probabilities, or
-            their inputs differ in shape.
+        InputError: if only one of the sets has soft labels, or if their inputs
+            differ in shape.
     """
     if first.input_spec.shape != second.input_spec.shape:
         raise InputError(
-            "The noisy and the clean set should have inputs of one shape. "
+            "The noisy and the clean set should have inputs of the same shape. "
             f"Received: {first.input_spec.shape} and "
             f"{second.input_spec.shape}."
         )
-    ours, theirs = _label_spec(first), _label_spec(second)
-    if ours.shape != theirs.shape:
+    first_label, second_label = _label_spec(first), _label_spec(second)
+    if first_label.shape != second_label.shape:
         raise InputError(
-            "The noisy and the clean set should have labels of one kind. "
-            f"Received: labels of shape {ours.shape} and {theirs.shape}."
+            "The noisy and the clean set should have labels of the same kind. "
+            f"Received: labels of shape {first_label.shape} and "
+            f"{second_label.shape}."
         )
     if isinstance(first, Stream) or isinstance(second, Stream):
-        # The two flow together in proportion, so a buffer can mix them; not
-        # by `sample_from_datasets`, where the global seed has a say.
+        # The sets are interleaved in proportion to their sizes, so that a
+        # shuffle buffer can mix them. `sample_from_datasets` would do so too,
+        # but its order depends on the global seed.
         choice = are_second(first, second).astype(np.int64)
         inputs = _common_dtype(first.input_spec, second.input_spec)
-        labels = _common_dtype(ours, theirs)
+        labels = _common_dtype(first_label, second_label)
         merged = tf.data.Dataset.choose_from_datasets(
             [
                 _decoded(examples).map(
@@ -454,7 +482,15 @@ def join(first: Examples, second: Examples) -> Examples:
 
 
 def are_second(first: Examples, second: Examples) -> np.ndarray:
-    """Returns which examples of `join(first, second)` are of the second."""
+    """Returns which examples of `join(first, second)` come from `second`.
+
+    Args:
+        first: The noisy set.
+        second: The clean set.
+
+    Returns:
+        `(examples of both,)` booleans, in the order of the joined set.
+    """
     flags = np.repeat([False, True], [len(first), len(second)])
     if isinstance(first, Stream) or isinstance(second, Stream):
         flags = np.random.default_rng(0).permutation(flags)
@@ -462,7 +498,11 @@ def are_second(first: Examples, second: Examples) -> np.ndarray:
 
 
 def in_memory(examples: Examples) -> Arrays:
-    """Returns examples whose inputs are decoded once and kept in memory."""
+    """Decodes all inputs once and returns the examples as `Arrays`.
+
+    Raises:
+        InputError: if an input cannot be read.
+    """
     if isinstance(examples, Arrays):
         return examples
     with checks.plain_errors():
@@ -472,13 +512,21 @@ def in_memory(examples: Examples) -> Arrays:
 
 
 def on_disk(examples: Examples, path: Path) -> DiskArrays:
-    """Returns examples whose inputs are decoded once, into a `.npy` file.
+    """Decodes all inputs once, into a `.npy` file, and returns the examples.
 
-    The file gets its name when it is whole; one that is there is used.
+    The file gets its name only after it is complete. A file that already exists
+    is used as it is.
+
+    Args:
+        examples: The examples to decode.
+        path: The `.npy` file. Its folder is created if it is missing.
+
+    Raises:
+        InputError: if an input cannot be read.
     """
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        # Of this process alone: another may be writing the same.
+        # A name of this process alone: another process may write the same file.
         part = path.with_name(f".{path.name}.{os.getpid()}")
         try:
             _write(examples, part)
@@ -489,15 +537,17 @@ def on_disk(examples: Examples, path: Path) -> DiskArrays:
 
 
 def read_image(path: Path, size: tuple[int, int] | None) -> np.ndarray:
-    """Returns an image file as RGB, `(height, width, 3)` uint8.
+    """Reads an image file as RGB, `(height, width, 3)` uint8.
 
     Args:
-        path: The file.
-        size: (height, width) to resize to, bilinear; None for its own.
+        path: An image file in a format that Pillow reads.
+        size: (height, width) in pixels, to which the image is resized by
+            bilinear interpolation. None keeps the size of the file.
 
     Raises:
-        InputError: if it cannot be read.
+        InputError: if the file is not a readable image.
     """
+    pillow = import_optional("PIL.Image", "files")
     try:
         return np.asarray(
             keras.utils.load_img(
@@ -505,8 +555,8 @@ def read_image(path: Path, size: tuple[int, int] | None) -> np.ndarray:
             ),
             np.uint8,
         )
-    # As Pillow raises them; the last one where a header tells a huge size.
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+    # The errors that Pillow raises; the last if a header claims a huge size.
+    except (OSError, SyntaxError, ValueError, pillow.DecompressionBombError):
         raise InputError(
             f"Each image should be readable. Received: {path}, which is not."
         ) from None
@@ -524,11 +574,11 @@ def _write(examples: Examples, path: Path) -> None:
     content = np.lib.format.open_memmap(
         path, "w+", spec.dtype.as_numpy_dtype, shape
     )
-    done = 0
+    start = 0
     with checks.plain_errors():
         for x, _ in examples.batches(256).as_numpy_iterator():
-            content[done : done + len(x)] = x
-            done += len(x)
+            content[start : start + len(x)] = x
+            start += len(x)
     content.flush()
 
 
@@ -538,9 +588,9 @@ def _label_spec(examples: Examples) -> tf.TensorSpec:
     return tf.TensorSpec(examples.labels.shape[1:], examples.labels.dtype)
 
 
-def _common_dtype(one: tf.TensorSpec, other: tf.TensorSpec) -> tf.DType:
-    """Returns the dtype that NumPy would give the two, put together."""
-    dtypes = (spec.dtype.as_numpy_dtype for spec in (one, other))
+def _common_dtype(first: tf.TensorSpec, second: tf.TensorSpec) -> tf.DType:
+    """Returns the dtype that NumPy gives the concatenation of both."""
+    dtypes = (spec.dtype.as_numpy_dtype for spec in (first, second))
     return tf.as_dtype(np.result_type(*dtypes))
 
 
@@ -553,7 +603,7 @@ def _call(
     indices: tf.Tensor,
     spec: tf.TensorSpec,
 ) -> tf.Tensor:
-    """Returns the result of a Python function in a graph, with its shape."""
+    """Calls a Python function from a graph, and sets the result's shape."""
 
     def marked(batch: np.ndarray) -> np.ndarray:
         with checks.marked_errors():
@@ -564,19 +614,22 @@ def _call(
 
 
 def _unbatched(which: str, source: Any) -> tf.data.Dataset:
-    """Returns a PyDataset's examples as a stream."""
+    """Returns a PyDataset's examples as an unbatched dataset."""
     try:
         last = len(source) - 1
     except TypeError:
         raise bad_argument(
-            which, "a PyDataset that tells its length", type(source).__name__
+            which, "a PyDataset that has a length", type(source).__name__
         ) from None
     if last < 0:
         raise InputError(
             f"The {which} set should not be empty. Received: none."
         )
     batches = [source[0], source[last]]
-    if not all(isinstance(b, (tuple, list)) and len(b) == 2 for b in batches):
+    if not all(
+        isinstance(batch, (tuple, list)) and len(batch) == 2
+        for batch in batches
+    ):
         raise bad_argument(
             which, "a PyDataset of batches (x, labels)", type(source).__name__
         )
@@ -603,7 +656,7 @@ def _unbatched(which: str, source: Any) -> tf.data.Dataset:
 
 
 def _spread(length: int, count: int) -> np.ndarray:
-    """Returns at most `count` indices, evenly over the whole."""
+    """Returns at most `count` indices, spread evenly over `[0, length)`."""
     return np.unique(np.linspace(0, length - 1, min(count, length)).astype(int))
 
 

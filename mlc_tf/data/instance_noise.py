@@ -1,8 +1,8 @@
-"""Wrong labels on purpose that depend on the example.
+"""Synthetic label noise that depends on the example.
 
-Xia et al., 2020 (arXiv:2006.07836), algorithm 2: each example x has a rate q of
-its own, and the likelier wrong classes are those that a random linear map of x
-favours.
+Xia et al., 2020 (arXiv:2006.07836), algorithm 2: each example x has its own
+noise rate q, and a random linear map of x sets the probability of each wrong
+class.
 
     q       ~ normal(ratio, 0.1), truncated to [0, 1]
     W_y     ~ normal(0, 1), (features, classes), for each class y
@@ -34,28 +34,32 @@ def corrupt(
     ratio: float,
     seed: int = 0,
 ) -> Corruption:
-    """Returns noisy labels for clean ones, whatever the size of the batches.
+    """Returns noisy labels for clean labels.
+
+    The result does not depend on the size of the batches.
 
     Args:
-        batches: Of (inputs, clean class ids), in the order of the examples.
-            Inputs are standardised, each example by itself, so that their
-            units do not matter.
-        num_classes: C.
-        ratio: The mean of q before it is truncated, in [0, 1]. From 0.2 to 0.8
-            the mean share of wrong labels is within 0.006 of it; of 0 and 1
-            truncation makes 0.08 and 0.92.
-        seed: An integer. Defaults to 0.
+        batches: Batches of (inputs, clean class ids), `(batch, ...)` and
+            `(batch,)`, in the order of the examples. Each example is
+            standardised by its own mean and deviation, so the units of the
+            inputs do not matter.
+        num_classes: Number of classes, at least 2.
+        ratio: The mean of q before truncation, in [0, 1]. Between 0.2 and 0.8
+            the mean share of wrong labels is within 0.006 of `ratio`;
+            truncation turns 0 into 0.08 and 1 into 0.92.
+        seed: An integer >= 0. Defaults to 0.
 
     Returns:
-        A `Corruption`; the expected T is the mean of p over a class.
+        A `Corruption`. Row i of its expected T is the mean of p over the
+        examples of class i.
 
     Raises:
-        InputError: for a bad ratio, seed or number of classes, or labels whose
-            dtype cannot hold every class.
+        InputError: if `ratio`, `seed` or `num_classes` is invalid, or if the
+            dtype of the labels cannot hold every class.
     """
     check_ratio(ratio)
     check_num_classes(num_classes)
-    # Streams of their own, so that the size of a batch changes nothing.
+    # Three independent streams: the size of a batch then changes no draw.
     weight_rng, rate_rng, draw_rng = (
         np.random.default_rng([check_seed(seed), 4, part]) for part in range(3)
     )
@@ -74,19 +78,21 @@ def corrupt(
         noisy.append(np.minimum(drawn.sum(axis=1), num_classes - 1))
         clean.append(labels)
         np.add.at(totals, labels, probs)
-    labels, wrong = np.concatenate(clean), np.concatenate(noisy)
-    counts = np.bincount(labels, minlength=num_classes)[:, None]
+    clean_labels = np.concatenate(clean)
+    noisy_labels = np.concatenate(noisy)
+    counts = np.bincount(clean_labels, minlength=num_classes)[:, None]
     expected = np.where(
         counts > 0, totals / np.maximum(counts, 1), np.eye(num_classes)
     )
     return Corruption(
-        labels=wrong.astype(labels.dtype),
+        labels=noisy_labels.astype(clean_labels.dtype),
         expected=expected,
-        empirical=empirical_transition(labels, wrong, num_classes),
+        empirical=empirical_transition(clean_labels, noisy_labels, num_classes),
     )
 
 
 def _rates(ratio: float, count: int, rng: np.random.Generator) -> np.ndarray:
+    """Returns the noise rate q of each example, `(count,)`."""
     low, high = (0 - ratio) / _DEVIATION, (1 - ratio) / _DEVIATION
     rates: Any = scipy.stats.truncnorm.ppf(
         rng.random(count), low, high, loc=ratio, scale=_DEVIATION
@@ -97,7 +103,7 @@ def _rates(ratio: float, count: int, rng: np.random.Generator) -> np.ndarray:
 def _probabilities(
     x: np.ndarray, labels: np.ndarray, rates: np.ndarray, weights: np.ndarray
 ) -> np.ndarray:
-    """Returns p, `(batch, classes)`."""
+    """Returns p, the distribution of each noisy label, `(batch, classes)`."""
     scores = np.empty((len(x), weights.shape[-1]))
     for label in np.unique(labels):
         members = labels == label
@@ -110,6 +116,7 @@ def _probabilities(
 
 
 def _standardised(x: np.ndarray) -> np.ndarray:
+    """Returns each example flattened, with mean 0 and deviation 1."""
     flat = x.reshape(len(x), -1).astype(np.float32)
     flat = flat - flat.mean(axis=1, keepdims=True)
     return flat / np.maximum(flat.std(axis=1, keepdims=True), 1e-6)

@@ -1,26 +1,27 @@
-"""Wrong labels on purpose that depend on the class: by name, or by any T.
+"""Synthetic label noise that depends on the class: a named kind, or any T.
 
 `ratio` is the share of each class that is *selected* for relabelling (paper,
 section 4.1; the released `*_noise.py` scripts):
 
-| kind | a selected example of class i gets | T[i, :] |
+| kind | new label of a selected example of class i | T[i, :] |
 |---|---|---|
-| `uniform` | any class, its own included | 1 - r + r/C on the diagonal, r/C |
+| `uniform` | any class, including class i | 1 - r + r/C on the diagonal, r/C |
 | `flip_random` | any other class | 1 - r on the diagonal, r/(C-1) |
 | `flip_to_one` | the one class drawn for i | 1 - r on the diagonal, one r |
-| `pair` | class i + 1, the first after the last | as `flip_to_one` |
-| `asymmetric_cifar10` | the class it looks like | as `flip_to_one`, or 1 |
+| `pair` | class i + 1, modulo C | as `flip_to_one` |
+| `asymmetric_cifar10` | a class that looks alike | as `flip_to_one`, or 1 |
 
-`pair` is that of Han et al., 2018 (Co-teaching); `asymmetric_cifar10` that of
-Patrini et al., 2017: truck to automobile, bird to airplane, deer to horse, cat
-and dog to each other; the other classes keep their labels. Noise that depends
-on the example is in `instance_noise.py`.
+Han et al., 2018 (Co-teaching) define `pair`. Patrini et al., 2017 define
+`asymmetric_cifar10`: truck becomes automobile, bird becomes airplane, deer
+becomes horse, cat and dog become each other; the other classes keep their
+labels. `instance_noise.py` holds noise that depends on the example.
 
-`mode="exact"` selects `round(ratio * n_i)` examples of class i. Of them
-uniform noise gives each class as many as any other (a remainder goes to
-classes drawn at random), `flip_random` draws each target by itself, and an
-array T gets its counts by largest remainder. `mode="iid"` draws every label
-from its row of T. `T[i, j] = p(noisy = j | clean = i)` throughout.
+`mode="exact"` selects `round(ratio * n_i)` examples of class i. `uniform` then
+gives every class the same number of them (classes drawn at random get the
+remainder), and `flip_random` draws each new label independently. For an array
+T the counts of row i are rounded by the largest-remainder method. `mode="iid"`
+draws every label from its row of T. `T[i, j] = p(noisy = j | clean = i)`
+throughout.
 """
 
 import tokenize
@@ -43,10 +44,10 @@ KINDS = ("uniform", "flip_random", "flip_to_one", "pair", "asymmetric_cifar10")
 MODES = ("exact", "iid")
 # Truck (9), bird (2), deer (4), cat (3) and dog (5) in CIFAR-10's order.
 _CIFAR10_TARGETS = (0, 1, 0, 5, 7, 3, 6, 7, 8, 1)
-# Exact uniform counts are refused where more than this share of the selected
-# examples of a class would be such a remainder.
+# Exact uniform noise is refused if the remainder is more than this share of the
+# selected examples of a class.
 MAX_UNIFORM_REMAINDER = 0.25
-# What NumPy raises for files that are no array, or a broken one.
+# Errors that NumPy raises for a file that holds no array, or a damaged array.
 _UNREADABLE = (
     EOFError,
     OSError,
@@ -58,14 +59,16 @@ _UNREADABLE = (
 
 @dataclass(frozen=True)
 class Corruption:
-    """What `corrupt` did.
+    """The result of `corrupt`: noisy labels and their T.
 
     Attributes:
-        labels: The noisy labels, `(examples,)`, with the dtype of the clean.
-        expected: The T that was asked for, `(classes, classes)`, rows are
-            clean classes.
-        empirical: The share of each clean class that got each label, same
-            shape; a class without examples has the row of the identity.
+        labels: The noisy labels, `(examples,)`, with the dtype of the clean
+            labels.
+        expected: The requested T, `(classes, classes)`; rows are clean classes
+            and sum to 1.
+        empirical: The share of each clean class that got each noisy label,
+            `(classes, classes)`; rows are clean classes. A class without
+            examples has the identity row.
     """
 
     labels: np.ndarray
@@ -76,20 +79,27 @@ class Corruption:
 def transition_matrix(
     kind: str, num_classes: int, ratio: float, seed: int = 0
 ) -> np.ndarray:
-    """Returns the T of a noise.
+    """Returns the T of a named kind of noise.
 
     Args:
         kind: A name of `KINDS`.
-        num_classes: At least 2.
+        num_classes: Number of classes, at least 2; 10 for
+            "asymmetric_cifar10".
         ratio: The share of each class that is selected, in [0, 1].
-        seed: Draws the targets of `flip_to_one`, the same for every ratio; two
-            classes may share one. Defaults to 0.
+        seed: An integer >= 0, which draws the targets of `flip_to_one`. The
+            targets are the same for every ratio, and two classes may have the
+            same target. Defaults to 0.
 
     Returns:
         `(classes, classes)` float64, rows are clean classes and sum to 1.
 
     Raises:
-        InputError: for an argument outside what is said above.
+        InputError: if an argument is outside the values given above.
+
+    Example:
+
+    >>> transition_matrix("uniform", 2, 0.5).tolist()
+    [[0.75, 0.25], [0.25, 0.75]]
     """
     if kind not in KINDS:
         raise unknown_name("kind", kind, KINDS)
@@ -106,33 +116,44 @@ def transition_matrix(
 
 
 def flip_targets(num_classes: int, seed: int = 0) -> np.ndarray:
-    """Returns the class that each class flips to, never itself: `(C,)`."""
+    """Returns the class that each class flips to, `(num_classes,)` integers.
+
+    No class flips to itself.
+
+    Args:
+        num_classes: Number of classes, at least 2.
+        seed: An integer >= 0. Defaults to 0.
+    """
     rng = np.random.default_rng(check_seed(seed))
     shifts = rng.integers(1, num_classes, num_classes)
     return (np.arange(num_classes) + shifts) % num_classes
 
 
 def read_transition(path: str | Path) -> np.ndarray:
-    """Returns the T in a file, `(classes, classes)`, rows are clean classes.
+    """Reads a T from a file.
 
     Args:
-        path: A `.npy` of numbers, or a `.csv` of them without a header.
+        path: A `.npy` file, or a `.csv` file without a header.
+
+    Returns:
+        `(classes, classes)` float64, rows are clean classes and sum to 1.
 
     Raises:
-        InputError: if it cannot be read, or is no transition matrix.
+        InputError: if the file cannot be read, or does not hold a transition
+            matrix.
     """
     return transitions.validate(read_matrix("noise.kind", path))
 
 
 def read_matrix(name: str, path: str | Path) -> np.ndarray:
-    """Returns the numbers in a `.npy`, or a `.csv` without a header.
+    """Reads an array of numbers from a file.
 
     Args:
-        name: Of the setting that names the file, for messages.
-        path: The file.
+        name: Name of the setting that holds the path, for messages.
+        path: A `.npy` file, or a `.csv` file without a header.
 
     Raises:
-        InputError: if it cannot be read.
+        InputError: if the file cannot be read, or has another suffix.
     """
     path = Path(path)
     try:
@@ -160,24 +181,26 @@ def corrupt(
     *,
     num_classes: int | None = None,
 ) -> Corruption:
-    """Returns noisy labels for clean ones.
+    """Returns noisy labels for clean labels.
 
     Args:
         labels: Clean class ids, `(examples,)` integers.
-        kind: A name of `KINDS`, or a T `(classes, classes)`, rows are clean
-            classes and sum to 1.
-        ratio: The share of each class that is selected, in [0, 1]; left out
-            with a T.
-        seed: An integer. Defaults to 0.
-        mode: `"exact"` or `"iid"`. Defaults to "exact".
-        num_classes: Defaults to the size of T, or to the largest label + 1.
+        kind: A name of `KINDS`, or a T, `(classes, classes)`, whose rows are
+            clean classes and sum to 1.
+        ratio: The share of each class that is selected, in [0, 1]. Must be
+            None if `kind` is a T. Defaults to None.
+        seed: An integer >= 0. Defaults to 0.
+        mode: "exact" (fixed counts) or "iid" (independent draws). Defaults to
+            "exact".
+        num_classes: Number of classes. Defaults to the size of T, or to the
+            largest label + 1.
 
     Returns:
         A `Corruption`.
 
     Raises:
-        InputError: for bad arguments or labels, and in exact uniform noise
-            where a class is too small for equal counts.
+        InputError: if an argument or a label is invalid, or if a class is too
+            small for the equal counts of exact uniform noise.
     """
     labels = np.asarray(labels)
     if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
@@ -222,27 +245,31 @@ def add_noise(
 ) -> Callable[[tf.data.Dataset], tf.data.Dataset]:
     """Returns a transformation for `Dataset.apply` that corrupts the labels.
 
-    The label of an example is a function of (seed, its position in the
-    dataset), so apply it before `shuffle` and `batch`: then the same example
-    keeps the same wrong label in every epoch, whatever comes after.
-    `corrupt` gives the same labels for the same arguments, `mode` among them.
+    The noisy label of an example is a function of the seed and of the position
+    of the example in the dataset. Apply the transformation before `shuffle`
+    and `batch`: then each example keeps the same noisy label in every epoch.
+    `corrupt` returns the same labels for the same arguments (including
+    `mode`).
 
     Args:
-        kind: As in `corrupt`.
-        ratio: As in `corrupt`.
-        seed: An integer. Defaults to 0.
-        mode: As in `corrupt`; "exact" reads all labels once. Defaults to
-            "iid", which reads none.
-        num_classes: As in `corrupt`; needed in mode "iid" unless `kind` is a
-            T.
+        kind: A name of `KINDS`, or a T, `(classes, classes)`, whose rows are
+            clean classes and sum to 1.
+        ratio: The share of each class that is selected, in [0, 1]. Must be
+            None if `kind` is a T. Defaults to None.
+        seed: An integer >= 0. Defaults to 0.
+        mode: "exact", which reads all labels of the dataset once, or "iid",
+            which reads none in advance. Defaults to "iid".
+        num_classes: Number of classes. Required in mode "iid" if `kind` is a
+            name. Defaults to the size of T, or in mode "exact" to the largest
+            label + 1.
 
     Returns:
-        A function from a dataset of unbatched `(x, label)` to one of
+        A function from a dataset of unbatched `(x, label)` to a dataset of
         `(x, noisy_label)`.
 
     Raises:
-        InputError: as `corrupt`; from `apply` if the elements are no unbatched
-            `(x, label)`.
+        InputError: if an argument is invalid; later, from `Dataset.apply`, if
+            the elements are not unbatched pairs `(x, integer label)`.
     """
     if mode not in MODES:
         raise unknown_name("mode", mode, MODES)
@@ -303,11 +330,11 @@ def empirical_transition(
     Args:
         clean: Class ids, `(examples,)`.
         noisy: Class ids, `(examples,)`.
-        num_classes: C.
+        num_classes: Number of classes.
 
     Returns:
-        `(classes, classes)` float64, rows are clean classes; a class without
-        examples has the row of the identity.
+        `(classes, classes)` float64. Rows are clean classes and sum to 1; a
+        class without examples has the identity row.
     """
     counts = np.zeros((num_classes, num_classes))
     np.add.at(counts, (clean, noisy), 1)
@@ -318,23 +345,23 @@ def empirical_transition(
 
 
 def check_ratio(ratio: Any) -> None:
-    """Raises unless `ratio` is a number in [0, 1]."""
+    """Raises an `InputError` unless `ratio` is a number in [0, 1]."""
     number = isinstance(ratio, (int, float, np.number))
     if not number or isinstance(ratio, bool) or not 0 <= ratio <= 1:
         raise bad_argument("ratio", "in [0, 1]", ratio)
 
 
 def check_num_classes(num_classes: Any) -> None:
-    """Raises unless `num_classes` is an integer that leaves a wrong class."""
+    """Raises an `InputError` unless `num_classes` is an integer >= 2."""
     if not isinstance(num_classes, (int, np.integer)) or num_classes < 2:
         raise bad_argument("num_classes", "an integer >= 2", num_classes)
 
 
 def check_countable(dtype: np.dtype[Any], num_classes: int) -> None:
-    """Raises if labels of `dtype` cannot hold every class."""
+    """Raises an `InputError` if the integer `dtype` cannot hold every class."""
     if num_classes - 1 > np.iinfo(dtype).max:
         raise bad_argument(
-            "num_classes", f"within what {dtype} labels can count", num_classes
+            "num_classes", f"small enough for labels of {dtype}", num_classes
         )
 
 
@@ -361,7 +388,8 @@ def _corrupt_exactly(
     expected: np.ndarray,
     seed: int,
 ) -> np.ndarray:
-    rng = np.random.default_rng([seed, 1])  # the seed alone draws flip targets
+    # `flip_targets` draws from the seed alone: this stream is independent.
+    rng = np.random.default_rng([seed, 1])
     noisy = labels.copy()
     num_classes = len(expected)
     for label in range(num_classes):
@@ -383,7 +411,7 @@ def _corrupt_exactly(
 
 
 def _targets(kind: str, num_classes: int, seed: int) -> np.ndarray:
-    """Returns the class that each class flips to, `(C,)`."""
+    """Returns the class that each class flips to, `(num_classes,)`."""
     if kind == "flip_to_one":
         return flip_targets(num_classes, seed)
     if kind == "pair":
@@ -398,6 +426,7 @@ def _targets(kind: str, num_classes: int, seed: int) -> np.ndarray:
 def _evenly(
     num_classes: int, count: int, label: int, rng: np.random.Generator
 ) -> np.ndarray:
+    """Returns `count` class ids, equally many of each class."""
     remainder = count % num_classes
     if remainder > MAX_UNIFORM_REMAINDER * count:
         raise InputError(
@@ -411,10 +440,11 @@ def _evenly(
 
 
 def _by_largest_remainder(row: np.ndarray, count: int) -> np.ndarray:
-    shares = row / row.sum() * count
-    counts = np.floor(shares + 1e-9).astype(int)
+    """Returns `count` class ids in the proportions of a row of T."""
+    exact_counts = row / row.sum() * count
+    counts = np.floor(exact_counts + 1e-9).astype(int)
     missing = count - counts.sum()
-    counts[np.argsort(counts - shares, kind="stable")[:missing]] += 1
+    counts[np.argsort(counts - exact_counts, kind="stable")[:missing]] += 1
     return np.repeat(np.arange(len(row)), counts)
 
 
@@ -424,7 +454,8 @@ def _draw(
     """Returns the noisy label of one example, a function of (seed, index)."""
     key = tf.stack([tf.cast(seed, tf.int64), tf.cast(index, tf.int64)])
     uniform = tf.random.stateless_uniform([], key, dtype=cumulative.dtype)
-    # Rounding may leave the last sum below 1, so that it is not compared.
+    # The last sum should be 1, but rounding may leave it lower: do not compare
+    # with it.
     above = uniform >= tf.gather(cumulative, tf.cast(label, tf.int64))[:-1]
     return tf.reduce_sum(tf.cast(above, label.dtype))
 

@@ -1,4 +1,4 @@
-"""Pairs the noisy stream with the repeated, shuffled clean stream.
+"""Pairs batches of the noisy set with batches of the clean set.
 
 One element is `((x, noisy_label), (x_clean, clean_label))`, both halves
 batched. Labels are integer class ids, or rows of probabilities.
@@ -34,52 +34,61 @@ def pair(
     first_step: int = 0,
     input_context: tf.distribute.InputContext | None = None,
 ) -> tf.data.Dataset:
-    """Returns batches of the noisy set, each beside a batch of the clean set.
+    """Returns batches of the noisy set, each paired with a clean batch.
 
-    The noisy set is shuffled and passes once per epoch, without a last partial
-    batch; the clean set is repeated, and shuffled for each of its passes. What
-    is read by index (arrays, image files) is shuffled whole, what flows is
-    shuffled within a buffer of `examples.SHUFFLE_BUFFER`.
+    An epoch is one shuffled pass over the noisy set, without a last partial
+    batch. The clean set is repeated, and shuffled again for each of its passes.
+    Sets that are read by index (arrays, image files) are shuffled as a whole;
+    streams are shuffled in a buffer of `examples.SHUFFLE_BUFFER` elements.
 
     Args:
         noisy: `(x, labels)` arrays, an unbatched `tf.data.Dataset` of
             `(x, label)`, a `keras.utils.PyDataset` of batches, or
             `mlc_tf.data.examples.Examples`.
-        clean: The trusted set, in any of these forms.
-        batch_size: Noisy examples in a batch. Defaults to 64.
-        clean_batch_size: Clean examples in a batch. Defaults to `batch_size`,
-            or to the whole clean set where that is smaller.
-        seed: An integer. Defaults to 0.
-        epochs: Which epochs to yield, one after another, for `fit` with
+        clean: The trusted set, in any of the forms of `noisy`.
+        batch_size: Number of noisy examples in a batch. Defaults to 64.
+        clean_batch_size: Number of clean examples in a batch. Defaults to
+            `batch_size`, or to the size of the clean set if that is smaller.
+        seed: An integer >= 0. Defaults to 0.
+        epochs: The epochs to yield, one after another, for `fit` with
             `steps_per_epoch`. The order is then a function of (seed, epoch),
-            so that a resumed run sees the batches that it would have seen.
+            so a resumed run sees the same batches as an uninterrupted run.
             Defaults to None: each iteration of the dataset is one epoch, in a
             new order that also depends on TensorFlow's global seed.
-        steps_per_epoch: Batches in an epoch. Defaults to one pass of the
-            noisy set.
-        augment: Called with a batch of inputs and a key, `(2,)` integers, that
-            differs for each half of each batch; returns inputs of the same
-            shape (`mlc_tf.data.augmentation`). Defaults to none.
-        with_index: Whether the noisy half is `(x, label, index)`, with the
-            place of each example in the noisy set, for methods that keep
-            something for each example. Defaults to False.
-        first_step: How many batches to leave out at the begin, none of whose
-            examples is loaded. Defaults to 0.
-        input_context: Of one worker of several: then only its part of each
-            batch is loaded, as one element for each of its replicas. For
-            `fit(lambda context: pair(..., input_context=context))`. Augmented
-            examples differ with the number of replicas. Defaults to None:
-            whole batches, which `fit` divides (by `AutoShardPolicy.DATA`).
+        steps_per_epoch: Number of batches in an epoch. Defaults to one pass
+            over the noisy set.
+        augment: Maps a batch of inputs and a key, `(2,)` integers, to inputs of
+            the same shape (see `mlc_tf.data.augmentation`). The key differs
+            for each half of each batch. Defaults to None, no augmentation.
+        with_index: Whether the noisy half is `(x, label, index)`, where index
+            is the position of each example in the noisy set. Methods that
+            keep a state for each example need it. Defaults to False.
+        first_step: Number of batches to skip at the start, without loading
+            their examples. Defaults to 0.
+        input_context: The input context of one worker. The dataset then yields
+            only the worker's part of each batch, as one element per replica
+            of the worker; use it as
+            `fit(lambda context: pair(..., input_context=context))`. The
+            augmentation of an example depends on the number of replicas.
+            Defaults to None: the dataset yields whole batches, which `fit`
+            divides (by `AutoShardPolicy.DATA`).
 
     Returns:
-        A `tf.data.Dataset`.
+        A `tf.data.Dataset` of `((x, noisy_label), (x_clean, clean_label))`.
 
     Raises:
-        InputError: if a set is empty or smaller than its batch; of arrays also
-            if lengths differ, an input is NaN or infinite, or a label is no
-            id >= 0 and no row of probabilities. What flows out of a dataset is
-            checked in `fit`, and only its labels. If a batch cannot be shared
-            evenly by the replicas of `input_context`.
+        InputError: if a set is empty or smaller than its batch, or if a batch
+            size is not a multiple of the replicas of `input_context`. Arrays
+            also fail if their lengths differ, an input is NaN or infinite, or
+            a label is neither an id >= 0 nor a row of probabilities. `fit`
+            checks the labels of datasets, but not their inputs.
+
+    Example:
+
+    >>> noisy = np.zeros((128, 8)), np.zeros(128, int)
+    >>> clean = np.zeros((16, 8)), np.zeros(16, int)
+    >>> len(pair(noisy, clean, batch_size=32))
+    4
     """
     seed = check_seed(seed)
     noisy, clean = (
@@ -134,15 +143,15 @@ def pair(
         total = steps * len(epochs)
     raw = keys.flat_map(raw_epoch).skip(first_step)
     total -= first_step
-    share = distribution.share_of(input_context)
-    if share.replicas > 1:
+    shard = distribution.shard_of(input_context)
+    if shard.replicas > 1:
         for which, size in (
             ("noisy", batch_size),
             ("clean", clean_batch_size),
         ):
-            checks.check_divides(which, size, share.replicas)
-        raw = raw.flat_map(_own_parts(share))
-        total *= share.last - share.first
+            checks.check_divides(which, size, shard.replicas)
+        raw = raw.flat_map(_parts_of(shard))
+        total *= shard.last - shard.first
     dataset = (
         raw.map(load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
         .apply(tf.data.experimental.assert_cardinality(total))
@@ -151,9 +160,13 @@ def pair(
     return distribution.by_data(dataset)
 
 
-def _own_parts(share: distribution.Share) -> Callable[..., Any]:
-    """Returns what makes of a raw pair that of each replica of a worker."""
-    replicas, first, last = share
+def _parts_of(shard: distribution.WorkerShard) -> Callable[..., Any]:
+    """Returns a function that splits a raw pair into the parts of a worker.
+
+    It maps the raw halves and their (epoch, step) to a dataset with one element
+    for each replica of the worker.
+    """
+    replicas, first, last = shard
 
     def part(tensor: tf.Tensor) -> tf.Tensor:
         size, *rest = tensor.shape
@@ -166,45 +179,36 @@ def _own_parts(share: distribution.Share) -> Callable[..., Any]:
         places = tf.stack(
             [tf.concat([place, [number]], 0) for number in range(first, last)]
         )
-        own = tf.nest.map_structure(part, tuple(halves))
-        return tf.data.Dataset.from_tensor_slices((*own, places))
+        halves_of_worker = tf.nest.map_structure(part, tuple(halves))
+        return tf.data.Dataset.from_tensor_slices((*halves_of_worker, places))
 
     return parts
-
-
-def merge(noisy: Any, clean: Any) -> examples.Examples:
-    """Returns the examples of both sets as one, for methods without pairs.
-
-    The clean labels are mixed in anonymously (the paper, section 4.1).
-
-    Raises:
-        InputError: as `examples.join`.
-    """
-    return examples.join(
-        examples.as_examples("noisy", noisy),
-        examples.as_examples("clean", clean),
-    )
 
 
 def class_weight(
     noisy_labels: Any, clean_labels: Any, num_classes: int
 ) -> np.ndarray:
-    """Returns what a clean example counts, where classes are not as frequent.
+    """Returns class weights that match the clean set to the noisy labels.
 
-    That of a class is its share of the noisy set, by the given labels, over its
-    share of the clean set: the mean loss of the clean set is then that of a
-    clean set with as many examples of each class as labels were given.
+    The weight of a class is its share of the noisy labels divided by its share
+    of the clean labels. The weighted mean loss of the clean set then equals the
+    mean loss of a clean set whose classes are as frequent as the noisy labels.
 
     Args:
-        noisy_labels: Given class ids, `(examples,)`.
-        clean_labels: True class ids, `(examples,)`.
-        num_classes: How many classes there are.
+        noisy_labels: Given class ids, `(examples,)` integers.
+        clean_labels: True class ids, `(examples,)` integers.
+        num_classes: Number of classes.
 
     Returns:
-        `(num_classes,)`; 0 for a class without clean examples.
+        `(num_classes,)` floats; 0 for a class without clean examples.
 
     Raises:
-        InputError: if the labels are no ids in `[0, num_classes)`.
+        InputError: unless all labels are integers in `[0, num_classes)`.
+
+    Example:
+
+    >>> class_weight([0, 0, 0, 1], [0, 1], 2).tolist()
+    [1.5, 0.5]
     """
     noisy, clean = (
         np.bincount(
@@ -223,6 +227,16 @@ def _augmented(
     place: tf.Tensor,
     which: int,
 ) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns a batch with augmented inputs.
+
+    Args:
+        batch: (inputs, labels).
+        augment: As in `pair`.
+        seed: As in `pair`.
+        place: `(2,)` or `(3,)` integers: epoch, step and, with several
+            replicas, replica.
+        which: 0 for the noisy half, 1 for the clean half.
+    """
     if augment is None:
         return batch
     x, labels = batch

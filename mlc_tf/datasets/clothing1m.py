@@ -7,6 +7,7 @@ import tensorflow as tf
 from mlc_tf.datasets import tfds_loader
 from mlc_tf.datasets.options import Options
 from mlc_tf.datasets.splits import Splits
+from mlc_tf.errors import import_optional
 
 IMAGE_SIZE = (224, 224)
 # Of the shorter way: images are resized to 256, and 224 are kept.
@@ -33,6 +34,7 @@ def load(options: Options) -> Splits:
     References:
         Xiao et al., CVPR 2015.
     """
+    import_optional("tensorflow_datasets", "tfds")
     from mlc_tf.datasets import clothing1m_builder  # registers it with TFDS
 
     options.only(

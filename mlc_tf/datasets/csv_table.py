@@ -1,13 +1,19 @@
 """The user's own table: one row an example, one column its label."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
-import pandas as pd
 
 from mlc_tf.data.examples import Arrays
 from mlc_tf.datasets import tables
 from mlc_tf.datasets.options import Options
 from mlc_tf.datasets.splits import Splits
 from mlc_tf.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _SPLIT = "split"
 

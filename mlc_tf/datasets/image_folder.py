@@ -1,11 +1,12 @@
 """The user's own images: in one folder per split and class, or in a table."""
 
+from __future__ import annotations
+
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
-from PIL import Image
 
 from mlc_tf.data.examples import Examples
 from mlc_tf.data.examples import ImageFiles
@@ -15,6 +16,10 @@ from mlc_tf.datasets.options import Options
 from mlc_tf.datasets.options import existing_file
 from mlc_tf.datasets.splits import Splits
 from mlc_tf.errors import InputError
+from mlc_tf.errors import import_optional
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif")
 _COLUMNS = ("file", "label", "split")
@@ -106,6 +111,7 @@ def _found(root: Path, clean_split: str, required: bool) -> pd.DataFrame:
             rows.extend(
                 (str(file.relative_to(root)), name, split) for file in files
             )
+    pd = import_optional("pandas", "files")
     return pd.DataFrame(rows, columns=list(_COLUMNS))
 
 
@@ -192,13 +198,19 @@ def _check_contents(root: Path, table: pd.DataFrame) -> None:
 
 
 def _common_size(root: Path, table: pd.DataFrame) -> tuple[int, int]:
+    image = import_optional("PIL.Image", "files")
     expected = None
     for file in table["file"]:
         try:
-            with Image.open(root / file) as image:
-                width, height = image.size
+            with image.open(root / file) as opened:
+                width, height = opened.size
         # As Pillow raises them; the last where a header tells a huge size.
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        except (
+            OSError,
+            SyntaxError,
+            ValueError,
+            image.DecompressionBombError,
+        ):
             raise InputError(
                 f"Each image should be readable. Received: {root / file}, "
                 "which is not."

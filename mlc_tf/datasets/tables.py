@@ -1,13 +1,19 @@
 """CSV files that users write: read, and refused with the line."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from mlc_tf.datasets.options import existing_file
 from mlc_tf.errors import InputError
+from mlc_tf.errors import import_optional
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _TRUE, _FALSE = {"true", "1", "yes"}, {"false", "0", "no"}
 
@@ -27,6 +33,7 @@ def read(
     Raises:
         InputError: if it is no such file, with the line.
     """
+    pd = import_optional("pandas", "files")
     existing_file("path of the CSV", path)
     try:
         table = pd.read_csv(
@@ -102,4 +109,6 @@ def class_names(labels: pd.Series) -> tuple[str, ...]:
 
 def class_ids(labels: pd.Series, names: tuple[str, ...]) -> np.ndarray:
     """Returns ids `(rows,)`; -1 for a label that is none of `names`."""
-    return pd.Index(names).get_indexer(labels).astype(np.int64)
+    pd = import_optional("pandas", "files")
+    ids: np.ndarray = pd.Index(names).get_indexer(labels).astype(np.int64)
+    return ids

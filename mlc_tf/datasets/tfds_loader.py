@@ -13,6 +13,7 @@ from mlc_tf.datasets.cache import cached
 from mlc_tf.datasets.options import Options
 from mlc_tf.datasets.splits import Splits
 from mlc_tf.errors import InputError
+from mlc_tf.errors import import_optional
 from mlc_tf.errors import unknown_name
 
 OPTIONS = ("data_dir", "manual_dir", "clean", "cache", "image_size")
@@ -55,9 +56,7 @@ def prepared(name: str, options: Options) -> Any:
     TFDS prepares in a folder of another name, and so leaves nothing half done
     that looks whole.
     """
-    # Imported here: half a second that digits does not need.
-    import tensorflow_datasets as tfds
-
+    tfds = import_optional("tensorflow_datasets", "tfds")
     try:
         builder = tfds.builder(name, data_dir=options.data_dir or None)
         if not builder.is_prepared():
@@ -126,8 +125,7 @@ def class_names(builder: Any, label_key: str) -> tuple[str, ...]:
     Raises:
         InputError: if it is no class label.
     """
-    import tensorflow_datasets as tfds
-
+    tfds = import_optional("tensorflow_datasets", "tfds")
     feature = builder.info.features[label_key]
     if not isinstance(feature, tfds.features.ClassLabel):
         raise InputError(
@@ -141,8 +139,7 @@ def _features(
     builder: Any, split: str, keys: tuple[str, ...], encoded: tuple[str, ...]
 ) -> tf.data.Dataset:
     """Returns rows of some features, `encoded` ones as they are stored."""
-    import tensorflow_datasets as tfds
-
+    tfds = import_optional("tensorflow_datasets", "tfds")
     try:
         count = builder.info.splits[split].num_examples
     except (KeyError, ValueError):
@@ -176,8 +173,7 @@ def _keys(builder: Any, options: Options) -> tuple[str, str]:
 def _decoder(
     feature: Any, key: str, size: tuple[int, ...]
 ) -> Callable[[Any], tf.Tensor] | None:
-    import tensorflow_datasets as tfds
-
+    tfds = import_optional("tensorflow_datasets", "tfds")
     if isinstance(feature, tfds.features.Image):
         if None in feature.shape and not size:
             raise InputError(

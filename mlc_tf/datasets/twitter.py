@@ -19,6 +19,7 @@ from mlc_tf.datasets.options import Options
 from mlc_tf.datasets.options import existing_file
 from mlc_tf.datasets.splits import Splits
 from mlc_tf.errors import InputError
+from mlc_tf.errors import import_optional
 
 # The columns of a word; each value is a row of an embedding of its own.
 FEATURES = (
@@ -53,6 +54,7 @@ def load(options: Options) -> Splits:
     References:
         Gimpel et al., ACL 2011; Hendrycks et al., 2018, its Twitter folder.
     """
+    import_optional("tensorflow_datasets", "tfds")
     from mlc_tf.datasets import twitter_builder  # registers it with TFDS
 
     options.only("twitter", "data_dir", "manual_dir", "embeddings")

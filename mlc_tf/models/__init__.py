@@ -3,5 +3,6 @@ virtual update, and what serving needs of the trained network."""
 
 from mlc_tf.models.meta_loss_correction import MetaLossCorrection
 from mlc_tf.models.pair_model import PairModel
+from mlc_tf.models.paper_meta_loss_correction import PaperMetaLossCorrection
 
-__all__ = ["MetaLossCorrection", "PairModel"]
+__all__ = ["MetaLossCorrection", "PairModel", "PaperMetaLossCorrection"]

@@ -1,7 +1,7 @@
-"""A trained network for those who serve it, without `mlc_tf`.
+"""Exports a trained network, to be served without `mlc_tf`.
 
-As a SavedModel, LiteRT or ONNX. All have what a stranger needs inside: the
-preprocessing, the class names and, where it is known, T.
+The formats are SavedModel, LiteRT and ONNX. Every format contains the
+preprocessing and the class names; a SavedModel also contains T, if T is known.
 """
 
 import os
@@ -21,15 +21,16 @@ import tensorflow as tf
 from mlc_tf import transitions
 from mlc_tf.errors import InputError
 from mlc_tf.errors import bad_argument
+from mlc_tf.errors import import_optional
 from mlc_tf.errors import unknown_name
 from mlc_tf.errors import writable_or_error
 from mlc_tf.models import forward_pass
 from mlc_tf.models import serving_warm_up
 
-# The formats of `write`, and how their files end; a SavedModel is a folder.
+# The file suffix of each format of `write`; a SavedModel is a folder.
 SUFFIXES = {"tf_saved_model": "", "litert": ".tflite", "onnx": ".onnx"}
 _DEFAULT = "serving_default"
-# What a converter lacks, in what it says.
+# Finds the name of the unsupported operation in a converter's error message.
 _OPERATION = re.compile(r"(?:'tf\.|No Op registered for )(\w+)")
 
 
@@ -42,22 +43,29 @@ def saved_model(
 ) -> Path:
     """Writes the next version of a network, for TensorFlow Serving.
 
-    Versions lie side by side (`1/`, `2/`, ...). Each holds a SavedModel with
-    the signatures of `write`, and a request of zeros for each of them, with
-    which TensorFlow Serving warms it up under the name of the folder `output`.
+    The folder `output` contains one folder per version (`1/`, `2/`, ...). Each
+    version is a SavedModel with the signatures of `write`. It also contains one
+    warm-up request of zeros per signature, for a model that is served under
+    the name of the folder `output`.
 
     Args:
-        network: As in `write`.
-        output: The folder of the versions, made if missing.
-        class_names: As in `write`.
-        transition: As in `write`.
-        model_card: What `model_card.md` says. Defaults to None, no such file.
+        network: A built functional or Sequential model from inputs to logits
+            `(batch, classes)`.
+        output: The folder of the versions, which is created if it is missing.
+        class_names: The name of each class; the names differ.
+        transition: T, `(classes, classes)`; rows are clean classes and sum
+            to 1. Defaults to None, unknown.
+        model_card: Content of the file `model_card.md`, Markdown. Defaults to
+            None, no such file.
 
     Returns:
-        The folder of the version. It is there when it is whole.
+        The folder of the new version. The folder appears only after all its
+        files are written.
 
     Raises:
-        InputError: as `write`, or if the folder cannot be written.
+        InputError: if the inputs of the network are not known, if
+            `class_names` or `transition` do not fit the network, or if the
+            folder cannot be written.
     """
     specs = _input_specs(network, None)
     archive, signatures = _archive(network, specs, class_names, transition)
@@ -73,7 +81,7 @@ def saved_model(
         if model_card is not None:
             (part / "model_card.md").write_text(model_card)
         version = output / str(1 + max([0, *_versions(output)]))
-        part.chmod(0o755)  # others serve it
+        part.chmod(0o755)  # the server may run as another user
         os.rename(part, version)
     finally:
         shutil.rmtree(part, ignore_errors=True)
@@ -88,39 +96,43 @@ def write(
     transition: Any = None,
     input_signature: Any = None,
 ) -> None:
-    """Writes a network for those who serve it.
+    """Writes a network in a serving format.
 
-    A SavedModel has signatures which take `inputs`, a batch of any size, and
-    refuse another dtype or shape. They give
+    The signatures of a SavedModel take `inputs`, a batch of any size, and
+    reject inputs of another dtype or shape. They return:
 
-    - `serving_default`: `probabilities` `(batch, classes)`, `class_index` and
-      `class_name` `(batch,)` of the likeliest class;
+    - `serving_default`: `probabilities` `(batch, classes)`, and the most
+      probable class as `class_index` `(batch,)` and `class_name` `(batch,)`;
     - `logits`: `logits` `(batch, classes)`;
-    - `noisy_label_posterior`, where T is known: `probabilities` of the label
-      that would have been given, `f @ T`.
+    - `noisy_label_posterior`, only if T is known: `probabilities`
+      `(batch, classes)` of the noisy label, `f @ T`.
 
-    A LiteRT or ONNX file has `serving_default`, with the same names, and any
-    batch size too. ONNX Runtime refuses another dtype or shape; the LiteRT
-    interpreter another dtype, but only with `strict=True` another shape.
+    A LiteRT or ONNX file has only `serving_default`, with the same names, and
+    takes batches of any size. ONNX Runtime rejects another dtype or shape. The
+    LiteRT interpreter rejects another dtype, and with `strict=True` another
+    shape.
 
     Args:
-        network: A built network from inputs to logits. Several inputs keep
-            their own names.
-        filepath: A folder, or a file that ends in `.tflite` or `.onnx`.
-        format: "tf_saved_model", "litert" or "onnx"; the last one needs
+        network: A built network from inputs to logits `(batch, classes)`.
+            Several inputs keep their own names.
+        filepath: A folder for "tf_saved_model", a file that ends in `.tflite`
+            for "litert", or a file that ends in `.onnx` for "onnx".
+        format: "tf_saved_model", "litert" or "onnx"; "onnx" needs
             `pip install 'mlc_tf[onnx]'`. Defaults to "tf_saved_model".
-        class_names: One a class. Defaults to "0", "1", ...
-        transition: `(classes, classes)`, rows are clean classes and sum to 1.
-            Defaults to None, not known.
-        input_signature: A `tf.TensorSpec` of the inputs, or such specs nested
-            as the inputs are, with names. Defaults to what a functional or
-            Sequential model tells; a subclassed one tells nothing.
+        class_names: The name of each class; the names differ. Defaults to "0",
+            "1", ...
+        transition: T, `(classes, classes)`; rows are clean classes and sum
+            to 1. Defaults to None, unknown.
+        input_signature: A `tf.TensorSpec` of a batch of inputs, or named specs
+            in the structure of the inputs. Defaults to the inputs of a
+            functional or Sequential model; a subclassed model requires it.
 
     Raises:
-        InputError: for an unknown format, a path that it does not have or that
-            cannot be written, a network whose inputs are not known, not as
-            many names as classes, or no such T; if the format lacks an
-            operation of the network, or its library is missing.
+        InputError: if the format is unknown, the path does not fit the format
+            or cannot be written, the inputs of the network are not known,
+            `class_names` or `transition` do not fit the network, the format
+            does not support an operation or the float16 or bfloat16 layers of
+            the network, or the format's library is missing.
     """
     check_path("filepath", filepath, format)
     if format == "onnx":
@@ -151,15 +163,16 @@ def write(
 
 
 def check_path(name: str, path: str | Path, format: str) -> None:
-    """Refuses an unknown format, and a path that it does not have.
+    """Checks that a path fits a format.
 
     Args:
-        name: Of the argument that holds the path.
-        path: That of the folder or file to be written.
-        format: As in `write`.
+        name: Name of the argument that holds the path, for messages.
+        path: The folder or file to write.
+        format: "tf_saved_model", "litert" or "onnx".
 
     Raises:
-        InputError: if so.
+        InputError: if the format is unknown, or the path does not have the
+            suffix of the format.
     """
     if format not in SUFFIXES:
         raise unknown_name("format", format, SUFFIXES)
@@ -177,7 +190,7 @@ def _archive(
     class_names: Sequence[str] | None,
     transition: Any,
 ) -> tuple[keras.export.ExportArchive, list[str]]:
-    """Returns what is to be written, and the names of its signatures."""
+    """Returns the archive to write, and the names of its signatures."""
     endpoints = _endpoints(network, specs, class_names, transition)
     archive = keras.export.ExportArchive()
     archive.track(network)
@@ -192,9 +205,11 @@ def _endpoints(
     class_names: Sequence[str] | None,
     transition: Any,
 ) -> dict[str, Any]:
+    """Returns the function of each signature, by the signature's name."""
+
     @tf.function(input_signature=[specs], autograph=False)
     def logits_of(inputs: Any) -> tf.Tensor:
-        # A network may well compute something of inputs of a wrong shape.
+        # Without this check, a network may accept inputs of a wrong shape.
         checked = keras.tree.map_structure(
             lambda tensor, spec: tf.ensure_shape(tensor, spec.shape),
             inputs,
@@ -219,7 +234,7 @@ def _endpoints(
         noisy = transitions.correct(probs, tf.constant(matrix, probs.dtype))
         return {"probabilities": noisy}
 
-    # Traced once, for all signatures.
+    # All signatures share this one trace.
     num_classes = logits_of.get_concrete_function().output_shapes[-1]
     names = _check_names(class_names, num_classes)
     if transition is None:
@@ -233,30 +248,35 @@ def _endpoints(
 
 
 def _input_specs(network: keras.Model, input_signature: Any) -> Any:
-    """Returns specs of a batch, nested as the network's inputs are."""
+    """Returns the specs of a batch, nested like the network's inputs."""
     if input_signature is not None:
         structure = input_signature
     elif getattr(network, "inputs", None):
-        # Of a Sequential that was never called only the list is known.
+        # A Sequential model that was never called has `inputs`, but no `input`.
         several = len(network.inputs) > 1
         structure = network.input if several else network.inputs[0]
     else:
         raise InputError(
             "`network` should be a functional or Sequential model, or "
             "`input_signature` a tf.TensorSpec of its inputs. Received: a "
-            f"{type(network).__name__}, which does not tell its inputs."
+            f"{type(network).__name__}, whose inputs are not known."
         )
-    only = len(keras.tree.flatten(structure)) == 1
+    single = len(keras.tree.flatten(structure)) == 1
     return keras.tree.map_structure(
-        lambda each: tf.TensorSpec(
-            [None, *each.shape[1:]], each.dtype, "inputs" if only else each.name
+        lambda tensor: tf.TensorSpec(
+            [None, *tensor.shape[1:]],
+            tensor.dtype,
+            "inputs" if single else tensor.name,
         ),
         structure,
     )
 
 
 def _zeros(specs: Any) -> dict[str, np.ndarray]:
-    """Returns one example, by the name of the input; an unknown size is 1."""
+    """Returns a batch of one example of zeros, by the name of each input.
+
+    An axis of unknown size gets the size 1.
+    """
     return {
         spec.name: np.zeros(
             [size or 1 for size in spec.shape], spec.dtype.as_numpy_dtype
@@ -288,14 +308,14 @@ def _litert(folder: Path) -> bytes:
     )
     try:
         return converter.convert()
-    except Exception as error:  # its own class of error is not public
-        raise _lacking("litert", error) from error
+    except Exception as error:  # the converter's error class is not public
+        raise _unsupported("litert", error) from error
 
 
 def _onnx(folder: Path) -> bytes:
     onnx, tf2onnx = _onnx_libraries()
     with _without_warnings():
-        # Not `from_function`, which takes constants for inputs.
+        # Not `from_function`: it mistakes constants for inputs.
         graph, inputs, outputs, names = tf2onnx.tf_loader.from_saved_model(
             str(folder),
             None,
@@ -311,28 +331,21 @@ def _onnx(folder: Path) -> bytes:
             tensors_to_rename=names,
         )
     try:
-        # The converter passes over what it lacks.
+        # The converter does not report unsupported operations; the checker
+        # does.
         onnx.checker.check_model(model)
     except onnx.checker.ValidationError as error:
-        raise _lacking("onnx", error) from error
+        raise _unsupported("onnx", error) from error
     return model.SerializeToString()
 
 
 def _onnx_libraries() -> tuple[Any, Any]:
-    try:
-        import onnx
-        import tf2onnx
-    except ImportError:
-        raise InputError(
-            "`format` = 'onnx' needs the libraries onnx and tf2onnx: "
-            "pip install 'mlc_tf[onnx]'."
-        ) from None
-    return onnx, tf2onnx
+    return import_optional("onnx", "onnx"), import_optional("tf2onnx", "onnx")
 
 
 @contextmanager
 def _without_warnings() -> Iterator[None]:
-    """Keeps tf2onnx's use of old TensorFlow functions from users."""
+    """Hides the deprecation warnings that tf2onnx causes in TensorFlow."""
     logger = tf.get_logger()
     level = logger.level
     logger.setLevel("ERROR")
@@ -342,11 +355,12 @@ def _without_warnings() -> Iterator[None]:
         logger.setLevel(level)
 
 
-def _lacking(format: str, error: Exception) -> InputError:
+def _unsupported(format: str, error: Exception) -> InputError:
+    """Returns the error for a network that a converter cannot convert."""
     text = " ".join(str(error).split())
     named = _OPERATION.search(text)
     return InputError(
-        f"`format` should be another than {format!r} for this network, of "
-        f"which it lacks an operation. Received: {format!r} "
+        "`format` should be a format that supports all operations of this "
+        f"network. Received: `format` = {format!r} "
         f"({named[1] if named else text[:120]})."
     )

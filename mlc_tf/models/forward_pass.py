@@ -1,8 +1,9 @@
-"""The forward pass of the noisy batch, and the network at other weights.
+"""The forward pass of the noisy batch, and the network at virtual weights.
 
-`AllWeights` moves every weight in the virtual step, as the paper does.
-`LastLayer` moves only those of the last Dense layer: T enters the loss above the
-logits, so its gradient is then found without a backward pass through the rest.
+In the virtual step, `AllWeights` moves every weight, as in the paper.
+`LastLayer` moves only the weights of the last Dense layer. T enters the loss
+after the logits, so the gradient with respect to T then needs no backward pass
+through the other layers.
 """
 
 import inspect
@@ -29,19 +30,20 @@ _MAX_POOLING = (
 
 @dataclass(frozen=True)
 class ForwardPass:
-    """A training pass of a batch, and what can be asked of it afterwards.
+    """A training pass of one batch, with the functions of the virtual step.
 
     Attributes:
         x: The batch of inputs.
         tape: The persistent tape that recorded the pass.
-        logits: `(batch, classes)`, at least float32.
-        regularization: The sum of the base's regularisation losses.
+        logits: `(batch, classes)`, float32 or wider.
+        regularization: A scalar, the sum of the base's regularisation losses.
         weights: The values of the weights that a virtual step moves.
         pull_back: Maps a gradient with respect to the logits to the gradients
             with respect to `weights`.
-        logits_at: Maps (other weights, a batch of inputs) to logits; touches
-            no variable, and draws the dropout masks that this pass drew.
-        features: What the last Dense layer is given; None of `AllWeights`.
+        logits_at: Maps (virtual weights, a batch of inputs) to logits. It
+            changes no variable, and draws the same dropout masks as this pass.
+        features: `(batch, width)`, the input of the last Dense layer. None with
+            `AllWeights`.
     """
 
     x: Any
@@ -54,10 +56,12 @@ class ForwardPass:
     features: tf.Tensor | None = None
 
     def noisy_logits(self, weights: Tensors) -> tf.Tensor:
-        """Returns the logits of this batch at some weights; its own are there.
+        """Returns the logits of this batch at some weights.
+
+        The logits at `self.weights` are known and need no second pass.
 
         Args:
-            weights: `self.weights`, or others of the same shapes.
+            weights: `self.weights`, or virtual weights of the same shapes.
         """
         if weights is self.weights:
             return self.logits
@@ -66,13 +70,16 @@ class ForwardPass:
     def loss_at(
         self, x: Any, labels: tf.Tensor, class_weight: Any = None
     ) -> Callable[[Tensors], tf.Tensor]:
-        """Returns the map from weights to a batch's mean cross-entropy there.
+        """Returns the function from weights to a batch's mean cross-entropy.
+
+        For the clean batch, its value after the virtual step is the meta loss
+        (Eq. 6).
 
         Args:
-            x: Inputs of the batch: the clean one, whose loss after a virtual
-                step is the meta loss (Eq. 6).
+            x: Inputs of the batch.
             labels: `(batch,)` class ids or `(batch, classes)` probabilities.
-            class_weight: As `losses.mean_cross_entropy`.
+            class_weight: `(classes,)`, the factor of the loss of an example of
+                each class. Defaults to None, 1 for every class.
         """
         return lambda weights: losses.mean_cross_entropy(
             self.logits_at(weights, x), labels, class_weight
@@ -81,14 +88,15 @@ class ForwardPass:
     def gradient_of(
         self, loss: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
     ) -> Callable[[tf.Tensor], Tensors]:
-        """Returns the map from a meta-parameter to the gradient of the loss.
+        """Returns the function from a meta-parameter to the loss gradients.
 
         Args:
             loss: Maps (logits, meta-parameter) to a scalar.
 
         Returns:
-            Maps the meta-parameter to the gradients of `loss` with respect to
-            `weights`, differentiably in the meta-parameter.
+            A function that maps the meta-parameter to the gradients of `loss`
+            with respect to `weights`. The gradients are differentiable in the
+            meta-parameter.
         """
 
         def gradient(meta_parameter: tf.Tensor) -> Tensors:
@@ -101,13 +109,21 @@ class ForwardPass:
 
 
 class AllWeights:
-    """The virtual step moves every trainable weight of `base`."""
+    """A training pass whose virtual step moves every trainable weight.
+
+    Args:
+        base: A built network from inputs to logits `(batch, classes)`.
+    """
 
     def __init__(self, base: keras.Model) -> None:
         self._base = base
 
     def forward(self, x: Any) -> ForwardPass:
-        """Runs a training pass; its BatchNorm and dropout state is kept."""
+        """Runs a training pass, which updates BatchNorm and dropout state.
+
+        Args:
+            x: The batch of inputs.
+        """
         base = self._base
         state = values(base.non_trainable_variables)
         variables = base.trainable_variables
@@ -141,11 +157,15 @@ class AllWeights:
 
 
 class LastLayer:
-    """The virtual step moves only the weights of the last Dense layer.
+    """A training pass whose virtual step moves the last Dense layer only.
+
+    Args:
+        base: A Sequential or functional network from inputs to logits
+            `(batch, classes)`.
 
     Raises:
-        InputError: if the last layer of `base` is no linear Dense layer on
-            features `(batch, width)`.
+        InputError: if the last layer of `base` is not a trainable linear Dense
+            layer on features `(batch, width)`.
     """
 
     def __init__(self, base: keras.Model) -> None:
@@ -156,7 +176,11 @@ class LastLayer:
         )
 
     def forward(self, x: Any) -> ForwardPass:
-        """Runs a training pass; its BatchNorm and dropout state is kept."""
+        """Runs a training pass, which updates BatchNorm and dropout state.
+
+        Args:
+            x: The batch of inputs.
+        """
         network = self._features_and_logits
         state = values(network.non_trainable_variables)
         body = values(network.trainable_variables)
@@ -200,13 +224,13 @@ class LastLayer:
 
 
 def passing_logits(base: keras.Model, x: Any) -> tf.Tensor:
-    """Returns the logits of a training pass that leaves no trace in the base.
+    """Returns the logits of a training pass that changes no state of the base.
 
-    For a second batch in a step: BatchNorm's statistics are of the first. The
-    tape in scope records it.
+    A step uses it for a second batch, so that BatchNorm's statistics come from
+    the first batch only. A gradient tape in scope records the pass.
 
     Args:
-        base: The network.
+        base: A built network from inputs to logits `(batch, classes)`.
         x: The batch of inputs.
     """
     return _logits(
@@ -215,17 +239,17 @@ def passing_logits(base: keras.Model, x: Any) -> tf.Tensor:
 
 
 def as_float(tensor: Any) -> tf.Tensor:
-    """Returns a tensor as float32, or as it is if wider."""
+    """Returns a tensor in float32 if it has a narrower dtype."""
     tensor = tf.convert_to_tensor(tensor)
     return tf.cast(tensor, tf.float32) if tensor.dtype.size < 4 else tensor
 
 
 def coarsest_dtype(base: keras.Model) -> str:
-    """Returns the dtype of least precision that a layer computes in."""
+    """Returns the compute dtype with the fewest bytes among the layers."""
     dtypes = [
         layer.compute_dtype
         for layer in _layers(base)
-        if layer.weights  # others, like an input's, compute nothing
+        if layer.weights  # layers without weights, such as inputs, do not count
     ]
     return min(
         dtypes or [base.compute_dtype],
@@ -234,17 +258,20 @@ def coarsest_dtype(base: keras.Model) -> str:
 
 
 def pools_by_maximum(base: keras.Model) -> bool:
-    """Returns whether a layer of the network is one of max pooling."""
+    """Returns whether the network has a max-pooling layer."""
     return any(isinstance(layer, _MAX_POOLING) for layer in _layers(base))
 
 
 def values(variables: list[keras.Variable]) -> Tensors:
-    """Returns copies: to read a variable in eager mode aliases its buffer."""
+    """Returns copies of the values of variables.
+
+    A plain read would alias the variable's buffer in eager mode.
+    """
     return [tf.identity(tf.convert_to_tensor(value)) for value in variables]
 
 
 def _layers(base: keras.Model) -> Iterator[keras.layers.Layer]:
-    """Yields the layers of a network, and of the networks in it."""
+    """Yields the layers of a network, and of networks nested in it."""
     for layer in base.layers:
         if isinstance(layer, keras.Model):
             yield from _layers(layer)
@@ -253,10 +280,10 @@ def _layers(base: keras.Model) -> Iterator[keras.layers.Layer]:
 
 
 def _share_statistics(base: keras.Model) -> None:
-    """Averages what BatchNorm has seen over the replicas.
+    """Averages BatchNorm's moving statistics over the replicas.
 
-    Keras lets each replica keep statistics of its own, so that what one worker
-    saves is not what another evaluates.
+    In Keras each replica has its own statistics; then the statistics that one
+    worker saves differ from those with which another worker evaluates.
     """
     if distribution.num_replicas() == 1:
         return
@@ -281,19 +308,21 @@ def _logits(
 
 
 def _training(base: keras.Model) -> dict[str, bool]:
-    # Unlike a plain call, `stateless_call` hands on what `call` may not take.
+    # Unlike a plain call, `stateless_call` passes `training` on even if `call`
+    # does not have that argument.
     parameters = inspect.signature(base.call).parameters.values()
-    takes_it = any(
+    takes_training = any(
         parameter.name == "training" or parameter.kind is parameter.VAR_KEYWORD
         for parameter in parameters
     )
-    return {"training": True} if takes_it else {}
+    return {"training": True} if takes_training else {}
 
 
-def _regularization(base: keras.Model, like: tf.Tensor) -> tf.Tensor:
+def _regularization(base: keras.Model, logits: tf.Tensor) -> tf.Tensor:
+    """Returns the sum of the base's losses, in the dtype of the logits."""
     return tf.add_n(
-        [tf.zeros([], like.dtype)]
-        + [tf.cast(loss, like.dtype) for loss in base.losses]
+        [tf.zeros([], logits.dtype)]
+        + [tf.cast(loss, logits.dtype) for loss in base.losses]
     )
 
 

@@ -1,16 +1,17 @@
-"""The gradient of the clean loss after a virtual step, with respect to T.
+"""The gradient of the meta loss: the clean loss after a virtual step.
 
-Pure functions for any loop and any meta-parameter: T here, the weights of the
-examples elsewhere. With w the weights, g(T) the gradient of the noisy loss,
-alpha the rate of the virtual step and v the gradient of the clean loss at
-`w - alpha * g(T)`, the chain rule (Eq. 8) gives
+These pure functions work in any training loop and for any meta-parameter: T in
+Meta Loss Correction, the weights of the examples in other methods. Let w be the
+weights, g(T) the gradient of the noisy loss, alpha the rate of the virtual
+step, and v the gradient of the clean loss at `w - alpha * g(T)`. The chain rule
+(Eq. 8) gives
 
     G = dL_meta / dT = -alpha * d/dT <g(T), v>,   v held constant.
 
-`exact` differentiates g with an outer tape; the reverse pass runs only through
-what depends on T. `finite_difference` replaces d/dT of g by the difference of
-the noisy loss's T-gradient at `w + epsilon v` and at w, and needs no second
-derivative.
+`exact` differentiates g with an outer tape; its reverse pass visits only the
+operations that depend on T. `finite_difference` computes no second derivative:
+it replaces d/dT of g by the difference between the T-gradients of the noisy
+loss at `w + epsilon v` and at w.
 """
 
 from collections.abc import Callable
@@ -20,11 +21,12 @@ from typing import Any
 import tensorflow as tf
 
 Tensors = Sequence[tf.Tensor]
-# Averages tensors over the replicas of a strategy; the identity on one device.
+# Averages tensors over the replicas of a strategy.
 Reduce = Callable[[Tensors], Tensors]
 
-# The length of the step epsilon * v: about the root of the precision in which
-# the network computes, where rounding and curvature err alike.
+# The length of the step epsilon * v: about the square root of the machine
+# epsilon of the lowest-precision layer, where the errors of rounding and of
+# curvature are about equal.
 _DIFFERENCE_STEPS = {"float64": 1e-8, "float32": 1e-3}
 _COARSE_STEP = 1e-1
 
@@ -36,15 +38,15 @@ def _on_one_device(tensors: Tensors) -> Tensors:
 def virtual_step(
     weights: Tensors, gradients: Tensors, learning_rate: Any
 ) -> list[tf.Tensor]:
-    """Returns the fast weights `w - alpha * g`, assigning nothing (Eq. 4).
+    """Returns the virtual weights `w - alpha * g` (Eq. 4); assigns nothing.
 
     Args:
-        weights: The weights w.
+        weights: The weights w, a list of tensors.
         gradients: The gradient g of the noisy loss, same shapes.
         learning_rate: The paper's alpha.
 
     Returns:
-        The fast weights, same shapes.
+        The virtual weights, same shapes.
     """
     return [w - learning_rate * g for w, g in zip(weights, gradients)]
 
@@ -62,19 +64,20 @@ def exact(
     Args:
         noisy_gradient: Maps the meta-parameter to g, the gradient of the noisy
             loss with respect to `weights` (Eq. 3), differentiably.
-        clean_loss: Maps fast weights to the clean loss there, a scalar
-            (Eq. 6).
+        clean_loss: Maps virtual weights to the clean loss, a scalar (Eq. 6).
         weights: The weights w that the virtual step moves.
-        meta_parameter: What the gradient is asked for, a tensor or several:
-            T, `(classes, classes)`, rows are clean classes; or the weights of
-            the examples, or those of a network that weighs them.
+        meta_parameter: The tensor, or structure of tensors, with respect to
+            which G is computed: T, `(classes, classes)`, rows are clean
+            classes; the weights of the examples; or the weights of a network
+            that weights the examples.
         learning_rate: The paper's alpha.
-        reduce: Averages a list of tensors over replicas. Defaults to one
-            device.
+        reduce: Averages a list of tensors over replicas. Defaults to the
+            identity, for one device.
 
     Returns:
-        G, with the structure and shapes of `meta_parameter`: of this replica's
-        examples, its caller averages it where the meta-parameter is shared.
+        G, with the structure and shapes of `meta_parameter`, for the examples
+        of this replica. The caller averages G over replicas if they share the
+        meta-parameter.
     """
     with tf.GradientTape(watch_accessed_variables=False) as outer:
         outer.watch(meta_parameter)
@@ -102,13 +105,24 @@ def finite_difference(
 ) -> Any:
     """Returns G by a difference along v, without second derivatives.
 
-    One-sided: at w the noisy batch's logits are there already, so that it costs
-    one more forward pass. Its error is of the order of the step.
+    The difference is one-sided: the logits of the noisy batch at w are known
+    already, so G costs one more forward pass. The error is of the order of the
+    step.
 
-    Arguments and result as in `exact`; besides, `noisy_loss` maps weights and
-    the meta-parameter to the noisy loss, a scalar, and is called with `weights`
-    itself and with others; `compute_dtype` is what the network computes in,
-    "float32" by default.
+    Args:
+        noisy_gradient: As in `exact`.
+        clean_loss: As in `exact`.
+        noisy_loss: Maps weights and the meta-parameter to the noisy loss, a
+            scalar. It is called with `weights` and with moved weights.
+        weights: As in `exact`.
+        meta_parameter: As in `exact`.
+        learning_rate: As in `exact`.
+        reduce: As in `exact`.
+        compute_dtype: The lowest-precision dtype in which the network computes.
+            Defaults to "float32".
+
+    Returns:
+        G, as in `exact`.
 
     References:
         Liu et al., DARTS, 2019, Eq. 7-8 (the central difference).
@@ -122,16 +136,16 @@ def finite_difference(
     epsilon = length / tf.maximum(norm, 1e-12)
     moved = [w + epsilon * v for w, v in zip(weights, direction)]
 
-    def slope(weights: Tensors) -> Any:
+    def transition_gradient(weights: Tensors) -> Any:
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(meta_parameter)
             loss = noisy_loss(weights, meta_parameter)
         return tape.gradient(loss, meta_parameter)
 
     return tf.nest.map_structure(
-        lambda there, here: -learning_rate * (there - here) / epsilon,
-        slope(moved),
-        slope(weights),
+        lambda ahead, behind: -learning_rate * (ahead - behind) / epsilon,
+        transition_gradient(moved),
+        transition_gradient(weights),
     )  # Eq. 8
 
 

@@ -1,9 +1,8 @@
 """The Keras model that trains a network on pairs of noisy and clean batches.
 
-`PairModel` wraps the network instead of changing it: `base` maps inputs to
-logits and knows nothing of noise. Training machinery never reaches serving:
-`call`, `evaluate`, `predict` and `save` are those of the base, and `export`
-needs nothing else.
+`PairModel` wraps the network and does not change it: `base` maps inputs to
+logits and knows nothing of noise. `call`, `evaluate`, `predict`, `save` and
+`export` use the base alone, so training machinery never reaches serving.
 """
 
 from collections.abc import Sequence
@@ -27,25 +26,25 @@ from mlc_tf.models.multi_worker_fit import MultiWorkerFit
 class PairModel(MultiWorkerFit):
     """Trains `base` on elements `((x, noisy_label), (x_clean, clean_label))`.
 
-    A method that differs from plain training in its loss only overrides
-    `example_loss`; one with a step of its own overrides `train_step` and ends
-    it with `actual_train`.
+    A subclass for a method that changes only the loss overrides `example_loss`.
+    A subclass for a method with its own step overrides `train_step`, which ends
+    with `actual_train`.
 
     Args:
         base: A built `keras.Model` from inputs to logits `(batch, classes)`:
             Sequential, functional, or subclassed with a Dense layer last.
-        name: Name of the model. Defaults to a unique one.
+        name: Name of the model. Defaults to a unique name.
 
     Raises:
         InputError: if `base` is no Keras model, is not built, ends in a
             softmax, or has no output of width >= 2.
     """
 
-    # Names of trackers that only a training step feeds.
+    # Names of the metrics that only a training step updates.
     training_trackers: tuple[str, ...] = ()
     # Whether the noisy half of an element is (x, label, index).
     uses_index = False
-    # Whether a step needs second derivatives of all of the base.
+    # Whether a step needs second derivatives of all layers of the base.
     differentiates_twice = False
 
     def __init__(self, base: keras.Model, *, name: str | None = None) -> None:
@@ -54,8 +53,8 @@ class PairModel(MultiWorkerFit):
         self.base = base
         self.num_classes = num_classes
         self.loss_tracker = keras.metrics.Mean(name="loss")
-        # Else `fit` under a strategy builds the wrapper symbolically, which
-        # fails on elements that are no (inputs, targets) pair.
+        # Otherwise `fit` under a strategy builds the wrapper symbolically,
+        # which fails on elements other than (inputs, targets).
         self.built = True
 
     def compile(
@@ -66,22 +65,23 @@ class PairModel(MultiWorkerFit):
         jit_compile: bool = False,
         **kwargs: Any,
     ) -> None:
-        """Configures training, as `keras.Model.compile`, but for the loss.
+        """Configures training, as `keras.Model.compile` without a loss.
 
         Args:
             optimizer: A Keras optimizer or its name. Defaults to "rmsprop".
-            metrics: Keras metrics, of the sparse kind: they compare the logits
-                with class ids (of soft labels, the likeliest). In `fit` these
-                are the *noisy* labels, in `evaluate` the test labels.
+            metrics: Sparse Keras metrics: they compare logits with class ids
+                (for soft labels, with the likeliest class). `fit` passes the
+                *noisy* labels, `evaluate` the test labels.
             jit_compile: Whether to compile the step with XLA. Defaults to
-                False: Keras' own "auto" means three different programs (GPU,
-                CPU, under a strategy).
+                False: Keras' "auto" gives three different programs (on a GPU,
+                on a CPU, under a strategy).
             **kwargs: The other arguments of `keras.Model.compile`.
 
         Raises:
-            InputError: if a `loss` is given; the method brings its own. For
-                XLA on a CPU, if the method needs second derivatives and the
-                base pools by the maximum, for which XLA has none there.
+            InputError: if `loss` is given, since each method defines its loss;
+                or if XLA is asked for on a CPU, the method needs second
+                derivatives and the base has max pooling, whose second
+                derivative XLA lacks on CPUs.
         """
         if (
             jit_compile
@@ -91,14 +91,15 @@ class PairModel(MultiWorkerFit):
         ):
             raise InputError(
                 "`jit_compile` should be False on a CPU for a base with max "
-                "pooling, whose second derivative XLA lacks there and this "
-                "method needs (of `MetaLossCorrection`, 'head' and "
-                "'finite_difference' do not). Received: `jit_compile` = True."
+                "pooling: this method needs second derivatives, and XLA lacks "
+                "the one of max pooling there (`MetaLossCorrection` needs none "
+                "with `meta_gradient` = 'head' or 'finite_difference'). "
+                "Received: `jit_compile` = True."
             )
         if kwargs.pop("loss", None) is not None:
             raise InputError(
                 "`loss` should be left out of `compile`: "
-                f"{type(self).__name__} brings its own."
+                f"{type(self).__name__} defines the loss."
             )
         super().compile(
             optimizer=optimizer,
@@ -113,18 +114,19 @@ class PairModel(MultiWorkerFit):
         Args:
             x: A `tf.data.Dataset` (`mlc_tf.data.pair` makes one) of batched
                 elements `((x, noisy_label), (x_clean, clean_label))`, which the
-                strategy in scope divides; or, for several workers each of
-                which reads its part only, a function from its
-                `tf.distribute.InputContext` to the batches of its replicas.
-            *args: The other arguments of `keras.Model.fit`.
-            **kwargs: The same, by name.
+                strategy in scope divides. Or, if each of several workers reads
+                only its part, a function from the
+                `tf.distribute.InputContext` of a worker to the batches of its
+                replicas.
+            *args: The other positional arguments of `keras.Model.fit`.
+            **kwargs: The other keyword arguments of `keras.Model.fit`.
 
         Returns:
             The `keras.callbacks.History`.
 
         Raises:
-            InputError: if the elements are no such pairs, do not fit the base
-                or the strategy, or a label is not in `[0, classes)`.
+            InputError: if the elements are not such pairs, or do not fit the
+                base or the strategy; or if a label is not in `[0, classes)`.
         """
         if kwargs.get("class_weight") is not None:
             raise InputError(
@@ -133,20 +135,20 @@ class PairModel(MultiWorkerFit):
         pairs = self._own_pairs(x) if callable(x) else self._checked(x)
         if self.compiled:
             self._build_metrics()
-        kwargs.setdefault("shuffle", False)  # the dataset has its own order
+        kwargs.setdefault("shuffle", False)  # the dataset sets the order
         with checks.plain_errors():
             return super().fit(pairs, *args, **kwargs)
 
     def check_pairs(self, x: Any, replicas: int | None = None) -> None:
-        """Refuses a dataset that `fit` would refuse, without reading of it.
+        """Checks a dataset as `fit` does, without reading an element.
 
         Args:
-            x: A dataset as in `fit`.
-            replicas: How many share a batch. Defaults to those of the strategy
-                that the model was made in.
+            x: A dataset, as in `fit`.
+            replicas: The number of replicas that share a batch. Defaults to
+                the replicas of the strategy in which the model was created.
 
         Raises:
-            InputError: as `fit`, but for bad labels.
+            InputError: as `fit`, except for bad labels.
         """
         checks.check_inputs(
             checks.pair_spec(x, self.num_classes, self.uses_index),
@@ -167,8 +169,8 @@ class PairModel(MultiWorkerFit):
         """Evaluates the base, as `keras.Model.evaluate`.
 
         Raises:
-            InputError: for labels that are neither ids in `[0, classes)` nor
-                rows of probabilities.
+            InputError: for labels other than ids in `[0, classes)` or rows of
+                probabilities.
         """
         with checks.plain_errors():
             return super().evaluate(*args, **kwargs)
@@ -177,9 +179,9 @@ class PairModel(MultiWorkerFit):
         return self.base(inputs, training=training)
 
     def save(self, filepath: Any, *args: Any, **kwargs: Any) -> None:
-        """Saves `base`, which loads without `mlc_tf`; see `keras.Model.save`.
+        """Saves `base` as `keras.Model.save` does; it loads without `mlc_tf`.
 
-        The state of training (T, the optimizer) is in `save_weights`.
+        `save_weights` also saves the state of training: T and the optimizer.
         """
         self.base.save(filepath, *args, **kwargs)
 
@@ -192,16 +194,16 @@ class PairModel(MultiWorkerFit):
         *,
         class_names: Sequence[str] | None = None,
     ) -> None:
-        """Exports `base`, and T where there is one; see `mlc_tf.models.export.write`.
+        """Exports `base`, and T if the method learns T, for serving.
 
         Args:
             filepath: A folder, or a file that ends in `.tflite` or `.onnx`.
             format: "tf_saved_model", "litert" or "onnx". Defaults to
                 "tf_saved_model".
-            verbose: Whether to tell where it is. Defaults to None, yes.
-            input_signature: A `tf.TensorSpec` of the inputs; needed for a
-                subclassed base, which does not tell them.
-            class_names: One a class. Defaults to "0", "1", ...
+            verbose: Whether to print the path. Defaults to None, which prints.
+            input_signature: A `tf.TensorSpec` of the inputs. A subclassed base
+                needs it, since its input shape is not known.
+            class_names: One name per class. Defaults to "0", "1", ...
 
         Raises:
             InputError: as `mlc_tf.models.export.write`.
@@ -219,7 +221,7 @@ class PairModel(MultiWorkerFit):
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
-        # Keras keeps a loss tracker of its own that only its own step feeds.
+        # Keras has a second loss tracker, which only Keras' train step updates.
         others = [metric for metric in super().metrics if metric.name != "loss"]
         return [self.loss_tracker, *others]
 
@@ -269,9 +271,10 @@ class PairModel(MultiWorkerFit):
         """Takes the optimizer's step on `loss`, and returns the metrics.
 
         Args:
-            forward: The pass of the noisy batch, on whose tape the loss is.
-            loss: The mean loss of this replica's examples.
-            noisy_labels: `(batch,)` or `(batch, classes)`.
+            forward: The forward pass of the noisy batch; its tape recorded the
+                loss.
+            loss: The mean loss of this replica's examples, a scalar.
+            noisy_labels: `(batch,)` ids or `(batch, classes)` probabilities.
         """
         self.optimizer_step(forward, loss)
         return self.training_metrics(loss, forward.logits, noisy_labels)
@@ -279,14 +282,14 @@ class PairModel(MultiWorkerFit):
     def add_state(
         self, name: str, value: Any, dtype: str | None = None
     ) -> keras.Variable:
-        """Returns a variable that steps write and no gradient reaches.
+        """Returns a variable that training steps assign, without a gradient.
 
-        It is saved with the model, and is the same on all replicas.
+        The variable is saved with the model, and is the same on all replicas.
 
         Args:
-            name: Its name.
-            value: The array that it starts from.
-            dtype: Defaults to that of the model's variables.
+            name: The name of the variable.
+            value: The initial value, an array.
+            dtype: Defaults to the dtype of the model's variables.
         """
         value = np.asarray(value)
         return self.add_weight(
@@ -310,8 +313,8 @@ class PairModel(MultiWorkerFit):
         """Takes the optimizer's step on `loss` and the regularisation.
 
         Args:
-            forward: The pass on whose tape the loss is.
-            loss: The mean loss of this replica's examples.
+            forward: The forward pass; its tape recorded the loss.
+            loss: The mean loss of this replica's examples, a scalar.
         """
         variables = self.optimized_variables
         gradients = self.scaled_gradients(forward, loss, variables)
@@ -323,31 +326,31 @@ class PairModel(MultiWorkerFit):
         loss: tf.Tensor,
         variables: list[keras.Variable],
     ) -> Any:
-        """Returns the gradients that `apply_gradients` of the optimizer takes.
+        """Returns the gradients for the optimizer's `apply_gradients`.
 
         Args:
-            forward: The pass on whose tape the loss is.
-            loss: The mean loss of this replica's examples, to which the
-                regularisation is added.
-            variables: What the gradients are asked for.
+            forward: The forward pass; its tape recorded the loss.
+            loss: The mean loss of this replica's examples, without the
+                regularisation, which is added here.
+            variables: The variables of the gradients.
         """
         with forward.tape:
             total = loss + forward.regularization
-            # `apply_gradients` sums over replicas; the mean is wanted.
-            share = total / distribution.num_replicas()
-            scaled = self.optimizer.scale_loss(share)
+            # `apply_gradients` sums gradients over the replicas.
+            loss_per_replica = total / distribution.num_replicas()
+            scaled = self.optimizer.scale_loss(loss_per_replica)
         return forward.tape.gradient(scaled, variables)
 
     def training_metrics(
         self, loss: tf.Tensor, logits: tf.Tensor, noisy_labels: tf.Tensor
     ) -> dict[str, Any]:
-        """Returns the metrics after a step, those of the noisy labels."""
+        """Returns the metrics after a step, computed on the noisy labels."""
         self.loss_tracker.update_state(loss)
         return self.compute_metrics(None, _ids(noisy_labels), logits)
 
     def _build_metrics(self) -> None:
-        # Under a strategy Keras would build the metrics by calling the model
-        # on (x, noisy_label), so they are built here, from one example.
+        # Under a strategy, Keras builds the metrics by a call of the model on
+        # (x, noisy_label), which fails. One example builds them here.
         with self.distribute_strategy.scope():
             self.compute_metrics(
                 None, tf.zeros([1], tf.int64), tf.zeros([1, self.num_classes])
@@ -356,7 +359,7 @@ class PairModel(MultiWorkerFit):
 
 
 def _ids(labels: tf.Tensor) -> tf.Tensor:
-    # One form for all: Keras resolves "accuracy" by the first labels it sees.
+    # Always ids: Keras resolves "accuracy" by the form of the first labels.
     return tf.argmax(labels, axis=-1) if labels.shape.rank == 2 else labels
 
 
@@ -372,7 +375,7 @@ def check_base(base: Any) -> int:
         raise InputError(
             "`base` should be built. Received: `base` = a "
             f"{type(base).__name__} without weights; call it on a batch, or "
-            "give it a `keras.Input`."
+            "add a `keras.Input`."
         )
     if not base.trainable_variables:
         raise bad_argument(
@@ -407,12 +410,12 @@ def _last_layer(base: Any) -> Any:
 def _output_shape(base: keras.Model, last: Any) -> tuple[int | None, ...]:
     try:
         return tuple(base.output_shape)
-    except (AttributeError, ValueError):  # a subclassed model has none
+    except (AttributeError, ValueError):  # a subclassed model
         units = getattr(last, "units", None)
         if units is None:
             raise InputError(
-                "`base` should tell the shape of its outputs. Received: `base`"
-                f" = a {type(base).__name__} whose last layer is no Dense; "
+                "`base` should have a known output shape. Received: `base` = a "
+                f"{type(base).__name__} whose last layer is not a Dense layer; "
                 "wrap it in keras.Sequential([keras.Input(shape), base])."
             ) from None
         return (None, units)

@@ -1,4 +1,4 @@
-"""The logits of a network for many batches: of one device, and as they come."""
+"""Computes the logits of a network batch by batch, on one device."""
 
 from collections.abc import Callable
 from collections.abc import Iterator
@@ -12,10 +12,16 @@ from mlc_tf.data import checks
 
 
 def forward_pass(network: keras.Model) -> Callable[[Any], tf.Tensor]:
-    """Returns the network as a graph function, from inputs to logits.
+    """Returns the network's inference pass as a graph function.
 
-    Unlike `predict`, it asks nothing of other replicas or workers, and needs no
-    `compile`.
+    Unlike `predict`, the function does not involve other replicas or workers,
+    and needs no `compile`.
+
+    Args:
+        network: A built network.
+
+    Returns:
+        A function from inputs `(batch, ...)` to logits `(batch, classes)`.
     """
     return tf.function(
         lambda x: network(x, training=False), reduce_retracing=True
@@ -25,11 +31,11 @@ def forward_pass(network: keras.Model) -> Callable[[Any], tf.Tensor]:
 def logits(
     forward: Callable[[Any], tf.Tensor], batches: tf.data.Dataset
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yields logits and labels of each batch, `(batch, C)` and `(batch,)`.
+    """Yields the logits `(batch, classes)` and labels of each batch.
 
     Args:
-        forward: As `forward_pass` returns it.
-        batches: Of (inputs, labels).
+        forward: A function from inputs to logits, as `forward_pass` returns.
+        batches: A dataset of batches (inputs, labels).
 
     Raises:
         InputError: if an input cannot be read.

@@ -1,7 +1,8 @@
-"""Requests with which TensorFlow Serving warms a model up before it serves.
+"""Writes the requests with which TensorFlow Serving warms up a model.
 
-Their protos belong to tensorflow-serving-api, which is large and wants one
-version of TensorFlow; the few fields that matter are encoded here:
+The package tensorflow-serving-api has the protos of these requests, but it is
+large and requires a certain version of TensorFlow. This module encodes the few
+fields that are needed:
 
     PredictionLog   6: PredictLog predict_log
     PredictLog      1: PredictRequest request
@@ -16,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-# Where, in the folder of a version, TensorFlow Serving looks for them.
+# The path, inside a version folder, at which TensorFlow Serving looks for them.
 PLACE = Path("assets.extra") / "tf_serving_warmup_requests"
 
 
@@ -26,13 +27,14 @@ def write(
     signatures: Iterable[str],
     inputs: Mapping[str, np.ndarray],
 ) -> None:
-    """Writes one request for each signature into the folder of a version.
+    """Writes one warm-up request per signature into a version folder.
 
     Args:
         version: The folder of a SavedModel.
-        model_name: By which it is served.
-        signatures: Their names.
-        inputs: A batch, by the name of the input.
+        model_name: The name under which TensorFlow Serving serves the model.
+        signatures: Names of the SavedModel's signatures, such as
+            "serving_default".
+        inputs: One batch: an array `(batch, ...)` for each input name.
     """
     path = version / PLACE
     path.parent.mkdir(exist_ok=True)
@@ -47,9 +49,9 @@ def prediction_log(
     """Returns a request as a serialised `PredictionLog`.
 
     Args:
-        model_name: By which the model is served.
-        signature: The name of one of its signatures.
-        inputs: A batch, by the name of the input.
+        model_name: The name under which TensorFlow Serving serves the model.
+        signature: Name of the signature to call, such as "serving_default".
+        inputs: One batch: an array `(batch, ...)` for each input name.
     """
     model_spec = _text(1, model_name) + _text(3, signature)
     request = _field(1, model_spec)
@@ -64,12 +66,13 @@ def _text(number: int, text: str) -> bytes:
 
 
 def _field(number: int, content: bytes) -> bytes:
-    """Returns a field of the wire type 2: its tag, its length, its content."""
+    """Returns a protobuf field of wire type 2: tag, length and content."""
     return _varint(number << 3 | 2) + _varint(len(content)) + content
 
 
 def _varint(value: int) -> bytes:
-    groups = []  # of seven bits, the lowest first
+    """Returns an unsigned integer as a protobuf varint."""
+    groups = []  # seven bits each, the lowest bits first
     while value > 127:
         groups.append(value & 127 | 128)
         value >>= 7

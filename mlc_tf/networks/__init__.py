@@ -1,4 +1,4 @@
-"""The paper's backbones: functional models from inputs to logits."""
+"""The paper's networks, and an MLP: functional models from inputs to logits."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,13 +18,16 @@ from mlc_tf.networks.word_window import word_window
 
 @dataclass(frozen=True)
 class Network:
-    """A backbone.
+    """A network that configs can name.
 
     Attributes:
-        build: From input shape, number of classes and options to a model.
-        measure: From the noisy and the clean inputs to those options that
-            depend on them; None where none do.
-        pretrained: Whether it takes `weights`.
+        build: Maps an input shape, the number of classes and keyword options to
+            a `keras.Model`.
+        measure: Maps the noisy and the clean inputs to the options of `build`
+            that depend on the inputs, such as mean and variance. None if no
+            option does. Defaults to `statistics.channels`.
+        pretrained: Whether `build` has the option `weights`. Defaults to
+            False.
     """
 
     build: Callable[..., keras.Model]
@@ -44,7 +47,14 @@ NETWORKS = {
 
 
 def get(name: str) -> Network:
-    """Returns a network; an InputError names the nearest."""
+    """Returns the network with a name.
+
+    Args:
+        name: A name of `NETWORKS`.
+
+    Raises:
+        InputError: for an unknown name; the message suggests the nearest name.
+    """
     if name not in NETWORKS:
         raise unknown_name("network", name, NETWORKS)
     return NETWORKS[name]

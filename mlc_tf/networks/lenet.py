@@ -14,24 +14,27 @@ def lenet(
     variance: list[float] | None = None,
     weight_decay: float = 0.0,
 ) -> keras.Model:
-    """Returns LeNet-5, images to logits.
+    """Returns LeNet-5 for images.
 
-    Two 5x5 convolutions of 6 and 16 filters (the first padded, so that 28x28
-    images fit), each pooled, then dense layers of 120 and 84.
+    The network has two 5x5 convolutions of 6 and 16 filters, each followed by
+    max pooling, and hidden dense layers of 120 and 84 units. The first
+    convolution is padded, so that 28x28 images fit.
 
     Args:
         input_shape: `(height, width, channels)`, at least 12 by 12.
-        num_classes: Width of the output.
-        mean: Subtracted from the inputs, per channel. Defaults to none.
-        variance: Divides the inputs by its root. Defaults to none.
-        weight_decay: Factor of half the squared norm of the kernels in the
-            loss. Defaults to 0.
+        num_classes: Number of classes, the width of the output.
+        mean: Mean of each channel (the last axis), which is subtracted from the
+            inputs. Defaults to None: the inputs are not standardised.
+        variance: Variance of each channel; its square root divides the inputs.
+            Given together with `mean`. Defaults to None.
+        weight_decay: The loss contains `weight_decay / 2` times the squared
+            norm of all kernels. Defaults to 0.
 
     Returns:
-        A functional `keras.Model`.
+        A functional `keras.Model` from inputs to logits `(batch, num_classes)`.
 
     Raises:
-        InputError: if the images are smaller.
+        InputError: if the images are smaller than 12 by 12.
 
     References:
         LeCun et al., 1998; the paper, section 4.1.

@@ -14,19 +14,21 @@ def mlp(
     variance: list[float] | None = None,
     weight_decay: float = 0.0,
 ) -> keras.Model:
-    """Returns a perceptron with ReLU hidden layers, inputs to logits.
+    """Returns a multilayer perceptron with ReLU hidden layers.
 
     Args:
-        input_shape: Shape of one example.
-        num_classes: Width of the output.
-        hidden_units: Width of each hidden layer. Defaults to one of 128.
-        mean: Subtracted from the inputs, per channel. Defaults to none.
-        variance: Divides the inputs by its root. Defaults to none.
-        weight_decay: Factor of half the squared norm of the kernels in the
-            loss. Defaults to 0.
+        input_shape: Shape of one example; it is flattened.
+        num_classes: Number of classes, the width of the output.
+        hidden_units: Width of each hidden layer. Defaults to `(128,)`.
+        mean: Mean of each channel (the last axis), which is subtracted from the
+            inputs. Defaults to None: the inputs are not standardised.
+        variance: Variance of each channel; its square root divides the inputs.
+            Given together with `mean`. Defaults to None.
+        weight_decay: The loss contains `weight_decay / 2` times the squared
+            norm of all kernels. Defaults to 0.
 
     Returns:
-        A functional `keras.Model`.
+        A functional `keras.Model` from inputs to logits `(batch, num_classes)`.
     """
     inputs = keras.Input(input_shape)
     x = normalization.normalize(inputs, mean, variance)

@@ -1,4 +1,4 @@
-"""What every network begins with, and how its weights decay."""
+"""Input standardisation and weight decay, which all networks share."""
 
 import keras
 
@@ -10,9 +10,17 @@ def normalize(
     mean: list[float] | None,
     variance: list[float] | None,
 ) -> keras.KerasTensor:
-    """Returns standardised inputs, per channel (the last axis).
+    """Returns the inputs standardised per channel (the last axis).
 
-    It lies inside the network, so a served model takes raw inputs.
+    The layer is part of the network, so a served model takes raw inputs.
+
+    Args:
+        inputs: `(batch, ..., channels)`, the network's inputs.
+        mean: Mean of each channel, or None for no standardisation.
+        variance: Variance of each channel, or None for no standardisation.
+
+    Raises:
+        InputError: if only one of `mean` and `variance` is given.
     """
     if (mean is None) != (variance is None):
         raise InputError(
@@ -25,9 +33,13 @@ def normalize(
 
 
 def decay(weight_decay: float) -> keras.regularizers.Regularizer | None:
-    """Returns the penalty whose gradient is `weight_decay * w`.
+    """Returns the L2 penalty whose gradient is `weight_decay * w`.
 
-    Coupled to the gradient, and so to momentum, as in the paper's PyTorch;
-    the `weight_decay` of Keras optimizers is decoupled from both.
+    The penalty is part of the gradient, and thus of the momentum, as in the
+    PyTorch code of the paper. The option `weight_decay` of Keras optimizers
+    changes neither the gradient nor the momentum.
+
+    Args:
+        weight_decay: A float >= 0; 0 returns None.
     """
     return keras.regularizers.L2(weight_decay / 2) if weight_decay else None

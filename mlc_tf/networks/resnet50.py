@@ -8,7 +8,8 @@ from mlc_tf.errors import InputError
 from mlc_tf.errors import bad_argument
 from mlc_tf.networks import normalization
 
-# Blue, green, red, as the weights of `keras.applications` expect them.
+# Mean of blue, green and red: the weights of `keras.applications` expect this
+# order.
 _IMAGENET_MEAN = (103.939, 116.779, 123.68)
 
 
@@ -19,22 +20,23 @@ def resnet50(
     weights: str = "imagenet",
     weight_decay: float = 0.0,
 ) -> keras.Model:
-    """Returns ResNet-50 with a new last layer, RGB images to logits.
+    """Returns ResNet-50 with a new last layer, for RGB images.
 
     Args:
         input_shape: `(height, width, 3)`, at least 32 by 32, values 0 to 255.
-        num_classes: Width of the output.
+        num_classes: Number of classes, the width of the output.
         weights: "imagenet" (downloaded by Keras), a file of weights of
             `keras.applications.ResNet50(include_top=False)`, or "" for random
-            ones. Defaults to "imagenet".
-        weight_decay: Factor of half the squared norm of the kernels in the
-            loss. Defaults to 0.
+            weights. Defaults to "imagenet".
+        weight_decay: The loss contains `weight_decay / 2` times the squared
+            norm of all kernels. Defaults to 0.
 
     Returns:
-        A functional `keras.Model`.
+        A functional `keras.Model` from inputs to logits `(batch, num_classes)`.
 
     Raises:
-        InputError: for other images, or weights that cannot be loaded.
+        InputError: if the images have another shape, or the weights cannot be
+            loaded.
 
     References:
         He et al., 2016; `keras.applications.resnet50`.
@@ -51,8 +53,8 @@ def resnet50(
     penalty = normalization.decay(weight_decay)
     for layer in body.layers:
         if isinstance(layer, keras.layers.Conv2D):
-            layer.kernel_regularizer = penalty  # as a saved model has it
-            layer.kernel.regularizer = penalty
+            layer.kernel_regularizer = penalty  # kept by a saved model
+            layer.kernel.regularizer = penalty  # applied in the loss
     inputs = keras.Input(input_shape)
     x = keras.ops.flip(inputs, axis=-1)  # to blue, green, red
     x = normalization.normalize(x, list(_IMAGENET_MEAN), [1.0, 1.0, 1.0])
@@ -76,7 +78,7 @@ def _body(input_shape: tuple[int, ...], weights: str) -> keras.Model:
         )
         if weights not in ("", "imagenet"):
             body.load_weights(weights)
-    except Exception as error:  # Keras raises what its downloader or HDF5 do
+    except Exception as error:  # any error of Keras' downloader or HDF5
         raise InputError(
             "`network.weights` should be weights of "
             "keras.applications.ResNet50(include_top=False). Received: "

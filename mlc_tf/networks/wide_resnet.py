@@ -1,4 +1,4 @@
-"""Wide residual networks WRN-d-k, pre-activation; the paper's is 40-2."""
+"""Pre-activation wide residual networks, WRN-d-k; the paper uses WRN-40-2."""
 
 import numbers
 
@@ -20,24 +20,28 @@ def wide_resnet(
     variance: list[float] | None = None,
     weight_decay: float = 0.0,
 ) -> keras.Model:
-    """Returns WRN-depth-width, images to logits.
+    """Returns WRN-depth-width for images.
 
     Args:
         input_shape: `(height, width, channels)`, at least 8 by 8.
-        num_classes: Width of the output.
-        depth: Number of layers, 6 n + 4 for n blocks a stage. Defaults to 40.
-        width: Factor of the 16, 32 and 64 filters of the three stages.
+        num_classes: Number of classes, the width of the output.
+        depth: Number of layers, `6 n + 4` with n blocks in each of the three
+            stages. Defaults to 40.
+        width: The stages have `16 width`, `32 width` and `64 width` filters.
             Defaults to 2.
-        mean: Subtracted from the inputs, per channel. Defaults to none.
-        variance: Divides the inputs by its root. Defaults to none.
-        weight_decay: Factor of half the squared norm of the kernels in the
-            loss. Defaults to 0.
+        mean: Mean of each channel (the last axis), which is subtracted from the
+            inputs. Defaults to None: the inputs are not standardised.
+        variance: Variance of each channel; its square root divides the inputs.
+            Given together with `mean`. Defaults to None.
+        weight_decay: The loss contains `weight_decay / 2` times the squared
+            norm of all kernels. Defaults to 0.
 
     Returns:
-        A functional `keras.Model`.
+        A functional `keras.Model` from inputs to logits `(batch, num_classes)`.
 
     Raises:
-        InputError: if depth is no 6 n + 4 with n >= 1, or width < 1.
+        InputError: if `depth` is not `6 n + 4` with an integer n >= 1, or if
+            `width` is not an integer >= 1.
 
     References:
         Zagoruyko and Komodakis, 2016, arXiv:1605.07146.
@@ -70,7 +74,8 @@ def wide_resnet(
         x: keras.KerasTensor, filters: int, strides: int
     ) -> keras.KerasTensor:
         activated = activate(x)
-        # Where the shape changes, the shortcut projects the activated input.
+        # If the shape changes, the shortcut is a projection of the activated
+        # input.
         if x.shape[-1] != filters or strides != 1:
             x = convolve(activated, filters, 1, strides)
         y = convolve(activated, filters, 3, strides)

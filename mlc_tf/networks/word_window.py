@@ -1,4 +1,4 @@
-"""The paper's network for Twitter: a window of words, two hidden layers."""
+"""The paper's network for Twitter: an MLP on a window of words."""
 
 import keras
 import numpy as np
@@ -18,32 +18,34 @@ def word_window(
     table_sizes: list[int] | None = None,
     weight_decay: float = 0.0,
 ) -> keras.Model:
-    """Returns a perceptron over the vectors of the words in a window.
+    """Returns a multilayer perceptron on the word vectors of a window.
 
-    The vector of a word is given (pretrained), or it is the sum of trained
-    embeddings of its features (its number, its prefix, its suffixes, ...), 50
-    numbers wide.
+    The inputs are pretrained vectors, or integer features of each word (its
+    number, its prefix, its suffixes, ...). In the second case, the vector of a
+    word is the sum of the embeddings of its features, which are trained and
+    have 50 dimensions.
 
     Args:
-        input_shape: `(words, dimensions)` vectors, or `(words, features)`
-            integers.
-        num_classes: Width of the output.
-        hidden_units: Width of each hidden layer. Defaults to two of 256.
-        table_sizes: How many values each feature has, for integer inputs;
-            larger ones count as 0, the unknown. Defaults to none: the inputs
-            are vectors.
-        weight_decay: Factor of half the squared norm of the kernels in the
-            loss; embeddings are left out. Defaults to 0.
+        input_shape: `(words, dimensions)` for vectors, or `(words, features)`
+            for integers.
+        num_classes: Number of classes, the width of the output.
+        hidden_units: Width of each hidden layer. Defaults to `(256, 256)`.
+        table_sizes: Number of values of each integer feature; a larger value
+            counts as 0, the unknown value. Defaults to None: the inputs are
+            vectors.
+        weight_decay: The loss contains `weight_decay / 2` times the squared
+            norm of all kernels, without the embeddings. Defaults to 0.
 
     Returns:
-        A functional `keras.Model`.
+        A functional `keras.Model` from inputs to logits `(batch, num_classes)`.
 
     Raises:
-        InputError: if there are not as many tables as features.
+        InputError: if `input_shape` has another rank, or `table_sizes` does
+            not have one entry per feature.
 
     References:
-        Hendrycks et al., 2018, its Twitter folder; Bojanowski et al., 2017,
-        for words as sums of what they consist of.
+        Hendrycks et al., 2018: the Twitter folder of their code. Bojanowski et
+        al., 2017: word vectors as sums of the vectors of word parts.
     """
     if len(input_shape) != 2:
         raise bad_argument(
@@ -61,10 +63,10 @@ def word_window(
                 f"{input_shape[1]}. Received: {len(table_sizes)}."
             )
         inputs = keras.Input(input_shape, dtype="int32")
-        # Else they would be rows of the next table.
+        # A larger value would be a row of the next feature's table.
         x = keras.ops.where(inputs < np.array(table_sizes), inputs, 0)
-        # In this order: Keras would turn the other into BiasAdd, which LiteRT
-        # lacks for integers.
+        # The order of the operands matters: Keras would turn `add(x, ...)` into
+        # BiasAdd, which LiteRT does not support for integers.
         x = keras.ops.add(_first_rows(table_sizes), x)
         x = keras.layers.Embedding(sum(table_sizes), DIMENSIONS)(x)
         x = keras.ops.sum(x, axis=2)
@@ -86,5 +88,5 @@ def word_window(
 
 
 def _first_rows(table_sizes: list[int]) -> np.ndarray:
-    """Returns where the rows of each feature begin, `(features,)`."""
+    """Returns the first row of each feature in the table, `(features,)`."""
     return np.cumsum([0, *table_sizes[:-1]]).astype(np.int32)

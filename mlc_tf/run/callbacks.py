@@ -1,4 +1,4 @@
-"""What a run records as it goes, one file each."""
+"""Keras callbacks that record a run: metrics, times and T."""
 
 import json
 import time
@@ -17,10 +17,10 @@ from mlc_tf.run import figures
 
 
 class CleanAccuracy(keras.callbacks.Callback):
-    """Adds `clean_accuracy`, that on the clean set, to the logs of an epoch.
+    """Adds `clean_accuracy`, the accuracy on the clean set, to the epoch logs.
 
     Args:
-        clean: A dataset of batches `(x, class ids)`.
+        clean: A `tf.data.Dataset` of batches `(x, class ids)`.
     """
 
     def __init__(self, clean: tf.data.Dataset) -> None:
@@ -42,26 +42,27 @@ class CleanAccuracy(keras.callbacks.Callback):
 
 
 class StepTimer(keras.callbacks.Callback):
-    """Adds the time of an epoch to its logs.
+    """Adds the times of an epoch to its logs, in seconds.
 
-    `seconds` is all of it, evaluation included; `seconds_per_step` is the mean
-    of its training steps but the first, which may have to trace; with one step
-    it is left out.
+    `seconds` is the duration of the whole epoch with its evaluation.
+    `seconds_per_step` is the mean duration of a training step, without the
+    first step, which may include tracing. An epoch of a single step has no
+    `seconds_per_step`.
 
     Args:
-        seconds: That the first epoch took before, if it was begun. Defaults to
-            0.
+        seconds: How long the resumed part of the first epoch took before the
+            interruption. Defaults to 0, nothing is resumed.
     """
 
     def __init__(self, seconds: float = 0.0) -> None:
         super().__init__()
-        self._before = seconds
+        self._resumed_seconds = seconds
 
     def on_epoch_begin(
         self, epoch: int, logs: Mapping[str, Any] | None = None
     ) -> None:
-        self._begin = time.perf_counter() - self._before
-        self._before = 0.0
+        self._begin = time.perf_counter() - self._resumed_seconds
+        self._resumed_seconds = 0.0
         self._ends: list[float] = []
         self._last_batch = self._first_batch = 0
 
@@ -89,12 +90,15 @@ class MetricsLog(keras.callbacks.Callback):
     """Writes one JSON line per epoch, under the names of a result.
 
     Args:
-        path: The file.
-        true_transition: Where given, `transition_l1` is the distance of the
-            model's T from it. Defaults to None.
-        normalization: What the model's T is normalised by. Defaults to "rows".
-        initial_epoch: Lines of this epoch and later, of a run that was cut
-            off, are dropped. Defaults to 0.
+        path: The file, `metrics.jsonl`. Its lines are kept up to
+            `initial_epoch`.
+        true_transition: The true T, `(classes, classes)`, rows are clean
+            classes; `transition_l1` is its distance from the model's T.
+            Defaults to None: `transition_l1` is null.
+        normalization: Whether "rows" or "columns" of the model's T sum to 1.
+            Defaults to "rows".
+        initial_epoch: How many epochs are done when training starts. Defaults
+            to 0.
     """
 
     _NAMES = {
@@ -136,16 +140,18 @@ class MetricsLog(keras.callbacks.Callback):
 
 
 class TransitionHistory(keras.callbacks.Callback):
-    """Writes T after each epoch to an `.npz`: `learned`, `epochs` and `true`.
+    """Writes T after each epoch to an `.npz` with `learned`, `epochs`, `true`.
 
-    `learned` is `(entries, classes, classes)`, the T to start from first;
-    `epochs` says after how many epochs of the run each was what it is.
+    `learned` is `(entries, classes, classes)`, rows are clean classes; its
+    first entry is the initial T. `epochs` is `(entries,)`: `learned[i]` is the
+    T after `epochs[i]` epochs.
 
     Args:
-        path: The file.
-        true_transition: The true T, or None where it is not known.
-        initial_epoch: Entries of an existing file that are of later epochs, of
-            a run that was cut off, are dropped. Defaults to 0.
+        path: The file. Its entries are kept up to `initial_epoch`.
+        true_transition: The true T, `(classes, classes)`, rows are clean
+            classes. Defaults to None, not known: the file has no `true`.
+        initial_epoch: How many epochs are done when training starts. Defaults
+            to 0.
     """
 
     def __init__(
@@ -197,7 +203,8 @@ class TransitionImages(keras.callbacks.Callback):
 
     Args:
         folder: The folder of the event files.
-        true_transition: Drawn beside T where it is known. Defaults to None.
+        true_transition: The true T, `(classes, classes)`, rows are clean
+            classes, drawn beside the model's T. Defaults to None, not known.
     """
 
     def __init__(
@@ -229,7 +236,11 @@ class TransitionImages(keras.callbacks.Callback):
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """Returns the rows of a `metrics.jsonl`, none if there is no such file."""
+    """Returns the rows of a `metrics.jsonl`, one mapping per epoch.
+
+    Args:
+        path: The file. If it does not exist, there are no rows.
+    """
     path = Path(path)
     if not path.exists():
         return []

@@ -1,4 +1,4 @@
-"""The state of training on disk: whole, verified when read, or not believed."""
+"""Checkpoints: the state of training on disk, verified when it is read."""
 
 import errno
 import hashlib
@@ -24,30 +24,44 @@ from mlc_tf.run import divergence
 from mlc_tf.run.termination import Termination
 
 KEEP = 2
-# Of a number, and of HDF5 around each variable.
+# Upper bounds in bytes: of a number, and of HDF5's overhead per variable.
 _MOST_BYTES, _OVERHEAD = 8, 4096
 _NAME = "epoch-{:05d}-step-{:08d}.weights.h5"
 
 
 class Position(NamedTuple):
-    """How far a run has come: whole epochs, and steps of the one after."""
+    """How far a run has come.
+
+    Attributes:
+        epochs: The number of whole epochs.
+        steps: The number of steps of the next epoch. Defaults to 0.
+    """
 
     epochs: int
     steps: int = 0
 
 
 class Interval(NamedTuple):
-    """How often to save within an epoch: the one that is not 0, if any."""
+    """How often to save within an epoch; by default, never.
+
+    Attributes:
+        steps: Save after this many steps; 0 for an interval in seconds.
+        seconds: Save after this many seconds; 0 for an interval in steps.
+    """
 
     steps: int = 0
     seconds: int = 0
 
     @classmethod
     def parse(cls, text: str) -> "Interval":
-        """Returns what "500 steps", "60 seconds" or "epoch" means.
+        """Returns the interval that a setting names.
+
+        Args:
+            text: "N steps", "N seconds", or "epoch" to save only at the end of
+                each epoch.
 
         Raises:
-            InputError: for another text.
+            InputError: for any other text.
         """
         if text == "epoch":
             return cls()
@@ -62,18 +76,20 @@ class Interval(NamedTuple):
 
 
 class Checkpoints(keras.callbacks.Callback):
-    """Saves the state of training, and keeps the last two.
+    """Saves the state of training, and keeps the last two checkpoints.
 
-    It is that of `save_weights` (weights, T, what else a method keeps, the
-    optimizer, the state of random layers) and that of the metrics. Files of
-    later positions, damaged or they would have been gone on from, go too.
+    The state is what `save_weights` saves (weights, T, other state of the
+    method, the optimizer, the state of random layers) and the state of the
+    metrics. Each save removes older checkpoints, and checkpoints of later
+    positions: those are damaged, or training would have resumed from them.
 
     Args:
-        folder: The folder, made if missing.
-        interval: When to save, beside the end of each epoch. Defaults to then
-            only.
-        termination: Tells whether the process was asked to end; it then does
-            so after a step, with all that it did saved. Defaults to none.
+        folder: The folder of the checkpoints. It is created if missing.
+        interval: How often to save within an epoch. Defaults to never: the end
+            of each epoch is always saved.
+        termination: Whether the process was asked to end. If so, the state is
+            saved after the current step, and the run ends. Defaults to None,
+            a `Termination` that nothing asks to end.
     """
 
     def __init__(
@@ -86,38 +102,47 @@ class Checkpoints(keras.callbacks.Callback):
         self.folder = Path(folder)
         self.interval = interval
         self.termination = termination or Termination()
-        self._begin = Position(0)
+        self._start = Position(0)
         self._progress: dict[str, Any] = {}
 
     @property
     def advice(self) -> str:
-        """What to tell a user whose training went astray."""
+        """The advice to a user whose training diverged, for error messages."""
         return (
-            f"Checkpoints from before are in {self.folder}; try a lower "
-            "learning rate in a new workdir."
+            f"Earlier checkpoints are in {self.folder}; try a lower learning "
+            "rate in a new workdir."
         )
 
     def latest(self) -> tuple[Position, Path | None]:
-        """Returns (position, file) of the last valid one, or the begin, None.
+        """Returns the position and the file of the last valid checkpoint.
 
-        One whose size or checksum is not that of its saving is passed over,
-        and a line printed that says so.
+        A checkpoint with a wrong size or checksum is skipped with a printed
+        line. Without a valid checkpoint, the position is the start of the run
+        and the file is None.
+
+        Raises:
+            OSError: if the disk does not answer.
         """
         for file in reversed(self._files()):
             if is_whole(file):
-                return _position_of(file), file
-            print(f"{file} is damaged; it is passed over.", flush=True)
+                return _position(file), file
+            print(f"{file} is damaged; it is skipped.", flush=True)
         return Position(0), None
 
-    def go_on_from(self, position: Position, file: Path | None) -> float:
-        """Tells where `fit` begins; returns the seconds that its epoch took.
+    def resume_from(self, position: Position, file: Path | None) -> float:
+        """Sets the position from which the next `fit` trains.
 
         Args:
-            position: Where.
-            file: The checkpoint of it, if that is within an epoch.
+            position: Where training resumes.
+            file: The checkpoint of that position. It is used within an epoch
+                only, and may be None at the start of an epoch.
+
+        Returns:
+            How many seconds the steps of the epoch before `position` took; 0
+            at the start of an epoch.
         """
-        self._begin = position
-        self._progress = _progress_of(file) if file and position.steps else {}
+        self._start = position
+        self._progress = _progress(file) if file and position.steps else {}
         return self._progress.get("seconds", 0.0)
 
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
@@ -131,11 +156,11 @@ class Checkpoints(keras.callbacks.Callback):
         self, epoch: int, logs: Mapping[str, Any] | None = None
     ) -> None:
         self._epoch = epoch
-        begun = epoch == self._begin.epochs
-        self._first_step = self._begin.steps if begun else 0
+        resumed = epoch == self._start.epochs
+        self._first_step = self._start.steps if resumed else 0
         self._saved_step = self._first_step
         self._epoch_began = time.monotonic()
-        if begun and self._progress:
+        if resumed and self._progress:
             self._epoch_began -= self._progress["seconds"]
             states = self._progress["metrics"]
             for variable, state in zip(_metric_variables(self.model), states):
@@ -146,14 +171,14 @@ class Checkpoints(keras.callbacks.Callback):
     ) -> None:
         steps = self._first_step + batch + 1
         if batch + 1 >= self.params["steps"]:
-            return  # the end of the epoch saves
+            return  # `on_epoch_end` saves
         asked, due = distribution.agreed(
             [self.termination.asked, self._is_due(steps)]
         )
         if asked or due:
             self._save(Position(self._epoch, steps))
         if asked:
-            # The one who saves may be the slowest: nobody leaves before.
+            # No worker ends before the slowest worker has saved.
             distribution.barrier()
             self.termination.end(saved=True)
 
@@ -168,9 +193,10 @@ class Checkpoints(keras.callbacks.Callback):
     def _is_due(self, steps: int) -> bool:
         if self.interval.seconds:
             return time.monotonic() - self._saved_at >= self.interval.seconds
-        # Not by a remainder: an execution of several steps may pass over it.
-        passed = steps - self._saved_step
-        return 0 < self.interval.steps <= passed
+        # Not `steps % interval == 0`: with several steps per execution, this
+        # method does not see every step.
+        steps_since_save = steps - self._saved_step
+        return 0 < self.interval.steps <= steps_since_save
 
     def _save(self, position: Position) -> None:
         divergence.check_weights(self.model, self._epoch, self.advice)
@@ -184,42 +210,47 @@ class Checkpoints(keras.callbacks.Callback):
             ],
         )
         self._saved_at, self._saved_step = time.monotonic(), position.steps
-        older = [f for f in self._files() if _position_of(f) <= position]
-        for file in {*self._files()} - {*older[-KEEP:]}:
+        files = self._files()
+        not_later = [file for file in files if _position(file) <= position]
+        for file in {*files} - {*not_later[-KEEP:]}:
             file.unlink()
-            _seal_of(file).unlink(missing_ok=True)
+            _seal(file).unlink(missing_ok=True)
 
     def _files(self) -> list[Path]:
         return sorted(self.folder.glob("epoch-*.weights.h5"))
 
 
 def save(model: keras.Model, path: Path, **progress: Any) -> None:
-    """Saves a model's state, and beside it its size and checksum.
+    """Saves a model's state, and a seal: a JSON file with size and checksum.
 
-    The file gets its name only when it is whole, and its seal before that: what
-    has a name and no matching seal was damaged.
+    The state is written under a temporary name, then its seal is written, then
+    the file gets its name. So a file without a matching seal is damaged.
 
     Args:
-        model: The model.
-        path: The file, of suffix ".weights.h5".
-        **progress: What else to keep with it, as JSON takes it.
+        model: The model; its optimizer is saved too, if it has one.
+        path: The file, with the suffix ".weights.h5".
+        **progress: Further JSON values to store in the seal.
+
+    Raises:
+        OSError: if the file cannot be written, for example on a full disk.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".part-{path.name}")
     try:
-        _ask_for_space(part, model)
+        _reserve_space(part, model)
         model.save_weights(part, overwrite=True)
         seal = {**_measure(part, progress), "progress": progress}
-        directory.write_json(_seal_of(path), seal)
+        directory.write_json(_seal(path), seal)
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
 
 
-def _ask_for_space(path: Path, model: keras.Model) -> None:
-    """Raises an `OSError` if there is no place for a model's state.
+def _reserve_space(path: Path, model: keras.Model) -> None:
+    """Raises an `OSError` if there is no space for a model's state.
 
-    HDF5 must not find that out: what it cannot write ends the process.
+    The space is reserved before HDF5 writes, because a failed write of HDF5
+    ends the process.
     """
     optimizer = getattr(model, "optimizer", None)
     variables = [*model.variables, *(optimizer.variables if optimizer else [])]
@@ -233,13 +264,14 @@ def _ask_for_space(path: Path, model: keras.Model) -> None:
 
 
 def is_whole(path: Path) -> bool:
-    """Returns whether a file and what is kept with it are what `save` wrote.
+    """Returns whether a file and its seal are as `save` wrote them.
 
     Raises:
-        OSError: if that cannot be told, as a disk does not answer.
+        OSError: if the file cannot be read, for example because the disk does
+            not answer.
     """
     try:
-        seal = json.loads(_seal_of(path).read_bytes())
+        seal = json.loads(_seal(path).read_bytes())
         progress = seal.pop("progress")
         return seal == _measure(path, progress)
     except (FileNotFoundError, ValueError, KeyError, AttributeError):
@@ -247,30 +279,34 @@ def is_whole(path: Path) -> bool:
 
 
 def load(model: keras.Model, path: Path) -> None:
-    """Loads what `save` wrote.
+    """Loads a model's state from a file that `save` wrote.
+
+    Args:
+        model: A model with the variables of the saved model.
+        path: The file, with the suffix ".weights.h5".
 
     Raises:
-        InputError: if the file is missing or not what was written.
+        InputError: if the file is missing or damaged.
     """
     if not is_whole(path):
         raise InputError(
-            f"`workdir` should hold {path.name} as it was saved, from which "
-            f"this run goes on. Received: '{path}', missing or damaged; start "
+            f"`workdir` should hold {path.name} as it was saved: this run "
+            f"resumes from it. Received: '{path}', missing or damaged; start "
             "again in a new `workdir`."
         )
     model.load_weights(path)
 
 
-def _position_of(file: Path) -> Position:
+def _position(file: Path) -> Position:
     return Position(*(int(digits) for digits in re.findall(r"\d+", file.stem)))
 
 
-def _seal_of(path: Path) -> Path:
+def _seal(path: Path) -> Path:
     return path.with_name(f"{path.name}.json")
 
 
-def _progress_of(path: Path) -> dict[str, Any]:
-    return json.loads(_seal_of(path).read_text())["progress"]
+def _progress(path: Path) -> dict[str, Any]:
+    return json.loads(_seal(path).read_text())["progress"]
 
 
 def _measure(path: Path, progress: dict[str, Any]) -> dict[str, Any]:

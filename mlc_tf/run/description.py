@@ -1,16 +1,21 @@
-"""What a config trains on, told before any training."""
+"""A description of the data of a run, before any training."""
+
+from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import ml_collections
 import numpy as np
-import pandas as pd
-from matplotlib.figure import Figure
 
 from mlc_tf.data.examples import Examples
+from mlc_tf.errors import import_optional
 from mlc_tf.run import figures
 from mlc_tf.run import problems
 from mlc_tf.run.problems import Problem
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 _PICTURES = 32
 
@@ -21,9 +26,10 @@ class Description:
 
     Attributes:
         text: Shapes, counts per split and class, and the noise.
-        figure: Training images with the true and the given label, half of
-            them wrong ones where both are known; None for other inputs.
-        noise_report: As in `Problem`.
+        figure: Training images with their given labels. Where true labels are
+            known, they are shown too, and up to half of the images have a wrong
+            label. None if the inputs are not images.
+        noise_report: The injected noise, as in `Problem`, or None.
     """
 
     text: str
@@ -34,8 +40,11 @@ class Description:
 def describe(config: ml_collections.ConfigDict) -> Description:
     """Returns the description of the data that a config trains on.
 
+    Args:
+        config: As `settings.default_config` returns it.
+
     Raises:
-        InputError: as `problems.load`.
+        InputError: for a bad setting of the data, or data that cannot be read.
     """
     problem, true_labels = problems.load_with_truth(config)
     spec = problem.noisy.input_spec
@@ -61,6 +70,7 @@ def _counts(problem: Problem, true_labels: np.ndarray | None) -> str:
         "clean": problem.clean.labels,
         "test": problem.test.labels,
     }
+    pd = import_optional("pandas", "figures")
     table = pd.DataFrame(
         {
             name: np.bincount(labels, minlength=size)
@@ -76,13 +86,13 @@ def _counts(problem: Problem, true_labels: np.ndarray | None) -> str:
 def _noise(config: ml_collections.ConfigDict, problem: Problem) -> str:
     report = problem.noise_report
     if report is None:
-        return "noise: none injected, labels are noisy as they come"
+        return "noise: none injected, the labels of the dataset are noisy"
     ratio = "" if report["ratio"] is None else f" {report['ratio']:g}"
     return (
         f"noise {report['kind']}{ratio}, seed {report['seed']}: "
         f"{report['changed']:,} of {report['examples']:,} labels changed "
-        f"({report['changed_share']:.1%}); the T that they show is "
-        f"{report['empirical_l1']:.4f} from the expected one (mean L1 distance "
+        f"({report['changed_share']:.1%}); their empirical T is "
+        f"{report['empirical_l1']:.4f} from the expected T (mean L1 distance "
         "of a row)"
     )
 
@@ -111,7 +121,10 @@ def _pictures(
 def _chosen(
     noisy: Examples, true_labels: np.ndarray | None, seed: int
 ) -> np.ndarray:
-    """Returns indices of examples to show, half of them wrong if known."""
+    """Returns indices of examples to show, up to half of them mislabelled.
+
+    Without true labels, the examples are drawn at random.
+    """
     order = np.random.default_rng([seed, 5]).permutation(len(noisy))
     if true_labels is not None:
         wrong = noisy.labels[order] != true_labels[order]

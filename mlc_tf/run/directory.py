@@ -1,4 +1,4 @@
-"""The directory of a run: whose it is, and files that are whole or absent."""
+"""The directory of a run: its config, its lock, and its atomic files."""
 
 import fcntl
 import importlib.metadata
@@ -19,9 +19,13 @@ import numpy as np
 
 from mlc_tf.errors import InputError
 
-# Settings that say how a run is done, not what it computes: a run may be
-# resumed with others.
-_FREE = ("train.strategy", "train.replicas", "train.checkpoint_every")
+# Settings of how a run is executed, not of what it computes: a run may be
+# resumed with other values.
+_EXECUTION_SETTINGS = (
+    "train.strategy",
+    "train.replicas",
+    "train.checkpoint_every",
+)
 _RECORDED_PACKAGES = (
     "mlc_tf",
     "tensorflow",
@@ -33,9 +37,17 @@ _RECORDED_PACKAGES = (
 
 
 def name_of(config: ml_collections.ConfigDict) -> str:
-    """Returns "dataset/kind-ratio/method-seed" for a run's directory."""
+    """Returns the name of a run's directory: "dataset/noise/method-seedN".
+
+    Args:
+        config: The configuration of the run.
+
+    Returns:
+        For example "mnist/pair-0.45/mlc-seed1". Characters of the dataset and
+        the noise that are neither letters nor digits become underscores.
+    """
     dataset, noise_name = (
-        "".join(c if c.isalnum() else "_" for c in name)
+        "".join(letter if letter.isalnum() else "_" for letter in name)
         for name in (config.dataset.name, config.noise.kind)
     )
     # "file:PATH" and "human:SET" have no ratio either.
@@ -45,38 +57,54 @@ def name_of(config: ml_collections.ConfigDict) -> str:
 
 
 def check(workdir: str | Path, config: ml_collections.ConfigDict) -> None:
-    """Raises if the directory holds the work of a run of another config."""
+    """Raises if the directory belongs to a run with another config.
+
+    Settings of other methods and networks, and settings of how a run is
+    executed, may differ.
+
+    Args:
+        workdir: The directory. It may be missing.
+        config: The configuration of the run that is to use it.
+
+    Raises:
+        InputError: names the settings that differ.
+    """
     workdir = Path(workdir)
     path = workdir / "config.json"
     if not path.exists() or not _has_work(workdir):
         return
-    other = [
+    changed = [
         name
         for name in differing(
             json.loads(config.to_json()), json.loads(path.read_text())
         )
-        if name not in _FREE and _is_used(config, name)
+        if name not in _EXECUTION_SETTINGS and _is_used(config, name)
     ]
-    if other:
+    if changed:
         raise InputError(
-            "`workdir` should be new or of a run with this config. Received: "
-            f"`workdir` = '{workdir}', of one that differs in "
-            f"{', '.join(other)}."
+            "`workdir` should be new or belong to a run with this config. "
+            f"Received: `workdir` = '{workdir}', of a run that differs in "
+            f"{', '.join(changed)}."
         )
 
 
 @contextmanager
 def claimed(workdir: Path, config: ml_collections.ConfigDict) -> Iterator[Path]:
-    """Makes the run's directory, with its config and the versions used.
+    """Creates and locks the run's directory, and writes config and versions.
 
-    No other process may claim it until this one leaves it, or ends. The files
-    of a run which has begun are left as they are: they tell what made them.
+    No other process can claim the directory until the context ends. A resumed
+    run keeps the `config.json` and `versions.json` that it started with.
+
+    Args:
+        workdir: The directory. It is created if missing.
+        config: The configuration of the run.
 
     Yields:
         `workdir`.
 
     Raises:
-        InputError: if it cannot be written or is claimed, or as `check`.
+        InputError: if the directory cannot be written, is claimed by another
+            process, or belongs to a run with another config.
     """
     check(workdir, config)
     try:
@@ -90,10 +118,10 @@ def claimed(workdir: Path, config: ml_collections.ConfigDict) -> Iterator[Path]:
         except BlockingIOError:
             lock.seek(0)
             raise InputError(
-                "`workdir` should be of no run that is under way. Received: "
+                "`workdir` should not belong to a run in progress. Received: "
                 f"`workdir` = '{workdir}', of process {lock.read().strip()}."
             ) from None
-        except OSError as error:  # as where a network's disk has no locks
+        except OSError as error:  # for example a network disk without locks
             raise _unwritable(workdir, error) from None
         try:
             lock.truncate(0)
@@ -111,9 +139,17 @@ def claimed(workdir: Path, config: ml_collections.ConfigDict) -> Iterator[Path]:
 
 @contextmanager
 def copied(workdir: Path) -> Iterator[Path]:
-    """Yields a copy of a run's directory, to be thrown away.
+    """Yields a temporary copy of a run's directory.
 
-    For workers which compute the same run, one of which keeps its files.
+    All workers compute the same run, and only the first worker keeps files;
+    the other workers use copies.
+
+    Args:
+        workdir: The directory of the run. It may be missing.
+
+    Yields:
+        The copy, without TensorBoard's files and hidden files. It is deleted at
+        the end.
     """
     with tempfile.TemporaryDirectory(prefix="mlc_tf-worker-") as folder:
         copy = Path(folder) / "run"
@@ -128,24 +164,34 @@ def copied(workdir: Path) -> Iterator[Path]:
 
 
 def finished_result(workdir: str | Path) -> dict[str, Any] | None:
-    """Returns the result in a run's directory, or None if it has none yet."""
+    """Returns the content of `result.json`, or None if the run has none yet.
+
+    Args:
+        workdir: The directory of the run.
+    """
     path = Path(workdir) / "result.json"
     return json.loads(path.read_text()) if path.exists() else None
 
 
 def write_json(path: Path, content: Any) -> None:
+    """Writes a JSON file atomically, as `write_atomically` does."""
     write_atomically(path, (json.dumps(content, indent=2) + "\n").encode())
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Writes a file so that it is either the old one or the whole new one."""
+    """Writes a file so that readers see its old or its whole new content."""
     part = Path(path).with_name(f".{Path(path).name}")
     part.write_bytes(content)
     os.replace(part, path)
 
 
 def save_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
-    """Writes an `.npz` so that it is the old one or the whole new one."""
+    """Writes an `.npz` so that readers see its old or its whole new content.
+
+    Args:
+        path: The file.
+        arrays: The arrays by the names that the file gives them.
+    """
     part = Path(path).with_name(f".{Path(path).name}")
     with open(part, "wb") as file:
         np.savez(file, **arrays)
@@ -173,12 +219,12 @@ def _unwritable(workdir: Path, error: OSError) -> InputError:
 
 
 def differing(ours: Any, theirs: Any, prefix: str = "") -> list[str]:
-    """Returns the dotted names of what differs in two JSON contents.
+    """Returns the dotted names of the values that differ.
 
     Args:
-        ours: One; mappings are looked into.
-        theirs: The other.
-        prefix: Of the names. Defaults to none.
+        ours: JSON content; nested mappings are compared value by value.
+        theirs: The JSON content to compare with.
+        prefix: A dotted name to put before each name. Defaults to "".
     """
     if not isinstance(ours, dict) or not isinstance(theirs, dict):
         return [] if ours == theirs else [prefix]
@@ -192,7 +238,11 @@ def differing(ours: Any, theirs: Any, prefix: str = "") -> list[str]:
 
 
 def versions() -> dict[str, str | None]:
-    """Returns the versions of the packages used, and the commit of this one."""
+    """Returns the versions of Python, of packages, and of this repository.
+
+    A package that is not installed has the version None; `git_commit` is None
+    outside a checkout.
+    """
     found: dict[str, str | None] = {"python": platform.python_version()}
     for package in _RECORDED_PACKAGES:
         try:
@@ -208,5 +258,5 @@ def versions() -> dict[str, str | None]:
             check=True,
         ).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
-        found["git_commit"] = None  # an installed package, no checkout
+        found["git_commit"] = None  # the package is not in a git checkout
     return found

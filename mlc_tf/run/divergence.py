@@ -1,4 +1,4 @@
-"""Training that went astray, told at the step or epoch that shows it."""
+"""Stops training whose loss or weights are not finite."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,13 +12,14 @@ from mlc_tf.errors import DivergedError
 class StopOnNonFiniteLoss(keras.callbacks.Callback):
     """Raises `DivergedError` at the first step whose loss is NaN or infinite.
 
-    And at the end of an epoch that leaves such weights, as its last step may.
+    The weights are checked at the end of each epoch, because the last step of
+    an epoch can make them NaN without a later loss to show it.
 
     Args:
-        advice: Ends the message: what was saved, what to try. Defaults to
-            nothing.
-        first_step: Steps that the epoch has behind it, if `fit` goes on within
-            one. Defaults to 0.
+        advice: The end of the error message: what was saved and what to try.
+            Defaults to "".
+        first_step: How many steps of the first epoch are done when `fit`
+            starts. Defaults to 0.
     """
 
     def __init__(self, advice: str = "", first_step: int = 0) -> None:
@@ -49,12 +50,12 @@ class StopOnNonFiniteLoss(keras.callbacks.Callback):
 
 
 def check_weights(model: keras.Model, epoch: int, advice: str) -> None:
-    """Raises `DivergedError` for weights that are NaN or infinite.
+    """Raises `DivergedError` if a weight is NaN or infinite.
 
     Args:
-        model: Their model.
-        epoch: The one that left them, from 0.
-        advice: Ends the message.
+        model: The model whose weights are checked.
+        epoch: The current epoch, counted from 0, for the message.
+        advice: The end of the error message.
     """
     if not all(np.isfinite(value).all() for value in model.get_weights()):
         raise DivergedError(

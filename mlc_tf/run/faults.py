@@ -1,4 +1,4 @@
-"""What the world does to a run, told in one sentence each."""
+"""Translates faults of disks and workers into one-sentence errors."""
 
 import errno
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ import tensorflow as tf
 from mlc_tf import distribution
 from mlc_tf.errors import InterruptedRunError
 
-# What an operating system says of a place that cannot be written or read.
+# The errors of an operating system for files that cannot be read or written.
 _UNWRITABLE = (
     errno.EACCES,
     errno.EDQUOT,
@@ -33,14 +33,14 @@ _LOST_WORKER = (
 
 @contextmanager
 def translate_faults(workdir: Path) -> Iterator[None]:
-    """Turns what ends a run from outside into an `InterruptedRunError`.
+    """Raises an `InterruptedRunError` for faults outside of the run.
 
     Args:
-        workdir: The run's directory.
+        workdir: The directory of the run, for the message.
 
     Raises:
-        InterruptedRunError: if a file cannot be written, or another worker of
-            this run was lost.
+        InterruptedRunError: if a file cannot be read or written, or another
+            worker of the run is lost.
     """
     try:
         yield
@@ -58,7 +58,7 @@ def translate_faults(workdir: Path) -> Iterator[None]:
         raise InterruptedRunError(
             f"Worker {distribution.worker()} lost another worker of this run, "
             f"which does not answer ({_first_line(error.message)}). Start all "
-            "workers again, with the same command: they go on from the last "
+            "workers again with the same command: they resume from the last "
             f"checkpoint in {workdir}."
         ) from None
 
@@ -71,6 +71,6 @@ def _first_line(message: str, limit: int = 120) -> str:
 def _unwritable(workdir: Path, reason: str) -> InterruptedRunError:
     return InterruptedRunError(
         f"A file of the run in {workdir} could not be read or written "
-        f"({reason}). When it can, the same command goes on from the last "
-        "checkpoint."
+        f"({reason}). When this is fixed, the same command resumes the run "
+        "from the last checkpoint."
     )

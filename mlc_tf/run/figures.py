@@ -1,21 +1,28 @@
-"""Drawings of T and of training, with matplotlib."""
+"""Figures of T, of training curves and of examples, with matplotlib."""
+
+from __future__ import annotations
 
 from collections.abc import Mapping
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 from typing import Any
 
 import numpy as np
-import pandas as pd
-from matplotlib import colormaps
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
-# Up to this many classes each cell also shows its value.
+from mlc_tf.errors import import_optional
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Up to this many classes, each cell shows its value as text.
 _MAX_CLASSES_WITH_VALUES = 12
 _COLORS = "Blues"
-# Height and width of a matrix drawn without axes.
+# Height and width in pixels of a matrix drawn without axes.
 _PICTURE_SIZE = 320
+# The colors of 0 and 1 there, RGB.
+_WHITE, _BLUE = np.array([255.0, 255, 255]), np.array([8.0, 48, 107])
 _MARKERS = "osD^v<>Xph*"
 
 
@@ -24,11 +31,11 @@ def transition_figure(
     true: np.ndarray | None = None,
     class_names: Sequence[str] | None = None,
 ) -> Figure:
-    """Returns heat maps of a learned T and, beside it, of the true one.
+    """Returns heat maps of a learned T and, if known, of the true T.
 
     Args:
-        learned: `(classes, classes)`, rows are clean classes.
-        true: The same, or None where it is not known.
+        learned: T, `(classes, classes)`, rows are clean classes.
+        true: The true T, in the same form. Defaults to None, not known.
         class_names: Labels of the axes. Defaults to the class ids.
     """
     matrices = {"learned T": learned}
@@ -45,16 +52,16 @@ def matrices_figure(
     """Returns heat maps of several matrices side by side.
 
     Args:
-        matrices: `(classes, classes)` each, by the name above it; rows are
-            clean classes.
+        matrices: The matrices by their titles, each `(classes, classes)`; rows
+            are clean classes.
         class_names: Labels of the axes. Defaults to the class ids.
-        title: Defaults to none.
+        title: The title of the figure. Defaults to "", no title.
 
     References:
         The paper, Figure 2.
     """
     width = 5.5 * len(matrices) + 0.8
-    figure = Figure(figsize=(width, 5.2), layout="constrained")
+    figure = _figure(figsize=(width, 5.2), layout="constrained")
     figure.suptitle(title)
     axes = figure.subplots(1, len(matrices), squeeze=False)[0]
     for ax, (name, matrix) in zip(axes, matrices.items()):
@@ -67,21 +74,21 @@ def matrices_figure(
 def curves_figure(
     metrics: Sequence[Mapping[str, Any]], title: str = ""
 ) -> Figure:
-    """Returns curves of accuracy and of the distance of T over the epochs.
+    """Returns curves of accuracy, and of the distance of T, over the epochs.
 
     Args:
-        metrics: One mapping an epoch, as in `metrics.jsonl`; in each
-            `test_accuracy`, `clean_accuracy`, `noisy_accuracy` (shares) and
-            `transition_l1`, which may be None.
-        title: Defaults to none.
+        metrics: One mapping per epoch, as in `metrics.jsonl`, with the keys
+            `epoch`, `test_accuracy`, `clean_accuracy`, `noisy_accuracy` (in
+            [0, 1]) and `transition_l1`, which may be None.
+        title: The title of the figure. Defaults to "", no title.
     """
     with_distance = any(row.get("transition_l1") is not None for row in metrics)
-    figure = Figure(figsize=(11 if with_distance else 6, 4.2))
+    figure = _figure(figsize=(11 if with_distance else 6, 4.2))
     figure.set_layout_engine("constrained")
     figure.suptitle(title)
     axes = figure.subplots(1, 2 if with_distance else 1, squeeze=False)[0]
     epochs = [row["epoch"] for row in metrics]
-    marker = "o" if len(epochs) == 1 else ""  # no line goes through one
+    marker = "o" if len(epochs) == 1 else ""  # a single point has no line
     for name, label, style in (
         ("test_accuracy", "held-out set, true labels", "-"),
         ("clean_accuracy", "clean set", "--"),
@@ -101,25 +108,27 @@ def curves_figure(
             ylim=(0, None),
         )
         axes[1].grid(alpha=0.3)
+    ticker = import_optional("matplotlib.ticker", "figures")
     for ax in axes:
-        ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+        whole = ticker.MaxNLocator(integer=True, min_n_ticks=1)
+        ax.xaxis.set_major_locator(whole)
     return figure
 
 
 def samples_figure(
     images: np.ndarray, titles: Sequence[str], wrong: np.ndarray
 ) -> Figure:
-    """Returns images in a grid, each below its title, wrong ones marked.
+    """Returns images in a grid, each with a title.
 
     Args:
-        images: `(examples, height, width, 1 or 3)`; scaled from the least to
-            the largest value unless they are uint8.
-        titles: One per image.
-        wrong: `(examples,)` whether the title is written in red.
+        images: `(examples, height, width, 1 or 3)`. Images that are not uint8
+            are scaled from their smallest to their largest value.
+        titles: One title per image.
+        wrong: `(examples,)` booleans, True to write the title in red.
     """
     columns = 8
     rows = -(-len(images) // columns)
-    figure = Figure(figsize=(1.6 * columns, 2.0 * rows), layout="constrained")
+    figure = _figure(figsize=(1.6 * columns, 2.0 * rows), layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
     for ax in axes:
         ax.axis("off")
@@ -133,7 +142,7 @@ def samples_figure(
 
 
 def is_image(shape: Sequence[int]) -> bool:
-    """Returns whether inputs of a shape are pictures."""
+    """Returns whether inputs of this shape, without a batch, are images."""
     return len(shape) == 3 and shape[-1] in (1, 3)
 
 
@@ -141,8 +150,8 @@ def to_uint8(image: np.ndarray) -> np.ndarray:
     """Returns an image as uint8.
 
     Args:
-        image: Any shape; scaled from the least to the largest value unless it
-            is uint8.
+        image: An array of any shape. An image that is not uint8 is scaled so
+            that its smallest value becomes 0 and its largest value 255.
     """
     if image.dtype == np.uint8:
         return image
@@ -154,22 +163,34 @@ def to_uint8(image: np.ndarray) -> np.ndarray:
 def heat_map_pixels(
     learned: np.ndarray, true: np.ndarray | None = None
 ) -> np.ndarray:
-    """Returns T and, beside it, the true one as plain pixels, uint8 RGBA.
+    """Returns a heat map of T and, if known, of the true T, as pixels.
 
-    Without axes or numbers, and so in a few milliseconds: for each epoch.
+    The heat map has no axes and no numbers, and needs no matplotlib: training
+    makes it after every epoch.
 
     Args:
-        learned: `(classes, classes)`, rows are clean classes.
-        true: The same, or None where it is not known.
+        learned: T, `(classes, classes)`, rows are clean classes.
+        true: The true T, in the same form. Defaults to None, not known.
+
+    Returns:
+        `(height, width, 3)` uint8 RGB.
     """
     cell = max(1, _PICTURE_SIZE // len(learned))
     pictures = [
-        colormaps[_COLORS](np.kron(matrix, np.ones((cell, cell))), bytes=True)
+        _WHITE
+        + (_BLUE - _WHITE) * np.kron(matrix, np.ones((cell, cell)))[..., None]
         for matrix in (learned, true)
         if matrix is not None
     ]
-    gap = np.full((len(pictures[0]), _PICTURE_SIZE // 16, 4), 255, np.uint8)
-    return np.hstack([*pictures[:1], gap, *pictures[1:]])
+    gap = np.full((len(pictures[0]), _PICTURE_SIZE // 16, 3), _WHITE)
+    pixels = np.hstack([*pictures[:1], gap, *pictures[1:]])
+    return np.round(pixels).astype(np.uint8)
+
+
+def _figure(**options: Any) -> Figure:
+    module = import_optional("matplotlib.figure", "figures")
+    figure: Figure = module.Figure(**options)
+    return figure
 
 
 def _heat_map(
@@ -211,7 +232,7 @@ def conditions_figure(
         x: "ratio", of the noise, or "clean_examples". Defaults to "ratio".
     """
     noises = list(conditions["noise"].unique())
-    figure = Figure(figsize=(4.6 * len(noises), 4.6), layout="constrained")
+    figure = _figure(figsize=(4.6 * len(noises), 4.6), layout="constrained")
     figure.suptitle(title)
     axes = figure.subplots(1, len(noises), sharey=True, squeeze=False)[0]
     styles = _method_styles(conditions)
@@ -238,7 +259,7 @@ def robustness_figure(
     """
     noises = list(conditions["noise"].unique())
     panels = 1 + len(noises)
-    figure = Figure(figsize=(4.4 * panels, 4.6), layout="constrained")
+    figure = _figure(figsize=(4.4 * panels, 4.6), layout="constrained")
     figure.suptitle(title)
     axes = figure.subplots(1, panels, squeeze=False)[0]
     two = conditions[conditions["method"].isin(methods)]
@@ -269,7 +290,9 @@ def bars_figure(
         others: The same of another source, for some of the names.
         label: Of the axis.
     """
-    figure = Figure(figsize=(7, 1.2 + 0.45 * len(values)), layout="constrained")
+    figure = _figure(
+        figsize=(7, 1.2 + 0.45 * len(values)), layout="constrained"
+    )
     ax = figure.subplots()
     bars = ax.barh(list(values), list(values.values()), label="ours")
     ax.bar_label(bars, fmt="%.2f", padding=6, fontsize=8)
@@ -290,7 +313,7 @@ def clean_budget_figure(sizes: pd.DataFrame, title: str = "") -> Figure:
             clean_examples, accuracy and deviation (in %) and transition_l1.
         title: Defaults to none.
     """
-    figure = Figure(figsize=(11, 4.2), layout="constrained")
+    figure = _figure(figsize=(11, 4.2), layout="constrained")
     figure.suptitle(title)
     axes = figure.subplots(1, 2)
     for method, rows in sizes.groupby("method"):
@@ -322,7 +345,7 @@ def ratios_figure(ratios: Mapping[str, Mapping[str, Any]]) -> Figure:
         ratios: For each network, for each variant, a mapping with `median`,
             `quartile_1` and `quartile_3`.
     """
-    figure = Figure(figsize=(9, 0.9 + 1.1 * len(ratios)), layout="constrained")
+    figure = _figure(figsize=(9, 0.9 + 1.1 * len(ratios)), layout="constrained")
     ax = figure.subplots()
     variants = [
         variant
@@ -393,5 +416,7 @@ def _method_styles(conditions: pd.DataFrame) -> dict[str, dict[str, Any]]:
 def _style(number: int) -> dict[str, Any]:
     return {
         "marker": _MARKERS[number % len(_MARKERS)],
-        "color": colormaps["tab20"](number % 20),
+        "color": import_optional("matplotlib", "figures").colormaps["tab20"](
+            number % 20
+        ),
     }

@@ -1,4 +1,4 @@
-"""What a run left: its config, network and T, for those who use them."""
+"""Loads the config, the network, T and the result of a finished run."""
 
 import json
 from dataclasses import dataclass
@@ -19,12 +19,13 @@ class FinishedRun:
     """A run that has a result.
 
     Attributes:
-        workdir: Its directory.
-        config: Its settings.
-        result: The content of its `result.json`.
-        network: The trained base, from inputs to logits.
-        transition: The T of its last epoch, `(classes, classes)`, rows are
-            clean classes; None for a method without one.
+        workdir: The directory of the run.
+        config: The configuration of the run.
+        result: The content of `result.json`.
+        network: The trained base, from inputs to logits `(batch, classes)`.
+        transition: The T after the last epoch, `(classes, classes)`, rows are
+            clean classes; its rows or its columns sum to 1. None for a method
+            without a T.
     """
 
     workdir: Path
@@ -34,24 +35,33 @@ class FinishedRun:
     transition: np.ndarray | None
 
     @property
-    def transition_of_rows(self) -> np.ndarray | None:
-        """T with rows that sum to 1, whatever it was normalised by."""
+    def row_transition(self) -> np.ndarray | None:
+        """T with rows that sum to 1, `(classes, classes)`, or None without T.
+
+        A column-normalised T is converted by `transitions.of_rows`.
+        """
         if self.transition is None:
             return None
-        # Not by the options: the class of a method may have one of its own.
-        of_rows = np.allclose(self.transition.sum(axis=1), 1, atol=1e-3)
+        # Inferred from T: the method's options need not name the
+        # normalisation.
+        rows_sum_to_one = np.allclose(self.transition.sum(axis=1), 1, atol=1e-3)
         return transitions.of_rows(
-            self.transition, "rows" if of_rows else "columns"
+            self.transition, "rows" if rows_sum_to_one else "columns"
         )
 
 
 def load(workdir: str | Path) -> FinishedRun:
-    """Returns what the run in a directory came to.
+    """Returns the finished run in a directory.
 
-    The network is loaded in Keras' safe mode: nothing in it is executed.
+    The network is loaded in Keras' safe mode, which executes no code from the
+    file.
+
+    Args:
+        workdir: The directory of the run.
 
     Raises:
-        InputError: if there is no finished run in the directory.
+        InputError: if the directory has no result, or its files are missing or
+            damaged.
     """
     workdir = Path(workdir)
     result = directory.finished_result(workdir)
@@ -85,6 +95,6 @@ def _last_transition(path: Path, epochs: int) -> np.ndarray | None:
     if not path.exists():
         return None
     with np.load(path, allow_pickle=False) as archive:
-        # One of a phase before the last tells nothing of the network.
-        last = archive["epochs"][-1] == epochs
-        return archive["learned"][-1] if last else None
+        # A T of an earlier phase does not belong to the final network.
+        is_final = archive["epochs"][-1] == epochs
+        return archive["learned"][-1] if is_final else None

@@ -1,8 +1,8 @@
-"""All methods, and what each asks of a run.
+"""The table of all methods, and the arguments that a run passes to each.
 
-A method trains in one or several phases, each of the full length, as the
-published codes do. A phase is a class of model and what that is told: found
-with the network of the phase before, or known to an oracle only.
+A method trains in one phase or several, each of the full length, as the
+published codes do. A phase is a model class and its arguments. Some arguments
+are computed with the network of the phase before; some only an oracle knows.
 """
 
 import functools
@@ -16,6 +16,7 @@ import numpy as np
 import scipy.special
 
 from mlc_tf import data
+from mlc_tf import transitions
 from mlc_tf.baselines.authors_code import AuthorsCode
 from mlc_tf.baselines.co_teaching import CoTeaching
 from mlc_tf.baselines.confusion_matrix import confusion_transition
@@ -38,38 +39,39 @@ from mlc_tf.data.examples import Examples
 from mlc_tf.errors import InputError
 from mlc_tf.errors import unknown_name
 from mlc_tf.models import prediction
-from mlc_tf.models.meta_loss_correction import PRESETS
 from mlc_tf.models.meta_loss_correction import MetaLossCorrection
 from mlc_tf.models.pair_model import PairModel
+from mlc_tf.models.paper_meta_loss_correction import PaperMetaLossCorrection
 
-# Classes above which the anchor point is the plain maximum.
+# From this number of classes on, the anchor point is the plain maximum.
 _MANY_CLASSES = 100
-# Of 320 published epochs of PENCIL, those at which its stages end; and how
-# many its second one has, for which the rate of the labels is published.
+# PENCIL's published schedule: 320 epochs; its first two stages end at epochs 70
+# and 200; stage 2 (130 epochs) uses label rate 600.
 _PENCIL_ENDS, _PENCIL_EPOCHS, _PENCIL_LABEL_EPOCHS = (70, 200), 320, 130
 _PENCIL_LABEL_RATE = 600.0
 
 
 @dataclass(frozen=True)
 class RunContext:
-    """What a phase may ask about the run that it is part of.
+    """The run as a phase sees it.
 
     Attributes:
-        probabilities: Maps examples to what the network says of them, as the
-            phase before left it: softmax, `(examples, classes)`.
-        new_base: Returns another network with initial weights of its own.
+        probabilities: Maps examples to the softmax outputs of the network as
+            the phase before left it, `(examples, classes)`.
+        new_base: Returns a second network with its own initial weights.
         noisy: The noisy set.
         clean: The trusted set.
-        training_set: What the phase is fed with.
-        epochs: How many the phase has.
-        steps_per_epoch: And each of these.
-        num_classes: How many there are.
-        seed: That of the run.
-        options: Those of the method.
-        true_transition: T behind the noise; None where it is not known. To use
-            it, or the next, is an oracle's privilege.
-        noise_rate: The share of each class that was selected for noise; None
-            where it is not known.
+        training_set: The examples that the phase trains on.
+        epochs: The number of epochs of the phase, without warm-up.
+        steps_per_epoch: The number of training steps of an epoch.
+        num_classes: The number of classes.
+        seed: The seed of the run.
+        options: The options of the method, as `settings.method_options`.
+        true_transition: The T behind the noise, `(classes, classes)`, rows are
+            clean classes; None where it is not known. Only an oracle may use
+            `true_transition` and `noise_rate`.
+        noise_rate: The share of each class that was selected for noise, in
+            [0, 1]; None where it is not known.
     """
 
     probabilities: Callable[[Examples], np.ndarray]
@@ -88,21 +90,24 @@ class RunContext:
 
 @dataclass(frozen=True)
 class Phase:
-    """A part of a method.
+    """A phase of a method.
 
     Attributes:
-        model: The class; called with the base, what `arguments` returns and, in
-            the last phase, the method's options.
-        data: Which examples are its noisy half: "noisy"; "merged" with the
-            clean ones, the paper's rule for methods that do not use the clean
-            set as such; or "clean".
-        arguments: Maps the context to further arguments. Defaults to none.
-        prepare: Called with the model before it is trained. Defaults to none.
-        fresh: Whether it begins from the initial weights, and not from those
-            of the phase before. Defaults to True.
-        warm_up: Maps the base and what `arguments` returns to the model of the
-            epochs of plain cross-entropy that may open the first phase.
-            Defaults to that of the base alone.
+        model: The model class. It is called with the base, with what
+            `arguments` returns and, in the last phase, with the method's
+            options.
+        data: The source of the noisy half of each element: "noisy", the noisy
+            set; "merged", the noisy and the clean set together, the paper's
+            rule for methods that have no other use for the clean set; or
+            "clean", the clean set.
+        arguments: Maps the context to arguments of the model. Defaults to
+            None, no arguments.
+        prepare: Called with the model before training. Defaults to None.
+        fresh: Whether the phase starts from the initial weights; otherwise it
+            starts from the weights of the phase before. Defaults to True.
+        warm_up: Maps the base and the arguments to the model of the warm-up
+            epochs of the first phase. Defaults to plain cross-entropy of the
+            base.
     """
 
     model: Callable[..., PairModel]
@@ -111,7 +116,7 @@ class Phase:
     prepare: Callable[[Any], None] | None = None
     fresh: bool = True
     warm_up: Callable[[keras.Model, dict[str, Any]], PairModel] = (
-        lambda base, told: CrossEntropy(base)
+        lambda base, arguments: CrossEntropy(base)
     )
 
 
@@ -120,14 +125,16 @@ class Method:
     """A method of the comparison.
 
     Attributes:
-        phases: One after another.
-        oracle: What it is told that a user would not know; "" for nothing.
-        instead: The option by which a user tells what else an oracle does.
-        sums_loss: Whether its loss is a sum over the batch; the optimizer's
+        phases: The phases, in the order of training.
+        oracle: The knowledge that no user has and that the method needs; "" for
+            none.
+        instead: The option with which a user replaces the oracle; "" for none.
+        sums_loss: Whether the loss is a sum over the batch. The optimizer's
             rate is then divided by the batch size, so that steps compare.
-        optimizer_steps: Of the optimizer, for each element. Defaults to 1.
-        draws_clean: Whether it uses the clean half of each element.
-        clean_steps: Whether it trains on that, too.
+        optimizer_steps: The number of optimizer steps per element. Defaults to
+            1.
+        draws_clean: Whether a step uses the clean half of each element.
+        clean_steps: Whether a step trains on the clean half.
     """
 
     phases: tuple[Phase, ...]
@@ -139,10 +146,10 @@ class Method:
     clean_steps: bool = False
 
     def fits_clean(self, options: Mapping[str, Any]) -> bool:
-        """Returns whether its network is fitted to the trusted labels.
+        """Returns whether training fits the network to the trusted labels.
 
         Args:
-            options: Those of the method.
+            options: The options of the method.
         """
         return (
             self.clean_steps
@@ -152,7 +159,7 @@ class Method:
 
 
 def probabilities(base: keras.Model, inputs: Examples) -> np.ndarray:
-    """Returns the softmax of a network for all examples, `(examples, C)`."""
+    """Returns the softmax of a network, `(examples, classes)` float64."""
     forward = prediction.forward_pass(base)
     batches = prediction.logits(forward, inputs.batches(256))
     logits = np.concatenate([logits for logits, _ in batches])
@@ -162,8 +169,8 @@ def probabilities(base: keras.Model, inputs: Examples) -> np.ndarray:
 def _true_transition(context: RunContext) -> dict[str, Any]:
     if context.true_transition is None:
         raise InputError(
-            "This method should be run with injected noise, whose true T it is "
-            "told. Received: `noise.kind` = 'none'."
+            "This method should be run with injected noise, since it uses the "
+            "true T. Received: `noise.kind` = 'none'."
         )
     return {"transition": context.true_transition}
 
@@ -177,53 +184,55 @@ def _anchor_points(context: RunContext) -> dict[str, Any]:
 def _gold(
     estimate: Callable[[np.ndarray, np.ndarray], np.ndarray],
 ) -> Callable[[RunContext], dict[str, Any]]:
-    def told(context: RunContext) -> dict[str, Any]:
+    def arguments(context: RunContext) -> dict[str, Any]:
         probs = context.probabilities(context.clean)
         return {
             "transition": estimate(probs, context.clean.labels),
             "gold": examples.are_second(context.noisy, context.clean),
         }
 
-    return told
+    return arguments
 
 
 def _co_teaching(context: RunContext) -> dict[str, Any]:
-    told = {
+    arguments = {
         "peer": context.new_base(),
         "steps_per_epoch": context.steps_per_epoch,
         # The published 10 of 200 epochs are most of a short run.
         "ramp_epochs": max(1, min(10, context.epochs // 3)),
     }
     if "forget_rate" in context.options:
-        return told
+        return arguments
     if context.noise_rate is None:
         raise InputError(
             "`method.co_teaching.forget_rate` should be given where no noise "
             "of a known ratio is injected. Received: none."
         )
-    return {**told, "forget_rate": context.noise_rate}
+    return {**arguments, "forget_rate": context.noise_rate}
 
 
-def _forgetting_nothing(base: keras.Model, told: dict[str, Any]) -> PairModel:
-    """Returns plain cross-entropy for both networks of co-teaching."""
-    return CoTeaching(base, **{**told, "forget_rate": 0.0})
+def _forgetting_nothing(
+    base: keras.Model, arguments: dict[str, Any]
+) -> PairModel:
+    """Returns co-teaching that keeps every example: plain cross-entropy."""
+    return CoTeaching(base, **{**arguments, "forget_rate": 0.0})
 
 
 def _masking(context: RunContext) -> dict[str, Any]:
-    """Returns an estimate of T, and the structure: a file's or the true one."""
-    told = _anchor_points(context)
+    """Returns an estimate of T, and the structure: a file's or the true T's."""
+    arguments = _anchor_points(context)
     if "structure" in context.options:
-        told["structure"] = noise.read_matrix(
+        arguments["structure"] = noise.read_matrix(
             "structure", context.options["structure"]
         )
-        return told
+        return arguments
     if context.true_transition is None:
         raise InputError(
             "`structure` should be given to this method where no noise is "
-            "injected, whose structure it could be told. Received: none."
+            "injected, whose structure it could use. Received: none."
         )
     support = context.true_transition > 0
-    return {**told, "structure": np.maximum(support, np.eye(len(support)))}
+    return {**arguments, "structure": np.maximum(support, np.eye(len(support)))}
 
 
 def _seeded_masking(context: RunContext) -> dict[str, Any]:
@@ -239,20 +248,20 @@ def _pencil_stages(context: RunContext) -> dict[str, Any]:
     first, second = (
         round(steps * end / _PENCIL_EPOCHS) for end in _PENCIL_ENDS
     )
-    # Labels are moved once an epoch: fewer and longer steps go as far.
+    # A label moves once per epoch: a short run takes fewer and longer steps.
     visits = max((second - first) / context.steps_per_epoch, 1.0)
-    told = {
+    arguments = {
         "labels": context.training_set.labels,
         "stage_steps": (first, second),
     }
     if "label_learning_rate" not in context.options:
-        told["label_learning_rate"] = (
+        arguments["label_learning_rate"] = (
             _PENCIL_LABEL_RATE * _PENCIL_LABEL_EPOCHS / visits
         )
-    return told
+    return arguments
 
 
-# What each class of the trusted set counts.
+# The weights of the classes of the trusted set, by name.
 _CLASS_WEIGHTS: Mapping[str, Callable[[RunContext], np.ndarray | None]] = {
     "equal": lambda context: None,
     "given_labels": lambda context: data.class_weight(
@@ -262,18 +271,19 @@ _CLASS_WEIGHTS: Mapping[str, Callable[[RunContext], np.ndarray | None]] = {
 
 
 def _mlc(context: RunContext) -> dict[str, Any]:
-    """Lets T come to rest at the end of the run, unless told otherwise."""
-    told: dict[str, Any] = {}
-    if "transition_decay_steps" not in context.options:
-        told["transition_decay_steps"] = (
-            context.epochs * context.steps_per_epoch
-        )
-    counted = context.options.get("clean_class_weight")
-    if counted is not None:
-        if counted not in _CLASS_WEIGHTS:
-            raise unknown_name("clean_class_weight", counted, _CLASS_WEIGHTS)
-        told["clean_class_weight"] = _CLASS_WEIGHTS[counted](context)
-    return told
+    """Builds the update of T, and the weights of the clean classes."""
+    update = {
+        # T comes to rest at the end of the run.
+        "decay_steps": context.epochs * context.steps_per_epoch,
+        **context.options["transition"],
+    }
+    arguments: dict[str, Any] = {"transition": transitions.get(**update)}
+    weighting = context.options.get("clean_class_weight")
+    if weighting is not None:
+        if weighting not in _CLASS_WEIGHTS:
+            raise unknown_name("clean_class_weight", weighting, _CLASS_WEIGHTS)
+        arguments["clean_class_weight"] = _CLASS_WEIGHTS[weighting](context)
+    return arguments
 
 
 _MERGED = Phase(CrossEntropy, data="merged")
@@ -283,13 +293,9 @@ METHODS: Mapping[str, Method] = {
     "mlc": Method(
         (Phase(MetaLossCorrection, arguments=_mlc),), draws_clean=True
     ),
-    # Its literal form: Eq. 3-11 as they are written.
-    "mlc_paper": Method(
-        (Phase(functools.partial(MetaLossCorrection, **PRESETS["paper"])),),
-        draws_clean=True,
-    ),
+    "mlc_paper": Method((Phase(PaperMetaLossCorrection),), draws_clean=True),
     "cross_entropy": Method((_MERGED,)),
-    # The schedule of mlc with T frozen at the identity.
+    # The schedule of mlc, with T frozen at the identity.
     "ce_control": Method((_NOISY,)),
     "authors_code": Method(
         (Phase(AuthorsCode),), sums_loss=True, draws_clean=True
@@ -394,7 +400,7 @@ def get(name: str) -> Method:
 
 
 def training_set(phase: Phase, noisy: Examples, clean: Examples) -> Examples:
-    """Returns the examples that a phase is fed with."""
+    """Returns the examples that a phase trains on."""
     if phase.data == "noisy":
         return noisy
     return clean if phase.data == "clean" else examples.join(noisy, clean)

@@ -1,4 +1,4 @@
-"""What a run learns from: splits, a clean set, and noise, as a config says."""
+"""The data of a run: noisy, clean and test set, as its config says."""
 
 import hashlib
 from dataclasses import dataclass
@@ -22,18 +22,20 @@ _LOADING_BATCH_SIZE = 500
 
 @dataclass(frozen=True)
 class Problem:
-    """What a run learns from. True labels of noisy examples are not in it.
+    """The data of a run, without the true labels of the noisy examples.
 
     Attributes:
-        noisy: The training set, labelled as it is given.
+        noisy: The training set with its given labels.
         clean: The trusted set.
-        test: The test set, or the validation set in its place.
+        test: The test set, or the validation set if `dataset.validation` is
+            set.
         class_names: One name per class.
-        true_transition: The T behind the injected noise, `(classes, classes)`,
-            rows are clean classes; of human labels, the share that they show.
-            None where the noise is not known.
-        noise_report: What was injected, for a JSON file; None likewise.
-        notes: What a user should know of this data, a sentence each.
+        true_transition: The true T, `(classes, classes)`, rows are clean
+            classes and sum to 1: the T of the injected noise, or, for human
+            labels, the empirical T. None if no noise was injected.
+        noise_report: The injected noise, as JSON values. None if no noise was
+            injected.
+        notes: Remarks on the data for the user, one sentence each.
     """
 
     noisy: Examples
@@ -46,7 +48,14 @@ class Problem:
 
 
 def load(config: ml_collections.ConfigDict) -> Problem:
-    """Returns the data of a run: splits, clean set drawn, noise injected."""
+    """Returns the data of a run, with a clean set and with injected noise.
+
+    Args:
+        config: The configuration of the run.
+
+    Raises:
+        InputError: for a bad setting of the data, or data that cannot be read.
+    """
     return load_with_truth(config)[0]
 
 
@@ -55,7 +64,17 @@ def load_with_truth(
 ) -> tuple[Problem, np.ndarray | None]:
     """Returns the data of a run, and the true labels of its noisy examples.
 
-    Nothing that trains may see these; they are None where they are not known.
+    For descriptions and evaluation only: no training may use the true labels.
+
+    Args:
+        config: The configuration of the run.
+
+    Returns:
+        The problem, and class ids `(examples,)` in the order of
+        `problem.noisy`, or None if no noise was injected.
+
+    Raises:
+        InputError: for a bad setting of the data, or data that cannot be read.
     """
     splits = datasets.load(
         config.dataset.name, Options.from_config(config.dataset)
@@ -64,23 +83,24 @@ def load_with_truth(
     if kind == "none" and config.dataset.validation:
         raise InputError(
             "`dataset.validation` should be 0 where the training labels are "
-            "noisy as they come: accuracy would be measured on them. Received: "
-            f"`dataset.validation` = {config.dataset.validation}."
+            "noisy as they come: the accuracy would be measured on noisy "
+            "labels. Received: `dataset.validation` = "
+            f"{config.dataset.validation}."
         )
     if kind != "none" and splits.clean is not None:
         raise InputError(
-            "`noise.kind` should be 'none' for a dataset that brings a clean "
-            "set of its own: its labels are noisy as they come. Received: "
-            f"`noise.kind` = {kind!r}."
+            "`noise.kind` should be 'none' for a dataset with its own clean "
+            "set: its labels are noisy as they come. Received: `noise.kind` = "
+            f"{kind!r}."
         )
     if config.dataset.validation:
         splits = splits.hold_out(config.dataset.validation, config.seed)
     if splits.clean is None:
         if kind == "none":
             raise InputError(
-                "A dataset whose labels are noisy as they come should bring a "
-                "clean set of its own (`dataset.clean` names one). Received: "
-                f"`dataset.name` = {config.dataset.name!r} without one."
+                "A dataset whose labels are noisy as they come should have its "
+                "own clean set (`dataset.clean` selects it). Received: "
+                f"`dataset.name` = {config.dataset.name!r} without a clean set."
             )
         splits = splits.draw_clean(
             config.clean.per_class, config.seed, config.clean.fewer_if_rare
@@ -100,7 +120,7 @@ def _problem(
     true_transition: np.ndarray | None,
     report: dict[str, Any] | None,
 ) -> Problem:
-    assert splits.clean is not None  # noqa: S101, seen to above
+    assert splits.clean is not None  # noqa: S101, checked by the caller
     return Problem(
         noisy=noisy,
         clean=splits.clean,
@@ -125,8 +145,8 @@ def _corrupt(
                 "noise.kind", kind, known or [*noise.KINDS, instance_noise.KIND]
             )
         human = splits.human_labels[argument]
-        shown = noise.empirical_transition(labels, human, num_classes)
-        return noise.Corruption(human, shown, shown)
+        empirical = noise.empirical_transition(labels, human, num_classes)
+        return noise.Corruption(human, empirical, empirical)
     if kind == instance_noise.KIND:
         batches = splits.train.batches(_LOADING_BATCH_SIZE)
         with checks.plain_errors():
@@ -141,7 +161,7 @@ def _corrupt(
 
 
 def has_ratio(kind: str) -> bool:
-    """Returns whether `noise.ratio` has a say in a noise."""
+    """Returns whether a kind of noise uses `noise.ratio`."""
     return kind in (*noise.KINDS, instance_noise.KIND)
 
 
@@ -169,7 +189,7 @@ def _report(
         "empirical_l1": transitions.distance(
             corruption.empirical, corruption.expected
         ),
-        # Two runs with this digest had the same wrong labels.
+        # Runs with equal digests had equal noisy labels.
         "labels_digest": hashlib.blake2b(
             given.astype("<i8").tobytes(), digest_size=16
         ).hexdigest(),

@@ -1,4 +1,4 @@
-"""Every setting of a run: its default, and what it may be."""
+"""The settings of a run: their defaults, and the check of their values."""
 
 import dataclasses
 from typing import Any
@@ -27,9 +27,9 @@ DTYPES = ("float32", "mixed_bfloat16", "mixed_float16")
 
 
 def default_config() -> ml_collections.ConfigDict:
-    """Returns every setting of a run, with its default.
+    """Returns all settings of a run, with their defaults.
 
-    `configs/<dataset>.py` starts from it. A new setting is written here, once.
+    Each `configs/<dataset>.py` starts from these defaults and changes some.
     """
     config = ml_collections.ConfigDict()
     config.seed = 0
@@ -38,10 +38,10 @@ def default_config() -> ml_collections.ConfigDict:
             # A name of `datasets.DATASETS`, or "tfds:NAME", "npz:PATH",
             # "folder:PATH", "csv:PATH".
             "name": "digits",
-            # What these are is told in `datasets.options.Options`.
+            # `datasets.options.Options` describes these.
             **dataclasses.asdict(Options()),
-            # This share of the training set takes the place of the test set:
-            # for choosing hyperparameters.
+            # This share of the training set replaces the test set, to choose
+            # hyperparameters.
             "validation": 0.0,
         }
     )
@@ -57,10 +57,10 @@ def default_config() -> ml_collections.ConfigDict:
     )
     config.clean = ml_collections.ConfigDict(
         {
-            # Drawn from the training set, unless the dataset brings a clean
-            # set of its own.
+            # The number of clean examples per class, drawn from the training
+            # set unless the dataset has a clean set.
             "per_class": 50,
-            # Whether a class with too few examples gives all but one of them.
+            # Whether a class with too few examples gives all but one example.
             "fewer_if_rare": False,
             "batch_size": 64,
         }
@@ -69,9 +69,9 @@ def default_config() -> ml_collections.ConfigDict:
         {
             "name": "mlp",
             "weight_decay": 0.0,
-            # Of resnet50: "imagenet" or a file; "" for random ones.
+            # For resnet50: "imagenet" or a file; "" for random weights.
             "weights": "",
-            # What one network takes beyond that.
+            # The options of single networks.
             "mlp": {"hidden_units": (128,)},
             "wide_resnet": {"depth": 40, "width": 2},
             "word_window": {"hidden_units": (256, 256)},
@@ -82,28 +82,28 @@ def default_config() -> ml_collections.ConfigDict:
             "name": "mlc",
             "mlc": {
                 "virtual_learning_rate": 0.1,
-                "transition_learning_rate": 3.0,
-                "normalization": "rows",
                 "meta_gradient": "exact",
-                "meta_interval": 1,
-                # Those of the class where not given.
-                "transition_update": placeholder(str),
-                "smoothing": placeholder(float),
-                "max_transition_step": placeholder(float),
-                "expectation_rate": placeholder(float),
+                # What is not given is the default of the class.
                 "clean_weight": placeholder(float),
                 # "equal", the default, or as frequent as the "given_labels".
                 "clean_class_weight": placeholder(str),
-                # The length of the run where not given; 0 for no decay.
-                "transition_decay_steps": placeholder(int),
-                # Of T beside the identity; all of T where not given.
-                "rank": placeholder(int),
+                # How T starts and moves: a name of `transitions.UPDATES`, and
+                # the arguments of that class.
+                "transition": {
+                    "name": "exponentiated",
+                    "learning_rate": placeholder(float),
+                    "smoothing": placeholder(float),
+                    "max_step": placeholder(float),
+                    "expectation_rate": placeholder(float),
+                    # Where not given, the length of the run; 0 for no decay.
+                    "decay_steps": placeholder(int),
+                },
             },
             # The paper's alpha and beta for MNIST and Twitter.
             "mlc_paper": {
                 "virtual_learning_rate": 1e-2,
                 "transition_learning_rate": 1.0,
-                "meta_gradient": "exact",
+                "transition": "identity",
             },
             "authors_code": {
                 "virtual_learning_rate": 1e-3,
@@ -131,7 +131,8 @@ def default_config() -> ml_collections.ConfigDict:
         }
     )
     for method in methods.METHODS:
-        # The optimizer's rate, where this method needs another than all have.
+        # The optimizer's rate for this method, where it differs from the
+        # shared rate.
         if method not in config.method:
             config.method[method] = ml_collections.ConfigDict()
         config.method[method].learning_rate = placeholder(float)
@@ -147,22 +148,22 @@ def default_config() -> ml_collections.ConfigDict:
         {
             "batch_size": 64,
             "epochs": 10,
-            # Steps after which an epoch ends; 0 for one pass.
+            # The number of steps of an epoch; 0 for one pass over the data.
             "steps_per_epoch": 0,
             # A name of `augmentation.AUGMENTATIONS`.
             "augment": "none",
-            # Epochs of plain cross-entropy before the method, for each method
-            # alike, with an optimizer of their own.
+            # Epochs of plain cross-entropy before the method, the same for
+            # all methods, with a separate optimizer.
             "warmup_epochs": 0,
             "warmup_learning_rate": 0.01,
             "dtype": "float32",  # or mixed_bfloat16, mixed_float16
             "jit_compile": False,
-            # "mirrored" keeps several devices in step: all GPUs, or so many
-            # replicas; without GPUs the CPU is split, for trying out.
-            # "multi_worker" is one of the processes that TF_CONFIG names.
+            # "mirrored" trains on all GPUs, or on `replicas` of them; without
+            # GPUs it splits the CPU, to try out. "multi_worker" makes this
+            # process one of the workers that TF_CONFIG names.
             "strategy": "none",
             "replicas": 0,
-            # "N steps" or "N seconds" within an epoch too; or "epoch".
+            # "epoch"; or "N steps" or "N seconds", also within an epoch.
             "checkpoint_every": "epoch",
             "steps_per_execution": 1,
         }
@@ -171,31 +172,43 @@ def default_config() -> ml_collections.ConfigDict:
 
 
 def method_options(config: ml_collections.ConfigDict) -> dict[str, Any]:
-    """Returns the options of the config's method, without those not given."""
-    section = config.method.get(config.method.name, {})
+    """Returns the options of the config's method that are given."""
+    section = config.method.get(config.method.name)
+    options = {} if section is None else _given(section)
+    options.pop("learning_rate", None)  # the optimizer's
+    return options
+
+
+def _given(section: ml_collections.ConfigDict) -> dict[str, Any]:
+    """Returns a section as nested mappings, without what is None."""
     return {
-        name: value
+        name: _given(value)
+        if isinstance(value, ml_collections.ConfigDict)
+        else value
         for name, value in section.items()
-        if value is not None and name != "learning_rate"
+        if value is not None
     }
 
 
 def learning_rate(config: ml_collections.ConfigDict) -> float:
-    """Returns the optimizer's rate: the method's own, or that of all."""
+    """Returns the optimizer's rate: the method's own or the shared rate."""
     own = config.method.get(config.method.name, {}).get("learning_rate")
     return config.optimizer.learning_rate if own is None else own
 
 
 def evaluated_on(config: ml_collections.ConfigDict) -> str:
-    """Returns "test", or "validation" where a share of training is held out."""
+    """Returns "test"; or "validation" if training examples are held out."""
     return "validation" if config.dataset.validation else "test"
 
 
 def of_training(config: ml_collections.ConfigDict) -> dict[str, Any]:
-    """Returns what is trained on and how, by dotted names, for a result file.
+    """Returns the settings of data and training for a result file.
 
-    Besides the method's options, which a result has by themselves, and what
-    decides only where and how fast it is done.
+    The options of the method are not included: a result has them separately.
+    Settings that decide only where and how fast a run computes are left out.
+
+    Returns:
+        Maps dotted names of settings to their values.
     """
     data_options = [
         option.name
@@ -213,25 +226,29 @@ def of_training(config: ml_collections.ConfigDict) -> dict[str, Any]:
             *("warmup_epochs", "warmup_learning_rate", "dtype"),
         ),
     }
-    told = {
+    recorded = {
         f"{section}.{name}": _plain(config[section][name])
         for section, names in named.items()
         for name in names
     }
     name = config.network.name
     for option, value in config.network.get(name, {}).items():
-        told[f"network.{name}.{option}"] = _plain(value)
-    told["optimizer.learning_rate"] = learning_rate(config)
-    return told
+        recorded[f"network.{name}.{option}"] = _plain(value)
+    recorded["optimizer.learning_rate"] = learning_rate(config)
+    return recorded
 
 
 def _plain(value: Any) -> Any:
-    """Returns a value as it comes back from a JSON file."""
+    """Returns a value as a JSON file returns it."""
     return list(value) if isinstance(value, tuple) else value
 
 
 def check(config: ml_collections.ConfigDict) -> None:
-    """Refuses bad settings before any data is read."""
+    """Checks all settings before any data is read.
+
+    Raises:
+        InputError: for the first setting with a bad value.
+    """
     methods.get(config.method.name)
     networks.get(config.network.name)
     Options.from_config(config.dataset)
@@ -276,8 +293,8 @@ def check(config: ml_collections.ConfigDict) -> None:
         and not networks.get(config.network.name).pretrained
     ):
         raise InputError(
-            "`network.weights` should be left out for a network that takes "
-            "none. Received: `network.weights` = "
+            "`network.weights` should be left out for a network without "
+            "pretrained weights. Received: `network.weights` = "
             f"{config.network.weights!r} for {config.network.name!r}."
         )
     if train.epochs < 1:
@@ -285,7 +302,7 @@ def check(config: ml_collections.ConfigDict) -> None:
     if not 0 <= train.warmup_epochs < train.epochs:
         raise bad_argument(
             "train.warmup_epochs",
-            f"in [0, {train.epochs}), less than the epochs in all",
+            f"in [0, {train.epochs}), less than `train.epochs`",
             train.warmup_epochs,
         )
     if train.strategy not in distribution.STRATEGIES:

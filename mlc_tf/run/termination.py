@@ -1,4 +1,4 @@
-"""SIGTERM and SIGINT: a run that is asked to end first saves its work."""
+"""SIGTERM and SIGINT: a run that is asked to end saves its state first."""
 
 import signal
 import threading
@@ -14,12 +14,14 @@ class Termination:
     """Whether the process was asked to end.
 
     Attributes:
-        deferred: Whether a step is under way. What steps then calls `end` when
-            it has saved; else the process ends at once, with nothing to save.
+        deferred: Whether a signal is handled later. If True, whoever takes the
+            training steps saves the state and then calls `end`. If False, a
+            signal ends the run at once: there is nothing to save.
 
     Args:
-        with_others: Whether other processes take the same steps. Then it never
-            ends at once, which would leave them alone. Defaults to False.
+        with_others: Whether other processes take the same steps. If so,
+            signals are always deferred, because the other processes would wait
+            for this one. Defaults to False.
     """
 
     def __init__(self, with_others: bool = False) -> None:
@@ -30,53 +32,58 @@ class Termination:
 
     @property
     def asked(self) -> bool:
+        """Whether a signal has arrived."""
         return self._asked.is_set()
 
     @contextmanager
     def listening(self) -> Iterator["Termination"]:
-        """Listens to both signals; a second one has its usual effect.
+        """Handles SIGTERM and SIGINT while the context is open.
 
-        Only a process' main thread can; in another nothing is changed.
+        Only the first signal is handled here; a second signal has its usual
+        effect. Outside the main thread of the process, signals cannot be
+        handled, and nothing changes.
 
         Yields:
-            Itself.
+            This object.
         """
         if threading.current_thread() is not threading.main_thread():
             yield self
             return
         signals = (signal.SIGTERM, signal.SIGINT)
-        before = {
-            each: signal.getsignal(each) or signal.SIG_DFL for each in signals
+        former_handlers = {
+            number: signal.getsignal(number) or signal.SIG_DFL
+            for number in signals
         }
 
         def ask(number: int, frame: FrameType | None) -> None:
             self._signal = signal.Signals(number)
             self._asked.set()
-            signal.signal(number, before[self._signal])
+            signal.signal(number, former_handlers[self._signal])
             if not self.deferred:
                 self.end()
 
-        for each in signals:
-            signal.signal(each, ask)
+        for number in signals:
+            signal.signal(number, ask)
         try:
             yield self
         finally:
-            for each, handler in before.items():
-                signal.signal(each, handler)
+            for number, handler in former_handlers.items():
+                signal.signal(number, handler)
 
     def end(self, saved: bool = False) -> NoReturn:
-        """Raises what ends the run.
+        """Raises the error that ends the run.
 
         Args:
             saved: Whether the state of training was just saved. Defaults to
                 False: there was nothing new to save.
 
         Raises:
-            InterruptedRunError: always, of status 128 + the signal's number.
+            InterruptedRunError: always, with the status 128 + the number of
+                the signal.
         """
         raise InterruptedRunError(
             f"The run was ended by {self._signal.name}"
-            f"{', and its state saved' if saved else ''}. The same command "
+            f"{', and its state was saved' if saved else ''}. The same command "
             "again resumes it.",
             status=128 + self._signal,
         )

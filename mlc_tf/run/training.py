@@ -1,6 +1,5 @@
-"""One run, from a config to a result."""
+"""Trains one run, from its config to its result."""
 
-import statistics
 import tempfile
 import zlib
 from collections.abc import Iterator
@@ -21,7 +20,6 @@ from mlc_tf.data import checks
 from mlc_tf.data.augmentation import AUGMENTATIONS
 from mlc_tf.data.examples import Examples
 from mlc_tf.errors import InputError
-from mlc_tf.errors import bad_argument
 from mlc_tf.models.pair_model import PairModel
 from mlc_tf.run import callbacks
 from mlc_tf.run import checkpoints
@@ -30,15 +28,21 @@ from mlc_tf.run import divergence
 from mlc_tf.run import faults
 from mlc_tf.run import methods
 from mlc_tf.run import problems
+from mlc_tf.run import schedule
 from mlc_tf.run import settings
+from mlc_tf.run.checkpoints import Checkpoints
 from mlc_tf.run.checkpoints import Position
 from mlc_tf.run.problems import Problem
+from mlc_tf.run.result_record import result_record
+from mlc_tf.run.schedule import Stage
 from mlc_tf.run.termination import Termination
 
 _EVALUATION_BATCH_SIZE = 500
-# Larger inputs are evaluated in batches as they are trained in.
+# Inputs with more numbers than this are evaluated in batches of the training
+# batch size.
 _SMALL_INPUT = 10_000
-# Inputs that are no arrays are measured on as many.
+# How many inputs a network's statistics are taken from, where the inputs are
+# not all in memory.
 _SAMPLE_SIZE = 10_000
 
 
@@ -49,14 +53,14 @@ def run(
 
     `workdir` then holds `config.json`, `versions.json`, `noise.json`,
     `metrics.jsonl`, `transition.npz`, `checkpoints/`, `tensorboard/`,
-    `model.keras` (the base) and `result.json`. A run that was cut off is
-    resumed from its last checkpoint; a finished one is not run again. Of
-    several workers the first one writes it; the others only read it, at the
-    begin.
+    `model.keras` (the base) and `result.json`. An interrupted run resumes from
+    its last checkpoint; a finished run is not repeated. With several workers,
+    only the first worker writes `workdir`; the other workers read it once, at
+    the start.
 
     Args:
-        config: As `settings.default_config` returns it.
-        workdir: The run's own directory.
+        config: The configuration, as `settings.default_config` returns it.
+        workdir: The directory of this run.
         verbose: As in `keras.Model.fit`. Defaults to 1, a progress bar.
 
     Returns:
@@ -64,10 +68,10 @@ def run(
 
     Raises:
         InputError: for a bad setting or bad data, or if `workdir` belongs to a
-            run with another config, or to one that is under way.
+            run with another config or to a run in progress.
         DivergedError: if the loss becomes NaN or infinite.
-        InterruptedRunError: if the process is asked to end by SIGTERM or
-            SIGINT, files cannot be written, or a worker is lost.
+        InterruptedRunError: if the process receives SIGTERM or SIGINT, if
+            files cannot be written, or if a worker is lost.
     """
     workdir = Path(workdir)
     directory.check(workdir, config)
@@ -96,31 +100,46 @@ def _train(
     for note in problem.notes:
         print(note, flush=True)
     base = build_base(config, problem)
-    stages = _stages(config, problem)
-    for stage in stages:
-        if not stage.warmup:
-            arguments = _phase_arguments(config, problem, stage)
-            tried = _build(config, base, stage, arguments)
-            _compile(config, tried, stage)
-            tried.check_pairs(_pairs(config, problem, stage, tried))
+    stages = schedule.stages(config, problem)
+    _check_stages(config, problem, base, stages)
     with _own_directory(workdir, config) as own:
         result = _Run(config, problem, own, verbose, termination).train(
             base, stages
         )
-        distribution.barrier()  # before a first one leaves the others alone
+        distribution.barrier()  # no worker leaves while another still works
     return result
+
+
+def _check_stages(
+    config: ml_collections.ConfigDict,
+    problem: Problem,
+    base: keras.Model,
+    stages: list[Stage],
+) -> None:
+    """Raises for bad options or data of any phase, before any training."""
+    for stage in stages:
+        if not stage.warmup:
+            arguments = _phase_arguments(config, problem, stage)
+            model = _build(config, base, stage, arguments)
+            _compile(config, model, stage)
+            model.check_pairs(_pairs(config, problem, stage, model))
 
 
 def network_of(
     config: ml_collections.ConfigDict, problem: Problem
 ) -> tuple[keras.Model, dict[str, Any]]:
-    """Trains on data at hand, and returns the network and the result.
+    """Trains on data in memory; returns the network and the result.
 
-    For data that no config names; nothing is kept on disk.
+    For data that no config names. The run leaves no files on disk.
 
     Args:
-        config: As in `run`; of the dataset and noise, only the names are used.
-        problem: What is learned from.
+        config: As in `run`. Of the sections `dataset` and `noise`, only the
+            names are used.
+        problem: The data to train on.
+
+    Returns:
+        The trained base, from inputs to logits, and the content that
+        `result.json` would have.
 
     Raises:
         InputError: for a bad setting or bad data.
@@ -129,29 +148,35 @@ def network_of(
     settings.check(config)
     keras.config.set_dtype_policy(config.train.dtype)
     keras.utils.set_random_seed(config.seed)
-    base, stages = build_base(config, problem), _stages(config, problem)
+    base = build_base(config, problem)
+    stages = schedule.stages(config, problem)
     with tempfile.TemporaryDirectory(prefix="mlc_tf-") as folder:
-        run_of = _Run(
-            config, problem, Path(folder), 0, Termination(), kept=False
+        temporary_run = _Run(
+            config, problem, Path(folder), 0, Termination(), keeps_files=False
         )
-        return base, run_of.train(base, stages)
+        return base, temporary_run.train(base, stages)
 
 
 @contextmanager
 def _own_directory(
     workdir: Path, config: ml_collections.ConfigDict
 ) -> Iterator[Path]:
-    """Yields where this worker keeps its files; others' are thrown away."""
+    """Yields the directory of this worker's files.
+
+    The first worker's directory is `workdir`. Every other worker gets a copy,
+    which is deleted at the end.
+    """
     digest = zlib.crc32(config.to_json(sort_keys=True).encode()) >> 1
     if not distribution.all_have([digest]):
         raise InputError(
             "All workers should be started with the same config. Received: "
-            f"one of worker {distribution.worker()} that another does not have."
+            f"worker {distribution.worker()} has a config that differs from "
+            "the config of another worker."
         )
     if distribution.worker() == 0:
         with directory.claimed(workdir, config):
-            distribution.barrier()  # it is there to be copied
-            distribution.barrier()  # and was
+            distribution.barrier()  # the other workers may copy now
+            distribution.barrier()  # the other workers have copied
             yield workdir
     else:
         distribution.barrier()
@@ -166,12 +191,13 @@ class _Run:
 
     Attributes:
         config: As in `run`.
-        problem: What is learned from.
-        workdir: Where this worker's files are.
+        problem: The data to train on.
+        workdir: The directory of this worker's files.
         verbose: As in `run`.
         termination: Whether the process was asked to end.
-        kept: Whether anybody will read the directory, or go on from it.
-            Defaults to True.
+        keeps_files: Whether the directory outlives the run. If not,
+            checkpoints, the history of T and TensorBoard's files are not
+            written. Defaults to True.
     """
 
     config: ml_collections.ConfigDict
@@ -179,94 +205,153 @@ class _Run:
     workdir: Path
     verbose: int
     termination: Termination
-    kept: bool = True
+    keeps_files: bool = True
 
-    def train(
-        self, base: keras.Model, stages: list["_Stage"]
-    ) -> dict[str, Any]:
-        """Trains from where the run stands to its end; returns the result."""
-        config, problem, workdir = self.config, self.problem, self.workdir
-        if problem.noise_report is not None:
-            directory.write_json(workdir / "noise.json", problem.noise_report)
-        saved = checkpoints.Checkpoints(
-            workdir / "checkpoints",
-            checkpoints.Interval.parse(config.train.checkpoint_every),
+    def train(self, base: keras.Model, stages: list[Stage]) -> dict[str, Any]:
+        """Trains from the last checkpoint to the end; returns the result."""
+        if self.problem.noise_report is not None:
+            directory.write_json(
+                self.workdir / "noise.json", self.problem.noise_report
+            )
+        self._train_stages(base, stages)
+        base.save(self.workdir / "model.keras")
+        metrics = callbacks.read_metrics(self.workdir / "metrics.jsonl")
+        result = result_record(self.config, self.problem, metrics, stages)
+        directory.write_json(self.workdir / "result.json", result)
+        return result
+
+    def _train_stages(self, base: keras.Model, stages: list[Stage]) -> None:
+        """Trains what the last checkpoint has not yet done."""
+        saved = Checkpoints(
+            self.workdir / "checkpoints",
+            checkpoints.Interval.parse(self.config.train.checkpoint_every),
             self.termination,
         )
-        done, checkpoint = saved.latest()
-        if not distribution.all_have(done):
-            raise InputError(
-                "`workdir` should be one directory that all workers see. "
-                f"Received: '{workdir}', with another checkpoint on another."
-            )
-        if checkpoint is not None:
-            print(
-                f"Going on from epoch {done.epochs}, step {done.steps}.",
-                flush=True,
-            )
-        # Copies: reading a variable may give its own buffer.
+        done, checkpoint = self._last_checkpoint(saved)
+        # Copies: a variable may be read as a view of its own buffer.
         initial = [
             np.array(keras.ops.convert_to_numpy(variable))
             for variable in base.variables
         ]
         phase, model = None, None
         for stage in stages:
-            if Position(stage.last) < done:
+            if Position(stage.end_epoch) < done:
                 continue
             if stage.phase is not phase:
                 phase, model = stage.phase, None
-                if stage.begin:
-                    # What the phase is told, it is told of this network.
-                    before = saved.folder / f"before-{stage.begin}.weights.h5"
-                    if Position(stage.begin) == done:
-                        checkpoints.save(base, before)
-                    checkpoints.load(base, before)
-                arguments = _phase_arguments(config, problem, stage, base)
-                if phase.fresh:
-                    for variable, value in zip(base.variables, initial):
-                        variable.assign(value)
-            # A later phase goes on after its warm-up with what it has learned.
-            if model is None or not stage.begin:
-                model = _build(config, base, stage, arguments)
-            _compile(config, model, stage)
-            if Position(stage.first) < done:
+                arguments = self._start_phase(base, stage, initial, saved, done)
+            # The first phase warms up with another model. A later phase goes
+            # on with the model of its warm-up.
+            if model is None or not stage.phase_start:
+                model = _build(self.config, base, stage, arguments)
+            _compile(self.config, model, stage)
+            if Position(stage.first_epoch) < done:
                 model.optimizer.build(model.optimized_variables)
                 model.load_weights(checkpoint)
             elif phase.prepare is not None and not stage.warmup:
                 phase.prepare(model)
-            # At its end, the next stage starts from these weights.
-            start, end = max(Position(stage.first), done), Position(stage.last)
-            if start.steps:
-                seconds = saved.go_on_from(start, checkpoint)
-                next_epoch = Position(start.epochs + 1)
-                self._fit(model, stage, start, next_epoch, saved, seconds)
-                start = next_epoch
-            if start < end:
-                saved.go_on_from(start, None)
-                self._fit(model, stage, start, end, saved)
-            done = end
-        base.save(workdir / "model.keras")
-        metrics = callbacks.read_metrics(workdir / "metrics.jsonl")
-        result = _result(config, problem, metrics, stages)
-        directory.write_json(workdir / "result.json", result)
-        return result
+            self._fit_stage(model, stage, saved, done, checkpoint)
+            done = Position(stage.end_epoch)
+
+    def _last_checkpoint(
+        self, saved: Checkpoints
+    ) -> tuple[Position, Path | None]:
+        """Returns the position to resume from, and the file with its state."""
+        done, checkpoint = saved.latest()
+        if not distribution.all_have(done):
+            raise InputError(
+                "`workdir` should be one directory that all workers see. "
+                f"Received: `workdir` = '{self.workdir}', in which the workers "
+                "see different checkpoints."
+            )
+        if checkpoint is not None:
+            print(
+                f"Resuming from epoch {done.epochs}, step {done.steps}.",
+                flush=True,
+            )
+        return done, checkpoint
+
+    def _start_phase(
+        self,
+        base: keras.Model,
+        stage: Stage,
+        initial: list[np.ndarray],
+        saved: Checkpoints,
+        done: Position,
+    ) -> dict[str, Any]:
+        """Sets the base to the phase's first weights; returns its arguments.
+
+        Args:
+            base: The network.
+            stage: The first stage of the phase that is still to be trained.
+            initial: The values of `base.variables` before any training.
+            saved: The checkpoints of the run.
+            done: How far the run has come.
+        """
+        if stage.phase_start:
+            # The arguments of a phase are computed with the network as the
+            # phase before left it, in a resumed run too.
+            name = f"before-{stage.phase_start}.weights.h5"
+            before = saved.folder / name
+            if Position(stage.phase_start) == done:
+                checkpoints.save(base, before)
+            checkpoints.load(base, before)
+        arguments = _phase_arguments(self.config, self.problem, stage, base)
+        if stage.phase.fresh:
+            for variable, value in zip(base.variables, initial):
+                variable.assign(value)
+        return arguments
+
+    def _fit_stage(
+        self,
+        model: PairModel,
+        stage: Stage,
+        saved: Checkpoints,
+        done: Position,
+        checkpoint: Path | None,
+    ) -> None:
+        """Trains the stage from `done` on.
+
+        If `done` is the end of the stage there is nothing to train: the next
+        stage starts from the weights that `model` has loaded.
+        """
+        start = max(Position(stage.first_epoch), done)
+        end = Position(stage.end_epoch)
+        if start.steps:
+            seconds = saved.resume_from(start, checkpoint)
+            next_epoch = Position(start.epochs + 1)
+            self._fit(model, stage, start, next_epoch, saved, seconds)
+            start = next_epoch
+        if start < end:
+            saved.resume_from(start, None)
+            self._fit(model, stage, start, end, saved)
 
     def _fit(
         self,
         model: PairModel,
-        stage: "_Stage",
+        stage: Stage,
         start: Position,
         end: Position,
-        saved: checkpoints.Checkpoints,
+        saved: Checkpoints,
         seconds: float = 0.0,
     ) -> None:
-        """Trains whole epochs, or the rest of one that took `seconds`."""
+        """Trains whole epochs, or the rest of one epoch.
+
+        Args:
+            model: The compiled model of the stage.
+            stage: The stage that both positions lie in.
+            start: The position to train from.
+            end: The position to train to, the end of an epoch.
+            saved: The checkpoints of the run.
+            seconds: How long the steps of the epoch before `start` took.
+                Defaults to 0.
+        """
         config, problem, workdir = self.config, self.problem, self.workdir
         size = _evaluation_batch_size(config, problem)
         truth = problem.true_transition
-        watching = [
+        recorders = [
             divergence.StopOnNonFiniteLoss(
-                saved.advice if self.kept else "", start.steps
+                saved.advice if self.keeps_files else "", start.steps
             ),
             callbacks.CleanAccuracy(problem.clean.batches(size)),
             callbacks.StepTimer(seconds),
@@ -277,9 +362,9 @@ class _Run:
                 initial_epoch=start.epochs,
             ),
         ]
-        if self.kept:
+        if self.keeps_files:
             tensorboard = workdir / "tensorboard"
-            watching += [
+            recorders += [
                 callbacks.TransitionHistory(
                     workdir / "transition.npz", truth, start.epochs
                 ),
@@ -294,22 +379,27 @@ class _Run:
             validation_data=distribution.by_data(problem.test.batches(size)),
             initial_epoch=start.epochs,
             epochs=end.epochs,
-            steps_per_epoch=stage.steps - start.steps,
+            steps_per_epoch=stage.steps_per_epoch - start.steps,
             verbose=0 if distribution.worker() else self.verbose,
-            callbacks=watching,
+            callbacks=recorders,
         )
 
 
 def untrained(
     config: ml_collections.ConfigDict, problem: Problem
 ) -> list[tuple[PairModel, tf.data.Dataset]]:
-    """Returns the model of each phase of a method, and what it is fed with.
+    """Returns the compiled model and the dataset of each phase of a method.
 
-    A phase is told the estimates of a network that knows nothing: for what
-    depends on its steps, but not on what they learn.
+    Nothing is trained. Where a phase asks for a network's predictions, it gets
+    uniform ones. The models serve to measure the cost of a step, which does not
+    depend on what was learned.
+
+    Args:
+        config: As in `run`.
+        problem: The data of the run.
     """
     parts = []
-    for stage in _stages(config, problem):
+    for stage in schedule.stages(config, problem):
         if not stage.warmup:
             base = build_base(config, problem)
             model = _build(
@@ -323,7 +413,20 @@ def untrained(
 def build_base(
     config: ml_collections.ConfigDict, problem: Problem
 ) -> keras.Model:
-    """Returns the network of a run, told what it asks of the inputs."""
+    """Returns the untrained network of a run.
+
+    A network that defines `measure` is built with statistics of the inputs.
+
+    Args:
+        config: As in `run`.
+        problem: The data of the run.
+
+    Returns:
+        A model from inputs to logits `(batch, classes)`.
+
+    Raises:
+        InputError: for an unknown network, or inputs that cannot be read.
+    """
     name = config.network.name
     network = networks.get(name)
     options = dict(config.network.get(name, {}))
@@ -344,88 +447,21 @@ def build_base(
     )
 
 
-@dataclass(frozen=True)
-class _Stage:
-    """Epochs in a row, with one model, optimizer and rate.
-
-    Attributes:
-        phase: The part of the method.
-        begin: The epoch, from 0, with which that begins.
-        warmup: Whether these are its epochs of warm-up.
-        first: The first epoch, from 0.
-        last: The one after the last.
-        training_set: What the noisy half is drawn from.
-        batch_size: Examples in it.
-        steps: In an epoch.
-        final: Whether it belongs to the last phase.
-    """
-
-    phase: methods.Phase
-    begin: int
-    warmup: bool
-    first: int
-    last: int
-    training_set: Examples
-    batch_size: int
-    steps: int
-    final: bool
-
-
-def _stages(
-    config: ml_collections.ConfigDict, problem: Problem
-) -> list[_Stage]:
-    """Returns the stages of a run: warm-up and main part of each phase."""
-    train, stages, first = config.train, [], 0
-    phases = methods.get(config.method.name).phases
-    for phase in phases:
-        training_set = methods.training_set(phase, problem.noisy, problem.clean)
-        # The clean set alone is passed as often as an epoch has steps.
-        whole = problem.noisy if phase.data == "clean" else training_set
-        checks.check_batch_size(
-            "train.batch_size", train.batch_size, "noisy", len(whole)
-        )
-        begin = first
-        warmup_epochs = train.warmup_epochs if phase.fresh else 0
-        for warmup, epochs in (
-            (True, warmup_epochs),
-            (False, train.epochs - train.warmup_epochs),
-        ):
-            if not epochs:
-                continue
-            steps = train.steps_per_epoch or len(whole) // train.batch_size
-            if steps % train.steps_per_execution:
-                raise bad_argument(
-                    "train.steps_per_execution",
-                    f"a divisor of the {steps} steps of an epoch "
-                    "(`train.steps_per_epoch` sets them)",
-                    train.steps_per_execution,
-                )
-            stages.append(
-                _Stage(
-                    phase=phase,
-                    begin=begin,
-                    warmup=warmup,
-                    first=first,
-                    last=first + epochs,
-                    training_set=training_set,
-                    batch_size=min(train.batch_size, len(training_set)),
-                    steps=steps,
-                    final=phase is phases[-1],
-                )
-            )
-            first += epochs
-    return stages
-
-
 def _phase_arguments(
     config: ml_collections.ConfigDict,
     problem: Problem,
-    stage: _Stage,
+    stage: Stage,
     base: keras.Model | None = None,
 ) -> dict[str, Any]:
-    """Returns what a phase is told of the run; without a base, of a flat one.
+    """Returns the constructor arguments that a phase computes from the run.
 
-    The latter is cheap: it serves to refuse bad options before any training.
+    Args:
+        config: As in `run`.
+        problem: The data of the run.
+        stage: A stage of the phase.
+        base: The network whose predictions the phase may use. Defaults to
+            None, uniform predictions: a cheap way to check the options before
+            any training.
     """
     if stage.phase.arguments is None:
         return {}
@@ -445,7 +481,7 @@ def _phase_arguments(
             clean=problem.clean,
             training_set=stage.training_set,
             epochs=config.train.epochs - config.train.warmup_epochs,
-            steps_per_epoch=stage.steps,
+            steps_per_epoch=stage.steps_per_epoch,
             num_classes=size,
             seed=config.seed,
             options=settings.method_options(config),
@@ -458,33 +494,33 @@ def _phase_arguments(
 def _build(
     config: ml_collections.ConfigDict,
     base: keras.Model,
-    stage: _Stage,
+    stage: Stage,
     arguments: dict[str, Any],
 ) -> PairModel:
-    """Returns the model of a stage around `base`."""
-    if stage.warmup and not stage.begin:
+    """Returns the model that trains `base` in a stage."""
+    if stage.warmup and not stage.phase_start:
         return stage.phase.warm_up(base, arguments)
-    options = settings.method_options(config) if stage.final else {}
+    options = settings.method_options(config) if stage.in_last_phase else {}
     return stage.phase.model(base, **{**options, **arguments})
 
 
 def _pairs(
     config: ml_collections.ConfigDict,
     problem: Problem,
-    stage: _Stage,
+    stage: Stage,
     model: PairModel,
     start: Position = Position(0),  # noqa: B008, immutable
     input_context: tf.distribute.InputContext | None = None,
 ) -> tf.data.Dataset:
-    """Returns what a stage is fed with from `start`."""
+    """Returns the batches that a stage trains on, from `start` on."""
     return data.pair(
         stage.training_set,
         problem.clean,
         stage.batch_size,
         min(config.clean.batch_size, len(problem.clean)),
         seed=config.seed,
-        epochs=range(start.epochs, stage.last),
-        steps_per_epoch=stage.steps,
+        epochs=range(start.epochs, stage.end_epoch),
+        steps_per_epoch=stage.steps_per_epoch,
         augment=_augment(config, problem),
         with_index=model.uses_index,
         first_step=start.steps,
@@ -493,7 +529,7 @@ def _pairs(
 
 
 def _compile(
-    config: ml_collections.ConfigDict, model: PairModel, stage: _Stage
+    config: ml_collections.ConfigDict, model: PairModel, stage: Stage
 ) -> None:
     optimizer, train = config.optimizer, config.train
     method = methods.get(config.method.name)
@@ -505,7 +541,7 @@ def _compile(
     if method.sums_loss and not stage.warmup:
         rate /= train.batch_size
     if optimizer.schedule == "cosine" and not stage.warmup:
-        steps = (stage.last - stage.first) * stage.steps
+        steps = (stage.end_epoch - stage.first_epoch) * stage.steps_per_epoch
         rate = keras.optimizers.schedules.CosineDecay(
             rate, steps * method.optimizer_steps
         )
@@ -527,7 +563,8 @@ def _augment(
     if name != "none" and len(shape) != 3:
         raise InputError(
             "`train.augment` should be 'none' for inputs that are no images. "
-            f"Received: {name!r}, and inputs of shape {tuple(shape)}."
+            f"Received: `train.augment` = {name!r} and inputs of shape "
+            f"{tuple(shape)}."
         )
     return AUGMENTATIONS[name]
 
@@ -541,48 +578,3 @@ def _evaluation_batch_size(
 
 def _normalization(model: PairModel) -> str:
     return getattr(model, "normalization", "rows")
-
-
-def _result(
-    config: ml_collections.ConfigDict,
-    problem: Problem,
-    metrics: list[dict[str, Any]],
-    stages: list[_Stage],
-) -> dict[str, Any]:
-    last = metrics[-1]
-    final = [row for row in metrics if row["epoch"] > stages[-1].begin]
-    # The later epoch among equals: the clean set is small and ties.
-    chosen = max(final, key=lambda row: (row["clean_accuracy"], row["epoch"]))
-    timed = [
-        row["seconds_per_step"] for row in final if "seconds_per_step" in row
-    ]
-    method, options = (
-        methods.get(config.method.name),
-        settings.method_options(config),
-    )
-    return {
-        "dataset": config.dataset.name,
-        "method": config.method.name,
-        "noise": config.noise.kind,
-        "ratio": config.noise.ratio
-        if problems.has_ratio(config.noise.kind)
-        else None,
-        "seed": config.seed,
-        "network": config.network.name,
-        "options": options,
-        "evaluated_on": settings.evaluated_on(config),
-        "oracle": "" if method.instead in options else method.oracle,
-        "noisy_examples": len(problem.noisy),
-        "clean_examples": len(problem.clean),
-        "phases": len(method.phases),
-        "epochs": last["epoch"],
-        "train_steps": sum(
-            (stage.last - stage.first) * stage.steps for stage in stages
-        ),
-        "test_accuracy": last["test_accuracy"],
-        "best_clean_accuracy_test_accuracy": chosen["test_accuracy"],
-        "best_test_accuracy": max(row["test_accuracy"] for row in final),
-        "transition_l1": last["transition_l1"],
-        "seconds": round(sum(row["seconds"] for row in metrics), 3),
-        "seconds_per_step": statistics.median(timed) if timed else None,
-    }

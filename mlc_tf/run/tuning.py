@@ -1,9 +1,9 @@
 """A search for settings on held-out training data, with keras-tuner.
 
-What is held out (`dataset.validation`) keeps its true labels and is in no
-batch, noisy or clean; the test set is not seen. The first trial is the config
-as it is: what is found is no worse than that, as measured. Values that are good
-by themselves and do not go together are no trial: others are drawn.
+The held-out examples (`dataset.validation`) keep their true labels and are in
+no batch, noisy or clean; the search does not read the test set. The first trial
+is the config as it is, so the best trial is at least as good on the held-out
+examples. Combinations of values that a method refuses are drawn again.
 """
 
 import contextlib
@@ -16,53 +16,58 @@ from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 from typing import Any
 
 import keras
-import keras_tuner
 import ml_collections
 
+from mlc_tf import transitions
 from mlc_tf.errors import DivergedError
 from mlc_tf.errors import InputError
 from mlc_tf.errors import bad_argument
+from mlc_tf.errors import import_optional
 from mlc_tf.errors import writable_or_error
-from mlc_tf.models.meta_loss_correction import MetaLossCorrection
 from mlc_tf.run import directory
 from mlc_tf.run import methods
 from mlc_tf.run import problems
 from mlc_tf.run import settings
 from mlc_tf.run import training
 
-# The training of the network, which all methods share.
+if TYPE_CHECKING:
+    import keras_tuner
+else:
+    keras_tuner = import_optional("keras_tuner", "tune")
+
+# The settings that all methods share.
 TRAINING = ("optimizer.learning_rate", "network.weight_decay")
-# A trial's values are drawn at most so often, until some go together.
+# The number of draws for a trial, until the method accepts the values.
 _DRAWS = 50
-# Of a setting that is a scale: what the config's own value is multiplied by.
+# A setting that is a scale is tried at these multiples of the config's value.
 _FACTORS = (0.1, 0.3, 1.0, 3.0, 10.0)
 _NEAR = (0.2, 0.5, 1.0, 2.0, 5.0)
-# Of the others: what is tried beside the config's own value; where it has none,
-# the first is that of the class, but for those of `_BY_OTHERS`.
+# Other settings are tried at these values and at the config's value. If the
+# config has none, the first value is the default of the class.
 _VALUES: Mapping[str, tuple[Any, ...]] = {
     "network.weight_decay": (0.0, 1e-4, 3e-4, 1e-3, 3e-3),
     "clean.batch_size": (16, 64, 256),
-    "method.mlc.normalization": ("rows", "columns"),
-    "method.mlc.transition_update": ("exponentiated", "projected"),
-    "method.mlc.smoothing": (0.0, 0.05, 0.1, 0.2, 0.4),
-    "method.mlc.expectation_rate": (0.0, 0.03, 0.1, 0.3, 1.0, 3.0),
+    "method.mlc.transition.name": ("exponentiated", "projected"),
+    "method.mlc.transition.smoothing": (0.0, 0.05, 0.1, 0.2, 0.4),
+    "method.mlc.transition.expectation_rate": (0.0, 0.03, 0.1, 0.3, 1.0, 3.0),
     "method.mlc.clean_weight": (0.0, 0.1, 0.3, 1.0),
     "method.mlc.clean_class_weight": ("equal", "given_labels"),
     "method.gce.q": (0.3, 0.5, 0.7, 0.9),
     "method.fasten.noisy_weight": (0.25, 0.5, 0.75),
     "method.fasten.threshold": (0.6, 0.8, 0.9),
 }
-# What the class takes for them depends on other settings.
-_BY_OTHERS = ("method.mlc.transition_update", "method.mlc.smoothing")
+# The defaults of these settings depend on the class that `name` names.
+_TRANSITION = "method.mlc.transition."
 _SCALES: Mapping[str, tuple[float, ...]] = {
     "optimizer.learning_rate": _NEAR,
     **{f"method.{name}.learning_rate": _NEAR for name in methods.METHODS},
     "method.mlc.virtual_learning_rate": _FACTORS,
-    "method.mlc.transition_learning_rate": _FACTORS,
-    "method.mlc.max_transition_step": _NEAR,
+    "method.mlc.transition.learning_rate": _FACTORS,
+    "method.mlc.transition.max_step": _NEAR,
     "method.authors_code.virtual_learning_rate": _FACTORS,
     "method.authors_code.transition_learning_rate": _FACTORS,
     "method.noise_layer.noise_learning_rate": _FACTORS,
@@ -75,7 +80,10 @@ _SCALES: Mapping[str, tuple[float, ...]] = {
 
 
 def own_settings(method: str) -> tuple[str, ...]:
-    """Returns the settings of one method that a search may try.
+    """Returns the dotted names of a method's settings that a search may try.
+
+    Args:
+        method: A name of `methods.METHODS`.
 
     Raises:
         InputError: for an unknown method.
@@ -95,26 +103,28 @@ def search(
     conditions: Mapping[str, Mapping[str, Any]],
     trials: int,
     runs: str | Path,
-    tell: Callable[[str], None] = print,
+    log: Callable[[str], None] = print,
 ) -> dict[str, Any]:
-    """Searches at random; a search that was cut off goes on.
+    """Searches settings at random; an interrupted search resumes.
 
     Args:
-        config: Where the search starts. What is held out is its
-            `dataset.validation`.
+        config: The config where the search starts; `dataset.validation` is the
+            share of held-out examples, in (0, 1).
         searched: Dotted names of settings: `TRAINING`, or `own_settings`.
-        conditions: What each trial is run under, by name: values of other
-            settings, as of the method, the noise and the seed. At least one.
-        trials: How many, at least 1; fewer where there are no more values.
-        runs: Where the search keeps its state.
-        tell: Called with a line for each trial. Defaults to `print`.
+        conditions: The conditions under which each trial is run, by name: each
+            maps other settings, as the method, the noise and the seed, to
+            values. At least one.
+        trials: The number of trials, at least 1; fewer are run if there are
+            fewer combinations of values.
+        runs: The folder where the search keeps its state.
+        log: Called with one line per trial. Defaults to `print`.
 
     Returns:
-        For a JSON file: `dataset`, `network`, `validation`, `epochs`, `tried`
-        (the values of each setting), `conditions`; `trials`, each with its
-        `values`, its `accuracy` (a share, the mean over the conditions), that
-        `by_condition` (0 where the loss diverged) and its `seconds`; and
-        `best`, the values of the best trial.
+        The content of a JSON file: `dataset`, `network`, `validation`,
+        `epochs`, `tried` (the values of each setting), `conditions`; `trials`,
+        each with its `values`, its `accuracy` in [0, 1] (the mean over the
+        conditions), its accuracies `by_condition` (0 for a loss that diverged)
+        and its `seconds`; and `best`, the values of the best trial.
 
     Raises:
         InputError: for a bad setting, or `runs` of another search.
@@ -132,7 +142,7 @@ def search(
         raise bad_argument("conditions", "at least one", "none")
     for condition in conditions.values():
         settings.check(_changed(config, condition))
-    told = {
+    description = {
         "dataset": config.dataset.name,
         "network": config.network.name,
         "validation": config.dataset.validation,
@@ -143,11 +153,11 @@ def search(
     with writable_or_error("runs", Path(runs)):
         _check_same(
             Path(runs) / "search.json",
-            {**told, "config": json.loads(config.to_json())},
+            {**description, "config": json.loads(config.to_json())},
         )
-        done = _search(config, tried, conditions, trials, Path(runs), tell)
+        done = _search(config, tried, conditions, trials, Path(runs), log)
     best = max(done, key=lambda trial: trial["accuracy"])
-    return {**told, "trials": done, "best": best["values"]}
+    return {**description, "trials": done, "best": best["values"]}
 
 
 def _search(
@@ -156,7 +166,7 @@ def _search(
     conditions: Mapping[str, Mapping[str, Any]],
     trials: int,
     runs: Path,
-    tell: Callable[[str], None],
+    log: Callable[[str], None],
 ) -> list[dict[str, Any]]:
     space = keras_tuner.HyperParameters()
     start = {name: values[0] for name, values in tried.items()}
@@ -165,25 +175,26 @@ def _search(
     configs = _Configs(config, conditions)
     oracle = _FromStart(
         start,
-        configs.go_together,
+        configs.accepted,
         objective=keras_tuner.Objective("accuracy", "max"),
         max_trials=trials,
         hyperparameters=space,
         seed=config.seed + 1,  # keras-tuner takes 0 for none
     )
     with contextlib.redirect_stdout(io.StringIO()):  # it prints tables
-        tuner = _Trials(configs, tell, oracle=oracle, directory=str(runs))
+        tuner = _Trials(configs, log, oracle=oracle, directory=str(runs))
     try:
         tuner.search(verbose=0)
     except keras_tuner.errors.FatalError as error:
         raise error.__cause__ or error from None
     return [
-        _told(oracle.trials[name], conditions) for name in sorted(oracle.trials)
+        _trial_record(oracle.trials[name], conditions)
+        for name in sorted(oracle.trials)
     ]
 
 
 class _Configs:
-    """What values come to under each condition: a config and its data."""
+    """The config and the data of a trial, for each condition."""
 
     def __init__(
         self,
@@ -193,7 +204,7 @@ class _Configs:
         self._config, self._conditions = config, conditions
         self._problems: dict[str, problems.Problem] = {}
 
-    def of(
+    def under_each(
         self, values: Mapping[str, Any]
     ) -> Iterator[tuple[str, ml_collections.ConfigDict, problems.Problem]]:
         """Yields the name of each condition, its config and its data."""
@@ -201,12 +212,15 @@ class _Configs:
             config = _changed(self._config, {**condition, **values})
             yield name, config, self._problem(config)
 
-    def go_together(self, values: Mapping[str, Any]) -> bool:
-        """Returns whether each method takes these values."""
-        # The noise and the seed of a condition do not matter for that.
-        of_methods = {each[1].method.name: each[1:] for each in self.of(values)}
+    def accepted(self, values: Mapping[str, Any]) -> bool:
+        """Returns whether each method accepts these values."""
+        # The noise and the seed of a condition do not matter here.
+        by_method = {
+            config.method.name: (config, problem)
+            for _, config, problem in self.under_each(values)
+        }
         try:
-            for config, problem in of_methods.values():
+            for config, problem in by_method.values():
                 training.untrained(config, problem)
         except InputError:
             return False
@@ -215,7 +229,7 @@ class _Configs:
         return True
 
     def _problem(self, config: ml_collections.ConfigDict) -> problems.Problem:
-        """Returns the data, loaded once for all that learn from the same."""
+        """Returns the data of a config, loaded once per distinct data."""
         clean = config.clean.per_class, config.clean.fewer_if_rare
         key = f"{config.dataset} {config.noise} {clean} {config.seed}"
         if key not in self._problems:
@@ -224,16 +238,16 @@ class _Configs:
 
 
 class _FromStart(keras_tuner.oracles.RandomSearchOracle):
-    """Random search from given values, of those that go together."""
+    """Random search that starts from given values and skips refused ones."""
 
     def __init__(
         self,
         start: Mapping[str, Any],
-        go_together: Callable[[Mapping[str, Any]], bool],
+        accepted: Callable[[Mapping[str, Any]], bool],
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self._start, self._go_together = dict(start), go_together
+        self._start, self._accepted = dict(start), accepted
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
         if not self.trials:
@@ -242,10 +256,10 @@ class _FromStart(keras_tuner.oracles.RandomSearchOracle):
         for _ in range(_DRAWS):
             drawn: dict[str, Any] = super().populate_space(trial_id)
             values = drawn["values"]
-            if values is None:  # there are no new ones
+            if values is None:  # all combinations were tried
                 return drawn
             if values not in refused:
-                if self._go_together(values):
+                if self._accepted(values):
                     return drawn
                 refused.append(values)
         return {"status": "STOPPED", "values": None}
@@ -255,23 +269,23 @@ class _Trials(keras_tuner.Tuner):
     """Trains a network under each condition of a trial."""
 
     def __init__(
-        self, configs: _Configs, tell: Callable[[str], None], **kwargs: Any
+        self, configs: _Configs, log: Callable[[str], None], **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
-        self._configs, self._tell = configs, tell
+        self._configs, self._log = configs, log
 
     def run_trial(self, trial: Any, *args: Any, **kwargs: Any) -> Any:
         begin = time.monotonic()
         values = trial.hyperparameters.values
         measured = {}
         try:
-            for name, config, problem in self._configs.of(values):
+            for name, config, problem in self._configs.under_each(values):
                 measured[name] = _accuracy(config, problem)
         except Exception as error:  # else keras-tuner goes on without it
             raise keras_tuner.errors.FatalError from error
         accuracy = statistics.mean(measured.values())
         seconds = time.monotonic() - begin
-        self._tell(
+        self._log(
             f"trial {trial.trial_id}: {100 * accuracy:.2f} % in {seconds:.0f} "
             f"s, {', '.join(f'{key}={value}' for key, value in values.items())}"
         )
@@ -281,7 +295,7 @@ class _Trials(keras_tuner.Tuner):
 def _accuracy(
     config: ml_collections.ConfigDict, problem: problems.Problem
 ) -> float:
-    """Returns what a network comes to; 0 where its loss diverged."""
+    """Returns the held-out accuracy of a run; 0 if its loss diverged."""
     try:
         _, result = training.network_of(config, problem)
     except DivergedError:
@@ -291,7 +305,7 @@ def _accuracy(
     return float(result["test_accuracy"])
 
 
-def _told(trial: Any, conditions: Mapping[str, Any]) -> dict[str, Any]:
+def _trial_record(trial: Any, conditions: Mapping[str, Any]) -> dict[str, Any]:
     def measured(name: str) -> float:
         return float(trial.metrics.get_history(name)[0].value[0])
 
@@ -304,16 +318,16 @@ def _told(trial: Any, conditions: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _values(config: ml_collections.ConfigDict, name: str) -> tuple[Any, ...]:
-    """Returns what is tried of a setting, the config's own value first."""
+    """Returns the values to try for a setting, the config's value first."""
     if name not in _SCALES and name not in _VALUES:
         raise bad_argument(
             "searched", f"of {', '.join((*_SCALES, *_VALUES))}", name
         )
     own = _flat(config)[name]
-    if own is None and name.endswith(".learning_rate"):
+    if own is None and name.startswith(_TRANSITION):
+        own = _class_default(config, name.removeprefix(_TRANSITION))
+    elif own is None and name.endswith(".learning_rate"):
         own = config.optimizer.learning_rate
-    if own is None and name in _BY_OTHERS:
-        own = _of_the_class(config, name.rpartition(".")[2])
     if name in _SCALES:
         if own is None:
             raise bad_argument(name, "given, to search around it", "none")
@@ -324,13 +338,9 @@ def _values(config: ml_collections.ConfigDict, name: str) -> tuple[Any, ...]:
     return (first, *(value for value in values if value != first))
 
 
-def _of_the_class(config: ml_collections.ConfigDict, option: str) -> Any:
-    """Returns what `MetaLossCorrection` takes where a config is silent."""
-    mlc = config.method.mlc
-    classes = 1 + (mlc.rank or 1)
-    network = keras.Sequential([keras.Input((1,)), keras.layers.Dense(classes)])
-    given = {"rank": mlc.rank, "transition_update": mlc.transition_update}
-    return getattr(MetaLossCorrection(network, **given), option)
+def _class_default(config: ml_collections.ConfigDict, argument: str) -> Any:
+    """Returns what an update of T has where a config gives no value."""
+    return getattr(transitions.get(config.method.mlc.transition.name), argument)
 
 
 def _flat(config: ml_collections.ConfigDict) -> dict[str, Any]:
@@ -352,17 +362,18 @@ def _changed(
     return changed
 
 
-def _check_same(path: Path, told: dict[str, Any]) -> None:
-    """Writes what a search is of, or refuses those of another."""
+def _check_same(path: Path, description: dict[str, Any]) -> None:
+    """Writes the description of a new search, or checks the existing one."""
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        directory.write_json(path, told)
+        directory.write_json(path, description)
         return
     differing = directory.differing(
-        json.loads(json.dumps(told)), json.loads(path.read_text())
+        json.loads(json.dumps(description)), json.loads(path.read_text())
     )
     if differing:
         raise InputError(
-            "`runs` should be new, or of this search. Received: "
-            f"'{path.parent}', of one that differs in {', '.join(differing)}."
+            "`runs` should be a new folder or the folder of this search. "
+            f"Received: '{path.parent}', of a search that differs in "
+            f"{', '.join(differing)}."
         )

@@ -1,15 +1,15 @@
-"""All there is to know of the noise transition matrix T.
+"""The noise transition matrix T: orientation, normalisation, checks, distance.
 
-One convention, everywhere: `T[i, j] = p(noisy = j | clean = i)`. Row i is the
-clean class, column j the noisy one, so the corrected prediction of a batch of
-softmax probabilities `probs (batch, classes)` is `probs @ T`. A true T has
-rows that sum to 1.
+Every module uses `T[i, j] = p(noisy = j | clean = i)`. Row i is the clean class
+and column j is the noisy class, so the corrected prediction for a batch of
+softmax probabilities `probs (batch, classes)` is `probs @ T`. The rows of a
+true T sum to 1.
 
-The paper defines T so (section 3.1), but writes Eq. 2-10 for the transpose of
-it, and Eq. 10 then divides by the sums over the *clean* classes: our columns.
-Both normalisations are here. Scaling a column of T changes no gradient of the
-weights, so a column-normalised T says the same as the row-stochastic matrix
-that `regauge` makes of it.
+The paper defines T in the same way (section 3.1), but writes Eq. 2-10 for the
+transpose of T. Eq. 10 then divides by the sums over the *clean* classes, which
+are our columns. This module has both normalisations. Scaling a column of T
+changes no gradient of the weights, so a column-normalised T is equivalent to
+the row-stochastic matrix that `regauge` computes from it.
 """
 
 from typing import Any
@@ -18,24 +18,10 @@ import numpy as np
 import tensorflow as tf
 
 from mlc_tf.errors import bad_argument
-from mlc_tf.errors import unknown_name
 
 # The axis over which a normalised T sums to 1.
 SUM_AXIS = {"rows": 1, "columns": 0}
 _ROW_SUM_TOLERANCE = 1e-5
-
-
-def smoothed_identity(num_classes: int, smoothing: float) -> np.ndarray:
-    """Returns the T of labels of which a share is drawn anew, uniformly.
-
-    Args:
-        num_classes: Number of classes.
-        smoothing: That share, in [0, 1].
-
-    Returns:
-        `(num_classes, num_classes)` float64.
-    """
-    return (1 - smoothing) * np.eye(num_classes) + smoothing / num_classes
 
 
 def correct(probs: Any, transition: Any) -> Any:
@@ -55,11 +41,13 @@ def correct(probs: Any, transition: Any) -> Any:
 def normalize(transition: tf.Tensor, normalization: str = "rows") -> tf.Tensor:
     """Divides each row, or each column, of T by its sum (Eq. 10).
 
-    A row (or column) of zeros stays zero: the paper's delta.
+    A row (or column) of zeros stays zero, by the delta of Eq. 10.
 
     Args:
-        transition: A non-negative matrix, `(classes, classes)`.
-        normalization: `"rows"` or `"columns"`. Defaults to `"rows"`.
+        transition: A non-negative matrix, `(classes, classes)`, rows are clean
+            classes.
+        normalization: "rows" or "columns" (the paper's Eq. 10). Defaults to
+            "rows".
 
     Returns:
         The normalised matrix, same shape and dtype.
@@ -70,15 +58,16 @@ def normalize(transition: tf.Tensor, normalization: str = "rows") -> tf.Tensor:
 
 
 def regauge(transition: np.ndarray) -> np.ndarray:
-    """Returns the matrix with rows that sum to 1 behind a column-scaled T.
+    """Rescales the columns of T so that its rows sum to 1.
 
     If `T = S @ diag(1 / d)` for a row-stochastic S, then `S = T @ diag(d)`
-    with `T @ d = 1`. A T that was learned rather than made so may have no such
-    d, or one with negative entries; the least-squares d is taken, and the
-    result is then no transition matrix, which `distance` shows.
+    with `T @ d = 1`. A learned T may have no such d, or only a d with negative
+    entries. The function uses the least-squares d; the result is then not a
+    transition matrix, and `distance` shows the difference.
 
     Args:
-        transition: `(classes, classes)`, known up to the scale of its columns.
+        transition: T, `(classes, classes)`, rows are clean classes; the scale
+            of each column is arbitrary.
 
     Returns:
         `(classes, classes)` float64, rows are clean classes.
@@ -90,11 +79,12 @@ def regauge(transition: np.ndarray) -> np.ndarray:
 
 
 def of_rows(transition: np.ndarray, normalization: str) -> np.ndarray:
-    """Returns T with rows that sum to 1, whatever it is normalised by.
+    """Returns T with rows that sum to 1, for both normalisations.
 
     Args:
-        transition: `(classes, classes)`, rows are clean classes.
-        normalization: `"rows"`, which changes nothing, or `"columns"`.
+        transition: T, `(classes, classes)`, rows are clean classes.
+        normalization: The normalisation of `transition`: "rows", which returns
+            it unchanged, or "columns".
     """
     if normalization == "rows":
         return transition
@@ -107,36 +97,39 @@ def distance(
 ) -> float:
     """Returns the mean over rows of the L1 distance between two matrices.
 
-    0 for equal matrices, 2 for rows that share no mass; the identity is
-    `2 * ratio` away from a flip to other classes.
+    The distance is 0 for equal matrices and 2 for matrices whose rows share no
+    mass. The identity has the distance `2 * ratio` from noise that flips the
+    share `ratio` of each class to other classes.
 
     Args:
         learned: T, `(classes, classes)`, rows are clean classes.
-        true: The true T, same shape, rows sum to 1.
-        normalization: What `learned` is normalised by; with `"columns"` it is
-            regauged first. Defaults to `"rows"`.
+        true: The true T, `(classes, classes)`; rows are clean classes and sum
+            to 1.
+        normalization: The normalisation of `learned`, "rows" or "columns"; a
+            column-normalised T is first passed to `regauge`. Defaults to
+            "rows".
 
     Returns:
         A non-negative float.
+
+    Example:
+
+    >>> distance([[1, 0], [0, 1]], [[0.6, 0.4], [0.4, 0.6]])
+    0.8
     """
     if normalization == "columns":
         learned = regauge(learned)
     return float(np.abs(np.asarray(learned) - true).sum(axis=1).mean())
 
 
-def check_normalization(normalization: Any) -> str:
-    """Returns `normalization` if it is "rows" or "columns", else raises."""
-    if normalization not in SUM_AXIS:
-        raise unknown_name("normalization", normalization, SUM_AXIS)
-    return normalization
-
-
 def validate(transition: Any, num_classes: int | None = None) -> np.ndarray:
-    """Returns T as a float64 array, after checking that it is one.
+    """Returns T as a float64 array, after checking it.
 
     Args:
-        transition: A matrix, rows are clean classes, rows sum to 1.
-        num_classes: The expected size. Defaults to that of `transition`.
+        transition: T, `(classes, classes)`; rows are clean classes and sum
+            to 1.
+        num_classes: The expected number of classes. Defaults to the size of
+            `transition`.
 
     Returns:
         `(classes, classes)` float64.
@@ -180,17 +173,19 @@ def validate(transition: Any, num_classes: int | None = None) -> np.ndarray:
 
 
 def check_structure(structure: Any, num_classes: int) -> np.ndarray:
-    """Returns which entries of T a prior allows, after checking it.
+    """Returns the entries of T that a prior allows, after checking them.
 
     Args:
-        structure: A matrix of 0 and 1, rows are clean classes.
-        num_classes: Its size.
+        structure: `(classes, classes)`, 1 where the prior allows noise and 0
+            elsewhere; rows are clean classes.
+        num_classes: The expected number of classes.
 
     Returns:
         `(classes, classes)` float32.
 
     Raises:
-        InputError: if it is no matrix of 0 and 1 with a diagonal of ones.
+        InputError: unless `structure` is a matrix of 0 and 1 with a diagonal
+            of ones.
     """
     matrix = np.asarray(structure)
     expected = (

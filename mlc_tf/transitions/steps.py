@@ -1,10 +1,7 @@
-"""How T moves: pure functions from a T and a gradient to the next T.
+"""Update steps of T: pure functions from T and a gradient to the next T.
 
 T is `(classes, classes)`, `T[i, j] = p(noisy = j | clean = i)`.
 """
-
-import math
-from collections.abc import Sequence
 
 import tensorflow as tf
 
@@ -17,23 +14,23 @@ def projected_step(
 ) -> tf.Tensor:
     """Returns T after one step of projected gradient descent (Eq. 7, 9, 10).
 
-    A row (or column) that the step would empty keeps its value: Eq. 10's delta
-    would leave it zero, and a class that can carry no label, or a label that
-    no class explains, has an infinite loss.
+    If a step would make a whole row (or column) zero, the row keeps its value.
+    The delta of Eq. 10 would leave it zero; then a class without any label, or
+    a label without any class, would have an infinite loss.
 
     Args:
         transition: T, `(classes, classes)`, rows are clean classes.
-        step: The gradient of the meta loss with respect to T, times the
-            paper's beta; same shape.
-        normalization: `"rows"` (a transition matrix) or `"columns"` (the
-            paper's Eq. 10). Defaults to `"rows"`.
+        step: `(classes, classes)`, the gradient of the meta loss with respect
+            to T, times the paper's beta.
+        normalization: "rows" (a transition matrix) or "columns" (the paper's
+            Eq. 10). Defaults to "rows".
 
     Returns:
         The new T, same shape and dtype.
     """
     raw = tf.nn.relu(transition - step)  # Eq. 7, 9
     sums = tf.reduce_sum(raw, SUM_AXIS[normalization], keepdims=True)
-    # Not `sums > 0`: a NaN has to show.
+    # Not `sums > 0`: with it, a NaN would be hidden.
     return tf.where(
         tf.equal(sums, 0), transition, normalize(raw, normalization)
     )
@@ -44,16 +41,18 @@ def exponentiated_step(
 ) -> tf.Tensor:
     """Returns T after one step of exponentiated gradient descent.
 
-    Each entry is multiplied by `exp(-step)`, and Eq. 10 follows: T as a softmax
-    whose logits take the step, and mirror descent on the simplex. The entries
-    that are about zero stay there unless step after step agrees on another
-    value, where `projected_step` adds up what the batches disagree on. One that
-    is zero stays so.
+    Each entry is multiplied by `exp(-step)`, and T is normalised (Eq. 10). This
+    is mirror descent on the simplex: T is a softmax, and the step is subtracted
+    from its logits. An entry near zero leaves zero only if many steps agree on
+    its direction; with `projected_step` the disagreement between batches adds
+    up. An entry that is zero stays zero.
 
     Args:
-        transition: As in `projected_step`.
-        step: As there.
-        normalization: As there.
+        transition: T, `(classes, classes)`, rows are clean classes.
+        step: `(classes, classes)`, the gradient of the meta loss with respect
+            to T, times the learning rate of T.
+        normalization: "rows" (a transition matrix) or "columns" (the paper's
+            Eq. 10). Defaults to "rows".
 
     Returns:
         The new T, same shape and dtype.
@@ -68,49 +67,46 @@ def exponentiated_step(
 def expectation_step(
     transition: tf.Tensor, gradient: tf.Tensor, rate: float
 ) -> tf.Tensor:
-    """Returns T after a step of expectation-maximisation on given labels.
+    """Returns T after a step of expectation-maximisation on noisy labels.
 
-    Of a batch whose mean loss is `-log (f @ T)[label]`, the share that the
-    network f and T together hold for class i with label j is
+    The mean loss of the batch is `-log (f @ T)[label]`. The network f and T
+    together estimate the share of the batch with clean class i and label j:
 
         E[i, j] = mean of [label = j] f[i] T[i, j] / (f @ T)[j]
                 = -T[i, j] * dloss/dT[i, j]
 
-    Row i of T moves towards row i of E, divided by its sum s[i], by the share
-    `min(1, rate * s[i])` of the way: a frequent class faster. The loss on the
-    batch does not rise.
+    Let s[i] be the sum of row i of E. Row i of T moves towards `E[i] / s[i]` by
+    the fraction `min(1, rate * s[i])` of the distance, so the row of a frequent
+    class moves faster. The loss on the batch does not increase.
 
     Args:
         transition: T, `(classes, classes)`, rows are clean classes and sum
             to 1.
-        gradient: The gradient of the mean loss with respect to T; same shape.
-        rate: At least 0; the smaller, the more batches a row is the mean of.
+        gradient: `(classes, classes)`, the gradient of the mean loss with
+            respect to T.
+        rate: A float >= 0. With a lower rate, T averages over more batches.
 
     Returns:
-        The new T, same shape and dtype; an entry that is zero stays so.
+        The new T, same shape and dtype. An entry that is zero stays zero.
 
     References:
         Dempster, Laird, Rubin, 1977; for T, Bekker and Goldberger, "Training
         deep neural-networks based on unreliable labels", 2016.
     """
     expected = -transition * gradient
-    share = tf.reduce_sum(expected, axis=1, keepdims=True)
-    moved = tf.minimum(rate * share, 1)
-    return transition + moved * (normalize(expected) - transition)
+    class_shares = tf.reduce_sum(expected, axis=1, keepdims=True)
+    fraction = tf.minimum(rate * class_shares, 1)
+    return transition + fraction * (normalize(expected) - transition)
 
 
-def shortened(steps: Sequence[tf.Tensor], max_step: float) -> list[tf.Tensor]:
-    """Returns a step, shortened if it is longer than `max_step`.
+def shortened(step: tf.Tensor, max_step: float | None) -> tf.Tensor:
+    """Returns a step of T, shortened if it is longer than `max_step`.
 
     Args:
-        steps: Its parts.
-        max_step: The longest, in the Frobenius norm of all parts; infinity
-            shortens none.
+        step: The change of T, `(classes, classes)`.
+        max_step: The greatest length, in the Frobenius norm; None for no
+            limit.
     """
-    if math.isinf(max_step):
-        return list(steps)
-    return tf.clip_by_global_norm(steps, max_step)[0]
-
-
-# The ways in which T follows the meta-gradient.
-STEPS = {"projected": projected_step, "exponentiated": exponentiated_step}
+    if max_step is None:
+        return step
+    return tf.clip_by_global_norm([step], max_step)[0][0]

@@ -22,7 +22,7 @@ T = np.array([[0.75, 0.25], [0.0, 1.0]])
 RESULT = {
     "dataset": "pets",
     "method": "mlc",
-    "options": {"meta_interval": 2},
+    "options": {"transition": {"name": "projected", "max_step": 2.0}},
     "network": "mlp",
     "epochs": 3,
     "seed": 5,
@@ -74,22 +74,23 @@ def test_it_says_what_the_files_say(tmp_path):
         "| noisy, trained on | 1,500 | injected noise `pair 0.25` |",
         "| clean, trusted | 5 | as the dataset has them |",
         "Take care.",
-        "| meta_interval | 2 |",
+        "| transition.name | projected |",
+        "| transition.max_step | 2.0 |",
         "87.50 % of the test set, after the last epoch.",
-        "The network and its T take 12.5 % of the noisy labels for wrong; "
+        "The network and its T judge 12.5 % of the noisy labels wrong; "
         "12.5 % were made so.",
         # 1 of 4 cats is labelled otherwise; 1 of 5 of these labels is a cat.
         "| cat | 3 | 0 | 0.0 | 25.0 |",
         "| a\\|b | 5 | 1 | 20.0 | 0.0 |",
         "| **cat** | 0.750 | 0.250 |",
         "`inputs`: shape `(batch, 2, 2, 1)`, `float32`, in the dataset's own "
-        "units: the preprocessing is inside.",
+        "units: the network contains the preprocessing.",
         "| keras | 3.15.1 |",
     ):
         assert line in card.splitlines()
-    assert "those of the true T is 0.125" in card
+    assert "the rows of the true T is 0.125" in card
     assert "has 2 examples of its rarest class" in card
-    assert "noisy_label_posterior" in card and "was told" not in card
+    assert "noisy_label_posterior" in card and "The method used" not in card
     # Each table has as many cells in each row.
     for table in re.findall(r"(?:^\|.*\n)+", card, re.M):
         cells = re.sub(r"\\\|", "", table).splitlines()
@@ -102,10 +103,10 @@ def test_what_is_not_known_is_not_said(tmp_path):
     nothing = make_audit(((4.0, 0.0), (0.0, 0.0)))
     card = model_card.render(run, make_problem(report=None), nothing)
     assert "| noisy, trained on | 1,500 | noisy as they come |" in card
-    assert "The network takes 0.0 % of the noisy labels for wrong." in card
-    assert "each wrong label was taken for equally likely" in card
+    assert "The network judges 0.0 % of the noisy labels wrong." in card
+    assert "every wrong label counts as equally likely" in card
     assert "| a\\|b | 5 | 1 | – | – |" in card
-    assert "was told the noise rate" in card
+    assert "The method used the noise rate" in card
     assert "## T," not in card and "noisy_label_posterior" not in card
 
 
@@ -134,8 +135,8 @@ def test_a_run_without_its_versions_is_refused(tmp_path):
 def test_a_transition_of_columns_is_told_with_rows_that_sum_to_1(tmp_path):
     columns = np.array([[0.9, 0.4], [0.1, 0.6]])
     run = make_run(tmp_path, transition=columns, method="mlc_paper")
-    rows = run.transition_of_rows
+    rows = run.row_transition
     np.testing.assert_allclose(rows.sum(axis=1), 1)
     # The same T but for the scale of its columns.
     np.testing.assert_allclose(rows[0] / rows[1], columns[0] / columns[1])
-    assert make_run(tmp_path).transition_of_rows is T
+    assert make_run(tmp_path).row_transition is T

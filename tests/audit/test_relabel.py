@@ -126,8 +126,8 @@ def test_images_are_relabelled_in_a_table(folder, tmp_path, cache):
         ("1,b,0,drop,\n", "labels that the dataset has.*'0' in line 2"),
         ("1,b,1,relabel,3\n", r"\[0, 3\) as label.*'3' in line 2"),
         ("1,b,1,relabel,\n", r"\[0, 3\) as label.*'' in line 2"),
-        ("1,b,1,drop,\n1,b,1,keep,\n", "one decision an example.*line 3"),
-        ("0,a,0,drop,\n3,a,0,drop,\n", "leave none of '0'"),
+        ("1,b,1,drop,\n1,b,1,keep,\n", "one decision per example.*line 3"),
+        ("0,a,0,drop,\n3,a,0,drop,\n", "leave no example of '0'"),
         ("", "should have rows"),
     ],
 )

@@ -181,7 +181,7 @@ def test_the_page_asks_nothing_of_a_network(run, parsed):
     assert policy.startswith("default-src 'none'; img-src data:;")
 
 
-def test_what_the_run_found_is_told(run, parsed):
+def test_the_page_shows_what_the_run_found(run, parsed):
     cells = parsed.cells
     # The learned T and the true one, and the accuracies of three epochs.
     start = cells.index("clean \\ given")
@@ -192,9 +192,9 @@ def test_what_the_run_found_is_told(run, parsed):
     assert cells[epochs + 4 : epochs + 8] == ["1", "60.0 %", "62.5 %", "40.0 %"]
     curves, matrix = (attrs["alt"] for attrs in parsed.all("img")[:2])
     assert "3 epochs" in curves and "from 60.0 % to 80.0 %" in curves
-    assert "true one, to 0.25" in curves
+    assert "true T to 0.25" in curves
     assert "3 by 3 classes" in matrix and "from 0.60 to 0.90" in matrix
-    assert "0.00 apart" in matrix
+    assert "between their rows is 0.00" in matrix
     text = run[0].read_text()
     assert "npz:&lt;pets&gt;" in text
     assert "With noise pair 0.4, seed 3; 3 epochs." in text
@@ -246,7 +246,7 @@ def test_labels_that_came_noisy_have_no_ratio(tmp_path):
 def test_without_suspicious_labels_there_is_nothing_to_decide(tmp_path):
     noisy = Arrays(9 * np.eye(3, dtype=np.float32), np.arange(3))
     text, _ = page_of(tmp_path, noisy, NAMES)
-    assert "each label given is the likeliest" in text
+    assert "each given label is the most probable" in text
     assert "<script" not in text and "<button" not in text
 
 
@@ -276,7 +276,7 @@ def test_a_thousand_classes_fit_on_a_page(tmp_path):
         (np.array(["a [b] <i>"]), "a [b] &lt;i&gt;"),
     ],
 )
-def test_inputs_that_are_no_pictures_are_told(tmp_path, texts, shown):
+def test_inputs_that_are_not_pictures_are_shown_as_text(tmp_path, texts, shown):
     x = np.zeros((1, 14), np.float32)
     x[0, :3] = 1.5, -2, 0.25
     noisy = Arrays(x, np.array([3]), texts=texts)
@@ -310,13 +310,13 @@ def opened(uri):
 
 def test_pictures_are_scaled_as_samples_are(rng):
     grey = np.array([[[-1.0], [0.0]], [[3.0], [1.0]]])
-    assert opened(pictures.of_input(grey)).tolist() == [[0, 64], [255, 128]]
+    assert opened(pictures.image_uri(grey)).tolist() == [[0, 64], [255, 128]]
     flat = np.full((2, 2, 1), 7.0)
-    assert not opened(pictures.of_input(flat)).any()
+    assert not opened(pictures.image_uri(flat)).any()
     color = rng.integers(5, 99, (4, 6, 3), np.uint8)
-    np.testing.assert_array_equal(opened(pictures.of_input(color)), color)
+    np.testing.assert_array_equal(opened(pictures.image_uri(color)), color)
     large = rng.integers(0, 256, (300, 600, 3), np.uint8)
-    assert opened(pictures.of_input(large)).shape == (112, 224, 3)
+    assert opened(pictures.image_uri(large)).shape == (112, 224, 3)
 
 
 def test_one_epoch_is_a_point():
@@ -344,7 +344,7 @@ def test_a_name_with_dollars_is_no_formula():
         (np.nan, "–"),
     ],
 )
-def test_shares_are_told_in_percent(share, text):
+def test_shares_are_shown_in_percent(share, text):
     assert tables.percent(share) == text
 
 

@@ -4,7 +4,7 @@ import pytest
 import tensorflow as tf
 
 from mlc_tf.baselines.co_teaching import CoTeaching
-from mlc_tf.baselines.co_teaching import least
+from mlc_tf.baselines.co_teaching import smallest_losses
 from mlc_tf.baselines.cross_entropy import CrossEntropy
 from mlc_tf.errors import InputError
 from tests.baselines import one_step
@@ -24,9 +24,9 @@ def make(forget_rate, **arguments):
 
 def test_the_least_losses_by_hand():
     losses = tf.constant([[0.1, 2.0, 0.3, 4.0], [3.0, 0.2, 0.1, 5.0]])
-    np.testing.assert_array_equal(least(losses[0], 2), [1, 0, 1, 0])
-    np.testing.assert_array_equal(least(losses[1], 2), [0, 1, 1, 0])
-    np.testing.assert_array_equal(least(tf.ones(4), 3), [1, 1, 1, 0])
+    np.testing.assert_array_equal(smallest_losses(losses[0], 2), [1, 0, 1, 0])
+    np.testing.assert_array_equal(smallest_losses(losses[1], 2), [0, 1, 1, 0])
+    np.testing.assert_array_equal(smallest_losses(tf.ones(4), 3), [1, 1, 1, 0])
 
 
 def test_each_network_learns_only_what_the_other_chooses(rng):
@@ -133,5 +133,7 @@ def test_bad_arguments(arguments, message):
 
 def test_a_base_that_cannot_be_cloned_is_refused():
     keras.config.set_dtype_policy("float32")
-    with pytest.raises(InputError, match="or `peer` be given.*a Subclassed th"):
+    with pytest.raises(
+        InputError, match="or `peer` should be given.*a Subclassed"
+    ):
         CoTeaching(subclassed_base(), forget_rate=0.2, steps_per_epoch=1)

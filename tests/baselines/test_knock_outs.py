@@ -10,6 +10,7 @@ from mlc_tf.baselines.masking import Masking
 from mlc_tf.baselines.masking_hard import MaskingHard
 from mlc_tf.baselines.noise_layer import NoiseLayer
 from mlc_tf.models.meta_loss_correction import MetaLossCorrection
+from mlc_tf.transitions import Projected
 from tests.baselines import one_step
 from tests.conftest import FLOAT64
 
@@ -39,7 +40,7 @@ def masking(base):
             base, transition=IDENTITY, gold=np.zeros(one_step.BATCH, bool)
         ),
         lambda base: MetaLossCorrection(
-            base, transition=IDENTITY, transition_learning_rate=0.0
+            base, transition=Projected(learning_rate=0.0)
         ),
         lambda base: NoiseLayer(base, space="logits"),
         noise_layer,

@@ -52,7 +52,7 @@ def test_what_is_masked_stays_exactly_0(rng):
 
 def test_two_steps_equal_numpy(rng):
     model = make(rng, noise_learning_rate=2.0)
-    weights, kernel = model.base.get_weights(), model.kernel.numpy()
+    weights, kernel = model.base.get_weights(), model.transition_logits.numpy()
     elements = [(one_step.half(rng), one_step.half(rng)) for _ in range(2)]
     for noisy, _ in elements:
         *slopes, last = numpy_reference.gradient(
@@ -61,7 +61,9 @@ def test_two_steps_equal_numpy(rng):
         weights = [w - 0.5 * slope for w, slope in zip(weights, slopes)]
         kernel = kernel - 2.0 * last
     one_step.fit(model, *elements, rate=0.5)
-    np.testing.assert_allclose(model.kernel.numpy(), kernel, **FLOAT64)
+    np.testing.assert_allclose(
+        model.transition_logits.numpy(), kernel, **FLOAT64
+    )
     for expected, weight in zip(weights, model.base.get_weights()):
         np.testing.assert_allclose(weight, expected, **FLOAT64)
 

@@ -329,7 +329,7 @@ X = images(0, 2)
         ((X,), r"`clean` .* \(x, labels\), a tf\.data\.Dataset"),
         ((X, np.array([0, -1])), "clean set .* >= 0.* -1 at example 1"),
         (Batches(), "clean set should not be empty"),
-        (WithoutLength(), "`clean` .* a PyDataset that tells its length"),
+        (WithoutLength(), "`clean` .* a PyDataset that has a length"),
         (Batches((X, X, X)), r"`clean` .* PyDataset of batches \(x, labels\)"),
         (
             Batches((X, np.array([0, 1])), X),
@@ -410,7 +410,9 @@ JOINED = pytest.mark.parametrize(
 def test_join_wants_labels_of_one_kind(first, second, width):
     soft = np.eye(2)
     other = np.arange(2) if width is None else np.eye(2, width)
-    with pytest.raises(InputError, match=r"one kind.* \(2,\) and \((3,)?\)\."):
+    with pytest.raises(
+        InputError, match=r"the same kind.* \(2,\) and \((3,)?\)\."
+    ):
         examples.join(labelled(first, soft), labelled(second, other))
     joined = examples.join(labelled(first, soft), labelled(second, soft))
     assert joined.labels.sum(axis=0).tolist() == [2, 2]
@@ -420,7 +422,7 @@ def test_join_wants_labels_of_one_kind(first, second, width):
 def test_join_wants_inputs_of_one_shape(first, second):
     ids = np.arange(2)
     with pytest.raises(
-        InputError, match=r"one shape.*\(4, 5, 3\) and \(4, 5, 1\)"
+        InputError, match=r"the same shape.*\(4, 5, 3\) and \(4, 5, 1\)"
     ):
         examples.join(
             labelled(first, ids), labelled(second, ids, (*SHAPE[:2], 1))

@@ -182,7 +182,10 @@ def test_a_class_without_examples_has_the_row_of_the_identity(rng):
         ({"seed": -1}, "`seed` should be an integer >= 0"),
         ({"seed": 0.5}, "`seed` should be an integer >= 0"),
         ({"num_classes": 1}, "`num_classes` should be an integer >= 2"),
-        ({"num_classes": 200}, "`num_classes` .* what int8 labels can count"),
+        (
+            {"num_classes": 200},
+            "`num_classes` .* small enough for labels of int8",
+        ),
     ],
 )
 def test_bad_arguments(arguments, message):

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from mlc_tf import data
 from mlc_tf.data import checks
+from mlc_tf.data import examples
 from mlc_tf.data import noise
 from mlc_tf.data.examples import DiskArrays
 from mlc_tf.data.examples import ImageFiles
@@ -48,6 +49,13 @@ def sets(request):
     """24 noisy examples, 0 to 23, and 6 clean ones, 100 to 105."""
     noisy_form, clean_form = request.param
     return noisy_form(make(0, NOISY)), clean_form(make(100, CLEAN))
+
+
+def join(noisy, clean):
+    return examples.join(
+        examples.as_examples("noisy", noisy),
+        examples.as_examples("clean", clean),
+    )
 
 
 def drawn(dataset):
@@ -220,9 +228,9 @@ def test_a_class_weight_makes_the_clean_set_as_frequent_as_the_given_labels():
         data.class_weight([0, 4], [0], 4)
 
 
-def test_merge_appends_the_clean_set():
-    merged = data.merge(make(0, 2), make(100, 3))
-    x, labels = merged.x, merged.labels
+def test_join_appends_the_clean_set():
+    joined = join(make(0, 2), make(100, 3))
+    x, labels = joined.x, joined.labels
     np.testing.assert_array_equal(x[:, 0], [0, 1, 100, 101, 102])
     np.testing.assert_array_equal(labels, labels_of(x))
 
@@ -347,8 +355,8 @@ def float_labels(dataset):
 @pytest.mark.parametrize(
     "change, message",
     [
-        (repeated, "known length. Received: an infinite or unknown one"),
-        (filtered, "known length. Received: an infinite or unknown one"),
+        (repeated, "known length. Received: an infinite or unknown length"),
+        (filtered, "known length. Received: an infinite or unknown length"),
         (emptied, "should not be empty. Received: none"),
         (batched, r"an unbatched tf.data.Dataset of \(x, label\)"),
         (batched_floats, r"an unbatched tf.data.Dataset of \(x, label\)"),
@@ -471,12 +479,6 @@ def test_a_message_about_many_classes_is_one_line():
     with pytest.raises(InputError, match="sum to 1") as caught:
         data.pair((X, soft), (X, LABELS), batch_size=8)
     assert "\n" not in str(caught.value)
-
-
-def test_merge_wants_labels_of_one_kind():
-    soft = np.full((NOISY, 2), 0.5)
-    with pytest.raises(InputError, match="labels of one kind"):
-        data.merge((X, soft), (X, LABELS))
 
 
 class Batches(keras.utils.PyDataset):
@@ -694,9 +696,9 @@ def slow_row(x):
     return x
 
 
-def test_merge_reads_any_form():
-    merged = data.merge(Batches(make(0, NOISY)), as_dataset(make(100, CLEAN)))
-    ((x, labels),) = merged.batches(NOISY + CLEAN).as_numpy_iterator()
+def test_join_takes_any_two_forms():
+    joined = join(Batches(make(0, NOISY)), as_dataset(make(100, CLEAN)))
+    ((x, labels),) = joined.batches(NOISY + CLEAN).as_numpy_iterator()
     np.testing.assert_array_equal(labels, labels_of(x))
     np.testing.assert_array_equal(
         np.sort(x[:, 0]), [*range(NOISY), *range(100, 100 + CLEAN)]

@@ -17,7 +17,7 @@ FOLDER = ROOT / "launch" / "cluster"
 
 def tf_config(environment, *flags):
     return subprocess.run(
-        [sys.executable, FOLDER / "tf_config.py", *flags],
+        [sys.executable, "-m", "mlc_tf.launch.cluster.tf_config", *flags],
         env={
             "PATH": os.environ["PATH"],
             "PYTHONPATH": str(ROOT),
@@ -93,11 +93,8 @@ def slurm(tmp_path):
         f'echo "$@" >> {tmp_path}/asked\n'
         'if [ "$1" = show ]; then printf "node1\\nnode2\\n"; fi',
     )
-    executable(
-        tmp_path / "python",
-        f'case "$1" in *train.py) echo "$TF_CONFIG" "$@"; exit $STATUS;; esac\n'
-        f'exec {sys.executable} "$@"',
-    )
+    executable(tmp_path / "mlc_tf", 'echo "$TF_CONFIG" "$@"; exit $STATUS')
+    executable(tmp_path / "python", f'exec {sys.executable} "$@"')
     return {
         "PATH": f"{tmp_path}:{os.environ['PATH']}",
         "PYTHONPATH": str(ROOT),
@@ -124,7 +121,7 @@ def test_the_slurm_script_starts_a_worker_on_each_node(slurm, status, tmp_path):
         assert config["cluster"]["worker"] == ["node1:2222", "node2:2222"]
         assert config["task"] == {"type": "worker", "index": index}
         assert line[position:] == (
-            " launch/train.py --config.train.strategy=multi_worker "
+            " train --config.train.strategy=multi_worker "
             "--config.train.checkpoint_every=600 seconds --workdir=a run"
         )
     asked = (tmp_path / "asked").read_text()
@@ -150,7 +147,7 @@ def test_the_slurm_script_starts_a_worker_on_each_node(slurm, status, tmp_path):
                 "WORKERS": "2",
                 "JOB_COMPLETION_INDEX": "2",
             },
-            "`TF_CONFIG` should be JSON as",
+            "`TF_CONFIG` should be JSON like",
         ),
         (
             ("--scheduler=kubernetes",),
@@ -165,11 +162,11 @@ def test_the_slurm_script_starts_a_worker_on_each_node(slurm, status, tmp_path):
         (
             ("--scheduler=slurm",),
             {"SLURM_JOB_NODELIST": "a", "SLURM_PROCID": "0"},
-            "`scontrol` should tell the nodes of SLURM_JOB_NODELIST",
+            "`scontrol` should print the nodes of SLURM_JOB_NODELIST",
         ),
     ],
 )
-def test_an_environment_of_no_cluster_is_told(flags, environment, message):
+def test_an_environment_of_no_cluster_is_refused(flags, environment, message):
     if "scontrol" in message and shutil.which("scontrol"):
         pytest.skip("Slurm is here")
     completed = tf_config(environment, *flags)

@@ -568,7 +568,7 @@ def test_benchmark_writes_ratios(tmp_path):
     assert (written["network"], written["batch_size"]) == ("lenet", 64)
     ratios = written["ratio_to_cross_entropy"]
     assert ratios["cross_entropy"]["median"] == 1
-    assert {"exact", "fast", "finite_difference"} < set(ratios)
+    assert {"exact", "head", "finite_difference"} < set(ratios)
     assert all(map(is_summary, ratios.values()))
     picture = (tmp_path / "out/step.png").read_bytes()
     assert picture.startswith(b"\x89PNG")

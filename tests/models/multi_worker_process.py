@@ -15,6 +15,7 @@ from mlc_tf import data
 from mlc_tf import distribution
 from mlc_tf.data import examples
 from mlc_tf.models.meta_loss_correction import MetaLossCorrection
+from mlc_tf.transitions import Exponentiated
 
 BATCH, STEPS, EPOCHS = 16, 6, 3
 
@@ -45,7 +46,7 @@ class Counted(examples.Arrays):
 def train(noisy, clean):
     """Returns a model after three epochs, as the strategy in scope has it."""
     model = MetaLossCorrection(
-        network(), virtual_learning_rate=0.1, transition_learning_rate=0.1
+        network(), virtual_learning_rate=0.1, transition=Exponentiated(0.1)
     )
     model.compile(keras.optimizers.SGD(0.1, momentum=0.9), metrics=["accuracy"])
     history = model.fit(

@@ -13,6 +13,7 @@ from mlc_tf import data
 from mlc_tf import distribution
 from mlc_tf import networks
 from mlc_tf.models.meta_loss_correction import MetaLossCorrection
+from mlc_tf.transitions import Exponentiated
 
 
 class NoNormalization(keras.layers.Layer):
@@ -67,7 +68,7 @@ def main(replicas, output):
             model = MetaLossCorrection(
                 build(name),
                 virtual_learning_rate=0.1,
-                transition_learning_rate=0.1,
+                transition=Exponentiated(0.1),
             )
             model.compile(keras.optimizers.SGD(0.01, momentum=0.9))
         model.fit(pairs, epochs=2, steps_per_epoch=10, verbose=0)

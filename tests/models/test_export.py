@@ -19,6 +19,8 @@ from mlc_tf.data import noise
 from mlc_tf.errors import InputError
 from mlc_tf.models import export
 from mlc_tf.models import serving_warm_up
+from mlc_tf.transitions import Projected
+from mlc_tf.transitions import ProjectedColumns
 from tests.conftest import FLOAT32
 from tests.support import ROOT
 
@@ -102,7 +104,7 @@ def said_and_heard(root):
     said = {}
     for name in NETWORKS:
         network, folder = build(name), root / name
-        model = MetaLossCorrection(network, transition=T)
+        model = MetaLossCorrection(network, transition=Projected(initial=T))
         model.export(folder / "saved_model", class_names=NAMES, verbose=False)
         if name not in LARGE:
             for file, format in (("tflite", "litert"), ("onnx", "onnx")):
@@ -246,15 +248,15 @@ def test_sizes_that_are_unknown_may_be_any(tmp_path):
         np.testing.assert_allclose(served, probs, **EXACT)
         (other,) = session.run(["probabilities"], {"inputs": x})
         np.testing.assert_allclose(other, probs, **PORTABLE)
-    with pytest.raises(InputError, match="another than 'litert'.*TensorList"):
+    with pytest.raises(InputError, match="`format` = 'litert'.*TensorList"):
         export.write(network, tmp_path / "lstm.tflite", "litert")
 
 
-def test_what_onnx_lacks_is_named(tmp_path):
+def test_the_operation_that_onnx_lacks_is_named(tmp_path):
     inputs = keras.Input((4,))
     x = keras.layers.Lambda(tf.math.bessel_i1e)(inputs)
     network = keras.Model(inputs, keras.layers.Dense(3)(x))
-    with pytest.raises(InputError, match=r"lacks an op.*'onnx' \(BesselI1e\)"):
+    with pytest.raises(InputError, match=r"`format` = 'onnx' \(BesselI1e\)"):
         export.write(network, tmp_path / "bessel.onnx", "onnx")
     assert not [*tmp_path.iterdir()]
 
@@ -298,7 +300,7 @@ def test_a_subclassed_base_is_exported_with_a_signature(tmp_path, capsys):
 
 def test_a_model_exports_its_own_transition(mlp, tmp_path):
     true = np.array([[0.7, 0.3, 0.0], [0.0, 0.6, 0.4], [0.2, 0.0, 0.8]])
-    columns = MetaLossCorrection(mlp, transition=true, normalization="columns")
+    columns = MetaLossCorrection(mlp, transition=ProjectedColumns(initial=true))
     assert not np.allclose(columns.transition_matrix, true, atol=0.05)
     columns.export(tmp_path / "served", verbose=False)
     signatures = tf.saved_model.load(tmp_path / "served").signatures

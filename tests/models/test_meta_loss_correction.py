@@ -1,3 +1,4 @@
+import inspect
 import math
 
 import keras
@@ -6,7 +7,6 @@ import pytest
 import tensorflow as tf
 
 from mlc_tf import networks
-from mlc_tf import transitions
 from mlc_tf.baselines.authors_code import AuthorsCode
 from mlc_tf.baselines.cross_entropy import CrossEntropy
 from mlc_tf.baselines.forward_correction import ForwardCorrection
@@ -15,131 +15,87 @@ from mlc_tf.baselines.meta_weight_net import MetaWeightNet
 from mlc_tf.errors import InputError
 from mlc_tf.models.forward_pass import coarsest_dtype
 from mlc_tf.models.meta_loss_correction import MetaLossCorrection
+from mlc_tf.models.paper_meta_loss_correction import PaperMetaLossCorrection
+from mlc_tf.transitions import Exponentiated
+from mlc_tf.transitions import Projected
+from mlc_tf.transitions import ProjectedColumns
 from tests import numpy_reference
-from tests.conftest import FLOAT32
 from tests.conftest import FLOAT64
+from tests.models.small_models import BATCH
+from tests.models.small_models import BN_MOMENTUM
+from tests.models.small_models import CLASSES
+from tests.models.small_models import CLEAN_BATCH
+from tests.models.small_models import TOLERANCE
+from tests.models.small_models import compiled
+from tests.models.small_models import convolutional_base
+from tests.models.small_models import convolutional_logits
+from tests.models.small_models import convolve
+from tests.models.small_models import dataset
+from tests.models.small_models import dense_base
+from tests.models.small_models import dense_logits
+from tests.models.small_models import random_pair
 
-CLASSES = 3
-BATCH, CLEAN_BATCH = 7, 5
-BN_MOMENTUM, BN_EPSILON = 0.9, 1e-3
-TOLERANCE = {"float64": FLOAT64, "float32": FLOAT32}
-
-
-def dense_base(dtype="float32"):
-    return keras.Sequential(
-        [
-            keras.Input((4,), dtype=dtype),
-            keras.layers.Dense(5, activation="tanh", dtype=dtype),
-            keras.layers.Dense(CLASSES, dtype=dtype),
-        ]
-    )
-
-
-def dense_logits(weights, x):
-    kernel, bias, head, head_bias = weights
-    return np.tanh(x @ kernel + bias) @ head + head_bias
-
-
-def convolutional_base(dtype="float32"):
-    return keras.Sequential(
-        [
-            keras.Input((3, 3, 2), dtype=dtype),
-            keras.layers.Conv2D(2, 2, dtype=dtype),
-            keras.layers.BatchNormalization(
-                momentum=BN_MOMENTUM, epsilon=BN_EPSILON, dtype=dtype
-            ),
-            keras.layers.Activation("tanh", dtype=dtype),
-            keras.layers.Flatten(dtype=dtype),
-            keras.layers.Dense(CLASSES, dtype=dtype),
-        ]
-    )
+# T as it is given, and frozen.
+FROZEN = Projected(learning_rate=0.0)
+# Not symmetric, and with entries that steps of rate 2 push below 0.
+START = np.array(
+    [[0.9, 0.099, 0.001], [0.001, 0.6, 0.399], [0.4, 0.001, 0.599]]
+)
+EXPONENTIATED = Exponentiated(2.0, initial=START, smoothing=0.0, max_step=None)
 
 
-def convolve(x, kernel, bias):
-    patches = np.stack(
-        [
-            x[:, row : row + 2, column : column + 2].reshape(len(x), -1)
-            for row in range(2)
-            for column in range(2)
-        ],
-        axis=1,
-    )
-    y = patches @ kernel.reshape(-1, kernel.shape[-1]) + bias
-    return y.reshape(len(x), 2, 2, -1)
-
-
-def convolutional_logits(weights, x):
-    kernel, bias, gamma, beta, head, head_bias = weights
-    y = convolve(x, kernel, bias)
-    mean = y.mean(axis=(0, 1, 2))
-    variance = ((y - mean) ** 2).mean(axis=(0, 1, 2))
-    y = gamma * (y - mean) / np.sqrt(variance + BN_EPSILON) + beta
-    return np.tanh(y).reshape(len(x), -1) @ head + head_bias
-
-
-def random_pair(rng, base, dtype="float32"):
-    def half(size):
-        x = rng.normal(size=(size, *base.input_shape[1:])).astype(dtype)
-        return x, rng.integers(0, CLASSES, size)
-
-    return half(BATCH), half(CLEAN_BATCH)
-
-
-def dataset(*elements):
-    def generate():
-        yield from elements
-
-    spec = tf.nest.map_structure(
-        lambda array: tf.TensorSpec(array.shape, array.dtype), elements[0]
-    )
-    return tf.data.Dataset.from_generator(
-        generate, output_signature=spec
-    ).apply(tf.data.experimental.assert_cardinality(len(elements)))
-
-
-def compiled(model, rate=0.1, momentum=0.0, **kwargs):
-    optimizer = keras.optimizers.SGD(rate, momentum=momentum)
-    model.compile(optimizer, **kwargs)
-    return model
-
-
-@pytest.mark.parametrize("transition_update", ["projected", "exponentiated"])
-@pytest.mark.parametrize("normalization", ["rows", "columns"])
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize(
-    "make_base, logits_of",
+    "update",
     [
-        (dense_base, dense_logits),
-        (convolutional_base, convolutional_logits),
+        EXPONENTIATED,
+        Projected(2.0, initial=START),
+        ProjectedColumns(2.0, initial=START),
     ],
-    ids=["dense", "convolution and BatchNorm"],
+    ids=["exponentiated", "projected", "projected columns"],
+)
+@pytest.mark.parametrize(
+    "make_base, logits_of, dtype",
+    [
+        (dense_base, dense_logits, "float64"),
+        (dense_base, dense_logits, "float32"),
+        (convolutional_base, convolutional_logits, "float64"),
+    ],
+    ids=["dense", "dense float32", "convolution and BatchNorm"],
 )
 def test_steps_equal_the_numpy_reference(
-    make_base, logits_of, dtype, normalization, transition_update, rng
+    make_base, logits_of, dtype, update, rng
 ):
-    # Not symmetric, and with entries that the steps push below 0.
-    start = np.array(
-        [[0.9, 0.099, 0.001], [0.001, 0.6, 0.399], [0.4, 0.001, 0.599]]
-    )
-    rates = {"alpha": 0.5, "beta": 2.0, "gamma": 0.1}
     base = make_base(dtype)
     model = MetaLossCorrection(
-        base,
-        virtual_learning_rate=rates["alpha"],
-        transition_learning_rate=rates["beta"],
-        transition=start,
-        normalization=normalization,
-        transition_update=transition_update,
-        max_transition_step=math.inf,
+        base, virtual_learning_rate=0.5, transition=update
     )
-    compiled(model, rates["gamma"], momentum=0.9)
+    exponentiated = isinstance(update, Exponentiated)
+    kind = "exponentiated" if exponentiated else "projected"
+    matrix = check_against_reference(
+        model,
+        logits_of,
+        dtype,
+        rng,
+        alpha=0.5,
+        beta=2.0,
+        transition_update=kind,
+    )
+    # Eq. 9 had something to do.
+    assert (matrix == 0).any() != exponentiated
+
+
+def check_against_reference(
+    model, logits_of, dtype, rng, *, alpha, beta, transition_update
+):
+    """Trains two steps beside the reference; returns the reference's T."""
+    base, gamma = model.base, 0.1
     elements = [random_pair(rng, base, dtype) for _ in range(2)]
     weights = [
         variable.numpy().astype(np.float64)
         for variable in base.trainable_variables
     ]
     velocities = [np.zeros_like(weight) for weight in weights]
-    matrix = numpy_reference.normalize(start, normalization)
+    matrix = numpy_reference.normalize(START, model.normalization)
     for noisy, clean in elements:
         weights, velocities, matrix = numpy_reference.step(
             logits_of,
@@ -148,19 +104,50 @@ def test_steps_equal_the_numpy_reference(
             matrix,
             (noisy[0].astype(np.float64), noisy[1]),
             (clean[0].astype(np.float64), clean[1]),
+            alpha=alpha,
+            beta=beta,
+            gamma=gamma,
             momentum=0.9,
-            normalization=normalization,
+            normalization=model.normalization,
             transition_update=transition_update,
-            **rates,
         )
-    model.fit(dataset(*elements), verbose=0)
-    # Eq. 9 had something to do.
-    assert (matrix == 0).any() == (transition_update == "projected")
+    compiled(model, gamma, momentum=0.9).fit(dataset(*elements), verbose=0)
     np.testing.assert_allclose(
         model.transition_matrix, matrix, **TOLERANCE[dtype]
     )
     for variable, weight in zip(base.trainable_variables, weights):
         np.testing.assert_allclose(variable, weight, **TOLERANCE[dtype])
+    return matrix
+
+
+@pytest.mark.parametrize(
+    "make_base, logits_of, dtype",
+    [
+        (dense_base, dense_logits, "float64"),
+        (dense_base, dense_logits, "float32"),
+        (convolutional_base, convolutional_logits, "float64"),
+    ],
+    ids=["dense", "dense float32", "convolution and BatchNorm"],
+)
+def test_the_papers_steps_equal_the_numpy_reference(
+    make_base, logits_of, dtype, rng
+):
+    model = PaperMetaLossCorrection(
+        make_base(dtype),
+        virtual_learning_rate=0.5,
+        transition_learning_rate=2.0,
+        transition=START,
+    )
+    matrix = check_against_reference(
+        model,
+        logits_of,
+        dtype,
+        rng,
+        alpha=0.5,
+        beta=2.0,
+        transition_update="projected",
+    )
+    assert (matrix == 0).any()
 
 
 @pytest.mark.parametrize("clean_weight", [0.0, 0.5])
@@ -192,8 +179,7 @@ def test_frozen_identity_equals_cross_entropy(meta_gradient, rng):
     other.set_weights(one.get_weights())
     frozen = MetaLossCorrection(
         one,
-        transition=np.eye(CLASSES),
-        transition_learning_rate=0.0,
+        transition=FROZEN,
         meta_gradient=meta_gradient,
     )
     compiled(frozen, momentum=0.9).fit(dataset(*elements), verbose=0)
@@ -215,8 +201,7 @@ def test_a_clean_weight_adds_the_loss_of_the_clean_batch(meta_gradient, rng):
     other.set_weights(one.get_weights())
     model = MetaLossCorrection(
         one,
-        transition=np.eye(CLASSES),
-        transition_learning_rate=0.0,
+        transition=FROZEN,
         meta_gradient=meta_gradient,
         clean_weight=CLEAN_BATCH / BATCH,
     )
@@ -242,10 +227,11 @@ def test_a_class_weight_counts_clean_examples_as_often(meta_gradient, rng):
     models = [
         MetaLossCorrection(
             base,
-            transition=start,
+            transition=Exponentiated(
+                initial=start, smoothing=0.0, max_step=None
+            ),
             meta_gradient=meta_gradient,
             clean_weight=0.5,
-            max_transition_step=math.inf,
             clean_class_weight=weight,
         )
         for base, weight in zip(
@@ -272,7 +258,11 @@ def test_the_transition_follows_the_noisy_labels(soft, rng):
     probs = tf.nn.softmax(bases[0](x)).numpy()
     noisy = (x, np.eye(CLASSES)[labels] if soft else labels)
     plain, following = (
-        compiled(MetaLossCorrection(base, expectation_rate=rate))
+        compiled(
+            MetaLossCorrection(
+                base, transition=Exponentiated(expectation_rate=rate)
+            )
+        )
         for base, rate in zip(bases, (0.0, 1.5), strict=True)
     )
     for model in (plain, following):
@@ -292,15 +282,6 @@ def test_the_transition_follows_the_noisy_labels(soft, rng):
 
 
 @pytest.mark.parametrize(
-    "arguments", [{"rank": 1}, {"normalization": "columns"}]
-)
-def test_what_cannot_follow_the_noisy_labels(arguments):
-    MetaLossCorrection(dense_base(), **arguments)
-    with pytest.raises(InputError, match="`expectation_rate` should be 0 for"):
-        MetaLossCorrection(dense_base(), expectation_rate=1.0, **arguments)
-
-
-@pytest.mark.parametrize(
     "weight", [[1.0, 2.0], [1.0, -1.0, 0.0], [1.0, math.nan, 0.0], "balanced"]
 )
 def test_bad_clean_class_weight(weight):
@@ -313,9 +294,7 @@ def test_frozen_true_matrix_equals_forward_correction(rng):
     elements = [random_pair(rng, dense_base()) for _ in range(3)]
     one, other = dense_base("float64"), dense_base("float64")
     other.set_weights(one.get_weights())
-    frozen = MetaLossCorrection(
-        one, transition_learning_rate=0.0, transition=matrix
-    )
+    frozen = MetaLossCorrection(one, transition=Projected(0.0, initial=matrix))
     compiled(frozen).fit(dataset(*elements), verbose=0)
     compiled(ForwardCorrection(other, transition=matrix)).fit(
         dataset(*elements), verbose=0
@@ -328,47 +307,33 @@ def test_no_virtual_step_leaves_the_transition(rng):
     matrix = rng.dirichlet(np.ones(CLASSES), CLASSES)
     base = dense_base("float64")
     model = compiled(
-        MetaLossCorrection(base, virtual_learning_rate=0.0, transition=matrix)
+        MetaLossCorrection(
+            base,
+            virtual_learning_rate=0.0,
+            transition=Exponentiated(initial=matrix, smoothing=0.0),
+        )
     )
     model.fit(dataset(random_pair(rng, base)), verbose=0)
     np.testing.assert_allclose(model.transition_matrix, matrix, **FLOAT64)
-
-
-def test_meta_interval_moves_the_transition_every_so_many_steps(rng):
-    base = dense_base("float64")
-    model = compiled(MetaLossCorrection(base, meta_interval=3))
-    history = [model.transition_matrix]
-    for _ in range(7):
-        model.fit(dataset(random_pair(rng, base)), verbose=0)
-        history.append(model.transition_matrix)
-    moved = [
-        not np.array_equal(before, after)
-        for before, after in zip(history, history[1:])
-    ]
-    assert moved == [True, False, False, True, False, False, True]
 
 
 def test_a_long_step_of_the_transition_is_shortened(rng):
     element = random_pair(rng, dense_base(), "float64")
     matrices = {}
     weights = dense_base("float64").get_weights()
-    for limit in (math.inf, 0.01, 1e6):
+    start = np.full((CLASSES, CLASSES), 1 / CLASSES)
+    start += 0.1 * (np.eye(CLASSES) - 1 / CLASSES)
+    for limit in (None, 0.01, 1e6):
         base = dense_base("float64")
         base.set_weights(weights)
-        start = np.full((CLASSES, CLASSES), 1 / CLASSES)
         model = MetaLossCorrection(
-            base,
-            transition=start + 0.1 * (np.eye(CLASSES) - 1 / CLASSES),
-            transition_learning_rate=50.0,
-            transition_update="projected",
-            max_transition_step=limit,
+            base, transition=Projected(50.0, initial=start, max_step=limit)
         )
         compiled(model).fit(dataset(element), verbose=0)
-        matrices[limit] = model.transition_matrix - start
-    np.testing.assert_array_equal(matrices[math.inf], matrices[1e6])
-    assert np.abs(matrices[math.inf] - matrices[0.01]).max() > 0.01
-    before = 0.1 * (np.eye(CLASSES) - 1 / CLASSES)
-    step = np.linalg.norm(matrices[0.01] - before)
+        matrices[limit] = model.transition_matrix
+    np.testing.assert_array_equal(matrices[None], matrices[1e6])
+    assert np.abs(matrices[None] - matrices[0.01]).max() > 0.01
+    step = np.linalg.norm(matrices[0.01] - start)
     assert 0 < step <= 0.01 + 1e-9
 
 
@@ -378,9 +343,9 @@ def test_the_steps_of_the_transition_fall_along_a_cosine(rng):
         base = dense_base("float64")
         model = MetaLossCorrection(
             base,
-            transition_learning_rate=1e6,
-            max_transition_step=0.1,
-            transition_decay_steps=decay_steps,
+            transition=Exponentiated(
+                1e6, max_step=0.1, decay_steps=decay_steps
+            ),
         )
         compiled(model, rate=1e-9)
         lengths = []
@@ -398,74 +363,43 @@ def test_the_steps_of_the_transition_fall_along_a_cosine(rng):
     assert falling[0] > 0.02 and falling[4:] == pytest.approx([0, 0], abs=1e-9)
 
 
-def test_the_longest_step_is_that_of_its_kind():
-    limits = {
-        options: MetaLossCorrection(
-            dense_base(), **dict(options)
-        ).max_transition_step
-        for options in (
-            (),
-            (("transition_update", "projected"),),
-            (("rank", 2),),
-            (("rank", 2), ("max_transition_step", 0.2)),
-        )
-    }
-    assert list(limits.values()) == [0.3, 0.01, 0.01, 0.2]
-
-
-def test_the_identity_is_smoothed():
-    model = MetaLossCorrection(dense_base("float64"), smoothing=0.3)
-    np.testing.assert_allclose(
-        model.transition_matrix, 0.7 * np.eye(CLASSES) + 0.1
-    )
-
-
-@pytest.mark.parametrize("limit", [0, -1.0, math.nan, "x"])
-def test_bad_max_transition_step(limit):
-    with pytest.raises(InputError, match="`max_transition_step` should be"):
-        MetaLossCorrection(dense_base(), max_transition_step=limit)
-
-
-def test_the_start_of_columns_is_gauged():
-    start = np.array([[0.5, 0.5, 0.0], [0.0, 1.0, 0.0], [0.0, 0.5, 0.5]])
-    model = MetaLossCorrection(
-        dense_base("float64"), transition=start, normalization="columns"
-    )
-    np.testing.assert_allclose(model.transition_matrix.sum(axis=0), 1)
-    np.testing.assert_allclose(
-        transitions.regauge(model.transition_matrix), start, atol=1e-12
-    )
-
-
 @pytest.mark.parametrize(
     "arguments, message",
     [
         ({"virtual_learning_rate": -1}, "`virtual_learning_rate` should be"),
-        ({"transition_learning_rate": np.nan}, "`transition_learning_rate`"),
-        ({"transition": "random"}, "`transition` should be one of identity"),
-        ({"transition": np.eye(4)}, r"should be of shape \(3, 3\)"),
-        ({"transition": np.ones((3, 3))}, "sums to 1"),
-        ({"transition": -np.eye(3)}, "should be non-negative"),
-        ({"normalization": "column"}, "Did you mean 'columns'"),
-        ({"meta_gradient": "exakt"}, "Did you mean 'exact'"),
-        ({"meta_interval": 0}, "`meta_interval` should be an integer >= 1"),
-        ({"meta_interval": 1.5}, "`meta_interval` should be an integer >= 1"),
-        ({"transition_update": "project"}, "Did you mean 'projected'"),
-        ({"smoothing": 0.0}, "above 0 for exponentiated steps"),
-        ({"smoothing": "x"}, "`smoothing` should be a finite float"),
-        ({"smoothing": 1.0}, r"`smoothing` should be in \[0, 1\)"),
+        ({"transition": "identity"}, "an object of mlc_tf.transitions"),
+        ({"transition": np.eye(3)}, "to start from is its argument `initial`"),
         (
-            {"smoothing": 0.2, "transition": np.eye(3)},
-            "`smoothing` should be left out",
+            {"transition": Exponentiated(initial=np.eye(4))},
+            r"should be of shape \(3, 3\)",
         ),
-        ({"expectation_rate": -1.0}, "`expectation_rate` should be a finite"),
-        ({"transition_decay_steps": -1}, "should be an integer >= 0"),
-        ({"transition_decay_steps": 2.0}, "should be an integer >= 0"),
+        ({"meta_gradient": "exakt"}, "Did you mean 'exact'"),
+        ({"clean_weight": -1.0}, "`clean_weight` should be a finite float"),
+        (
+            {"transition_learning_rate": 3.0},
+            r"transition=mlc_tf.transitions.Exponentiated\(learning_rate=",
+        ),
+        ({"smoothing": 0.2}, r"Exponentiated\(smoothing=.*= 0.2\."),
+        ({"max_transition_step": 1.0}, r"Exponentiated\(max_step="),
+        ({"transition_decay_steps": 9}, r"Exponentiated\(decay_steps="),
+        ({"expectation_rate": 0.3}, r"Exponentiated\(expectation_rate="),
+        ({"transition_update": "projected"}, r"\.Projected\("),
+        ({"normalization": "columns"}, r"ProjectedColumns\("),
     ],
 )
 def test_bad_arguments(arguments, message):
     with pytest.raises(InputError, match=message):
         MetaLossCorrection(dense_base(), **arguments)
+
+
+def test_an_argument_that_never_was_is_refused_as_python_does():
+    with pytest.raises(TypeError, match="unexpected argument 'beta'"):
+        MetaLossCorrection(dense_base(), beta=1.0)
+
+
+def test_the_arguments_are_few():
+    parameters = inspect.signature(MetaLossCorrection).parameters
+    assert len(parameters) <= 8
 
 
 class Subclassed(keras.Model):
@@ -508,12 +442,6 @@ def test_head_needs_a_linear_dense_layer_last(make_base):
         MetaLossCorrection(make_base(), meta_gradient="head")
 
 
-def test_meta_interval_is_for_one_device(two_replicas):
-    with two_replicas.scope():
-        with pytest.raises(InputError, match="`meta_interval` should be 1 un"):
-            MetaLossCorrection(dense_base(), meta_interval=2)
-
-
 def convolutions(model):
     """Counts what of a step's graph its results need."""
     model.compile("sgd")
@@ -546,6 +474,7 @@ def convolutions(model):
         # Noisy and clean; Virtual-Train, the clean gradient, the reverse pass
         # through what T touches, and Actual-Train.
         (MetaLossCorrection, 2, 4),
+        (PaperMetaLossCorrection, 2, 4),
         # Noisy and clean; Actual-Train.
         (lambda b: MetaLossCorrection(b, meta_gradient="head"), 2, 1),
         # Noisy, clean, and noisy at moved weights; Virtual-Train, the clean
@@ -556,7 +485,7 @@ def convolutions(model):
             3,
         ),
     ],
-    ids=["cross-entropy", "exact", "head", "finite difference"],
+    ids=["cross-entropy", "exact", "paper", "head", "finite difference"],
 )
 def test_a_step_computes_nothing_twice(
     make, forward_passes, backward_passes, make_base
@@ -576,13 +505,11 @@ def test_epochs_trace_the_step_once(rng):
             traces.append(data)
             return super().train_step(data)
 
-    for meta_interval in (1, 2):
-        traces.clear()
-        base = dense_base()
-        model = compiled(Traced(base, meta_interval=meta_interval))
-        elements = [random_pair(rng, base, "float32") for _ in range(3)]
-        model.fit(dataset(*elements), epochs=3, verbose=0)
-        assert len(traces) == 1
+    base = dense_base()
+    model = compiled(Traced(base))
+    elements = [random_pair(rng, base, "float32") for _ in range(3)]
+    model.fit(dataset(*elements), epochs=3, verbose=0)
+    assert len(traces) == 1
 
 
 def text_network():
@@ -627,9 +554,9 @@ def test_xla_takes_the_same_step(make, form, rng):
         model = MetaLossCorrection(
             make(),
             meta_gradient=form,
-            transition=start,
-            transition_learning_rate=1e6,
-            max_transition_step=1.0,
+            transition=Exponentiated(
+                1e6, initial=start, smoothing=0.0, max_step=1.0
+            ),
         )
         model.compile("sgd", jit_compile=jit_compile)
         model.optimizer.build(model.base.trainable_variables)
@@ -649,7 +576,12 @@ def test_xla_lacks_the_second_derivative_of_max_pooling():
             model.compile("sgd", jit_compile=True)
         model.compile("sgd")
     MetaLossCorrection(small_wide_resnet()).compile("sgd", jit_compile=True)
-    for method in (AuthorsCode, LearningToReweight, MetaWeightNet):
+    for method in (
+        AuthorsCode,
+        LearningToReweight,
+        MetaWeightNet,
+        PaperMetaLossCorrection,
+    ):
         with pytest.raises(InputError, match="`jit_compile` should be False"):
             method(small_lenet()).compile("sgd", jit_compile=True)
 
@@ -682,7 +614,7 @@ def test_finite_difference_is_one(rng):
         base = dense_base("float64")
         base.set_weights(weights)
         model = MetaLossCorrection(
-            base, meta_gradient=form, max_transition_step=math.inf
+            base, meta_gradient=form, transition=Exponentiated(max_step=None)
         )
         compiled(model).fit(dataset(element), verbose=0)
         matrices[form] = model.transition_matrix - np.eye(CLASSES)

@@ -154,13 +154,13 @@ def test_a_job_that_loses_a_worker_or_is_ended_resumes(tmp_path):
     lost = shutil.copytree(workdir, tmp_path / "copy")
     process = cluster(workdir)
     # One is asked to end, before its first step, and tells the other.
-    while "Going on" not in (line := process.stdout.readline()):
+    while "Resuming" not in (line := process.stdout.readline()):
         assert process.poll() is None
     assert re.search(r"from epoch \d, step \d+\.", line)
     os.kill(worker_processes(workdir)[1], signal.SIGTERM)
     _, errors = process.communicate()
     assert process.returncode == 143, errors
-    assert errors.count("was ended by SIGTERM, and its state saved.") == 2
+    assert errors.count("was ended by SIGTERM, and its state was saved.") == 2
 
     process = cluster(workdir)
     out, errors = process.communicate()

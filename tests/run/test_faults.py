@@ -91,7 +91,7 @@ def test_a_run_that_is_asked_to_end_saves_first(
     with monkeypatch.context() as patch:
         at_step(patch, position, lambda: os.kill(os.getpid(), number))
         with pytest.raises(
-            InterruptedRunError, match=f"{number.name}, and its state saved"
+            InterruptedRunError, match=f"{number.name}, and its state was saved"
         ) as caught:
             training.run(short(), tmp_path, verbose=0)
     assert caught.value.status == status
@@ -247,7 +247,7 @@ def test_a_disk_that_is_full(tmp_path, monkeypatch, undisturbed):
             at_step(patch, (1, 2), fill)
             with pytest.raises(
                 InterruptedRunError,
-                match=r"not be read or written \(File too large\)\. When it",
+                match=r"not be read or written \(File too large\)\. When this",
             ):
                 training.run(config, tmp_path, verbose=0)
     finally:
@@ -410,7 +410,7 @@ def test_a_batch_of_nan(tmp_path, monkeypatch):
 
         patch.setattr(callbacks.StepTimer, "on_epoch_end", end_epoch_and_spoil)
         with pytest.raises(
-            DivergedError, match=r"became (nan|NaN) .*epoch 2\. Check"
+            DivergedError, match=r"became (nan|NaN) .*epoch 2\. Earlier"
         ):
             training.run(config, tmp_path / "run", verbose=0)
     resumes(tmp_path / "run", config, bits(whole))
@@ -444,7 +444,7 @@ def test_fit_keeps_the_state_of_metrics_within_an_epoch(tmp_path):
     other = PairModel(base)
     again = checkpoints.Checkpoints(tmp_path)
     position, file = again.latest()
-    assert position == (0, 2) and again.go_on_from(position, file) >= 0
+    assert position == (0, 2) and again.resume_from(position, file) >= 0
     again.set_model(other)
     again.on_epoch_begin(0)
     assert float(other.loss_tracker.result()) == 3.0

@@ -1,16 +1,16 @@
 """What a phase of a method is told of its run."""
 
-import math
-
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from mlc_tf import transitions
 from mlc_tf.configs import digits
 from mlc_tf.data import examples
 from mlc_tf.data.examples import Arrays
 from mlc_tf.errors import InputError
+from mlc_tf.models.paper_meta_loss_correction import PaperMetaLossCorrection
 from mlc_tf.run import methods
 from mlc_tf.run import problems
 from mlc_tf.run import training
@@ -49,9 +49,9 @@ def setting(data="merged", **changes):
     return methods.RunContext(**values)
 
 
-def told(name, **changes):
+def arguments_of(name, **changes):
     phase = methods.METHODS[name].phases[-1]
-    return phase.told(setting(phase.data, **changes))
+    return phase.arguments(setting(phase.data, **changes))
 
 
 def as_stream(part):
@@ -65,7 +65,7 @@ def test_gold_marks_the_clean_examples_of_the_merged_set(form):
     noisy, clean = form(setting().noisy), form(setting().clean)
     merged = examples.in_memory(examples.join(noisy, clean))
     for name in ("glc", "confusion"):
-        gold = told(name, noisy=noisy, clean=clean)["gold"]
+        gold = arguments_of(name, noisy=noisy, clean=clean)["gold"]
         np.testing.assert_array_equal(gold, merged.x[:, 0] >= 100)
 
 
@@ -79,10 +79,10 @@ def test_gold_loss_correction_is_told_of_the_clean_set_alone():
 
     expected = np.array([[0.5, 0.5, 0], [0, 1, 0], [0, 0, 1]])
     np.testing.assert_allclose(
-        told("glc", probabilities=probabilities)["transition"], expected
+        arguments_of("glc", probabilities=probabilities)["transition"], expected
     )
     np.testing.assert_allclose(
-        told("confusion", probabilities=probabilities)["transition"],
+        arguments_of("confusion", probabilities=probabilities)["transition"],
         0.99 * expected + 0.01 / 3,
     )
 
@@ -92,14 +92,14 @@ def test_anchor_points_leave_out_outliers_of_few_classes(classes, outliers):
     sureness = np.linspace(0.5, 0.9, 26)
     probs = np.full((26, classes), 1e-6)
     probs[:, 0], probs[:, 1] = sureness, 1 - sureness
-    transition = told("forward", probabilities=lambda inputs: probs)
+    transition = arguments_of("forward", probabilities=lambda inputs: probs)
     first = transition["transition"][0, 0]
     expected = sureness[25 - outliers]
     np.testing.assert_allclose(first, expected, rtol=1e-3)
 
 
 def test_co_teaching_forgets_as_much_as_was_selected_for_noise():
-    asked = told("co_teaching")
+    asked = arguments_of("co_teaching")
     assert asked["forget_rate"] == 0.4
     assert asked["steps_per_epoch"] == 10
     assert asked["ramp_epochs"] == 10
@@ -108,21 +108,23 @@ def test_co_teaching_forgets_as_much_as_was_selected_for_noise():
 
 @pytest.mark.parametrize("epochs, ramp", [(1, 1), (8, 2), (30, 10), (200, 10)])
 def test_co_teaching_ramps_over_at_most_a_third_of_a_run(epochs, ramp):
-    assert told("co_teaching", epochs=epochs)["ramp_epochs"] == ramp
+    assert arguments_of("co_teaching", epochs=epochs)["ramp_epochs"] == ramp
 
 
 def test_a_forget_rate_that_is_given_is_not_told():
-    asked = told("co_teaching", options={"forget_rate": 0.1}, noise_rate=None)
+    asked = arguments_of(
+        "co_teaching", options={"forget_rate": 0.1}, noise_rate=None
+    )
     assert "forget_rate" not in asked
 
 
 def test_an_unknown_noise_rate_has_to_be_given():
     with pytest.raises(InputError, match=r"forget_rate` should be given where"):
-        told("co_teaching", noise_rate=None)
+        arguments_of("co_teaching", noise_rate=None)
 
 
 def test_pencil_has_the_published_stages_and_rate():
-    asked = told("pencil", epochs=320, steps_per_epoch=7)
+    asked = arguments_of("pencil", epochs=320, steps_per_epoch=7)
     assert asked["stage_steps"] == (70 * 7, 200 * 7)
     assert asked["label_learning_rate"] == 600
     np.testing.assert_array_equal(
@@ -131,43 +133,47 @@ def test_pencil_has_the_published_stages_and_rate():
 
 
 def test_labels_of_a_short_run_go_as_far():
-    asked = told("pencil", epochs=32, steps_per_epoch=7)
+    asked = arguments_of("pencil", epochs=32, steps_per_epoch=7)
     assert asked["stage_steps"] == (7 * 7, 20 * 7)
     assert asked["label_learning_rate"] == 6000
     # In less than one pass a label moves once.
-    asked = told("pencil", epochs=1, steps_per_epoch=10)
+    asked = arguments_of("pencil", epochs=1, steps_per_epoch=10)
     assert asked["stage_steps"] == (2, 6)
     assert asked["label_learning_rate"] == 600 * 130
 
 
 def test_a_label_rate_that_is_given_is_not_told():
     options = {"label_learning_rate": 1.0}
-    assert "label_learning_rate" not in told("pencil", options=options)
+    assert "label_learning_rate" not in arguments_of("pencil", options=options)
 
 
 def test_fasten_is_told_the_labels_of_the_noisy_set():
-    np.testing.assert_array_equal(told("fasten")["labels"], np.arange(20) % 3)
+    np.testing.assert_array_equal(
+        arguments_of("fasten")["labels"], np.arange(20) % 3
+    )
 
 
 def test_the_structure_is_that_of_the_true_transition_and_the_diagonal():
     no_diagonal = np.array([[0.0, 1.0, 0.0], [0.0, 1.0, 0.0], [0.2, 0.0, 0.8]])
     for name in ("masking", "masking_hard"):
         np.testing.assert_array_equal(
-            told(name, true_transition=no_diagonal)["structure"],
+            arguments_of(name, true_transition=no_diagonal)["structure"],
             [[1, 1, 0], [0, 1, 0], [1, 0, 1]],
         )
-    assert told("masking")["seed"] == 4
+    assert arguments_of("masking")["seed"] == 4
 
 
 @pytest.mark.parametrize("name", ["masking", "masking_hard"])
 def test_a_structure_of_a_file_stands_for_the_true_one(name, tmp_path):
     path = tmp_path / "structure.csv"
     np.savetxt(path, 1 - np.eye(3)[::-1], delimiter=",")
-    asked = told(name, options={"structure": str(path)}, true_transition=None)
+    asked = arguments_of(
+        name, options={"structure": str(path)}, true_transition=None
+    )
     np.testing.assert_array_equal(asked["structure"], 1 - np.eye(3)[::-1])
     missing = {"structure": str(tmp_path / "none.npy")}
     with pytest.raises(InputError, match="`structure` should name a .npy or"):
-        told(name, options=missing)
+        arguments_of(name, options=missing)
 
 
 @pytest.mark.parametrize(
@@ -183,8 +189,10 @@ def test_a_structure_of_a_file_stands_for_the_true_one(name, tmp_path):
 )
 def test_what_is_told_the_truth_needs_injected_noise(name, message):
     with pytest.raises(InputError, match=message):
-        told(name, true_transition=None)
-    np.testing.assert_array_equal(told("true_forward")["transition"], TRUE)
+        arguments_of(name, true_transition=None)
+    np.testing.assert_array_equal(
+        arguments_of("true_forward")["transition"], TRUE
+    )
 
 
 def test_methods_that_do_not_use_the_clean_set_get_it_merged():
@@ -247,20 +255,22 @@ def test_trusted_classes_count_as_often_as_their_labels_were_given():
     skewed = Arrays(inputs_from(0, 20), np.array([0] * 15 + [1] * 5))
 
     def weight(**options):
-        return told("mlc", noisy=skewed, options=options)["clean_class_weight"]
+        options = {"transition": {"name": "exponentiated"}, **options}
+        arguments = arguments_of("mlc", noisy=skewed, options=options)
+        return arguments["clean_class_weight"]
 
     np.testing.assert_allclose(
         weight(clean_class_weight="given_labels"), [9 / 4, 3 / 4, 0]
     )
     assert weight(clean_class_weight="equal") is None
-    assert "clean_class_weight" not in told("mlc")
+    plain = {"transition": {"name": "exponentiated"}}
+    assert "clean_class_weight" not in arguments_of("mlc", options=plain)
     with pytest.raises(InputError, match="Did you mean 'equal'"):
         weight(clean_class_weight="equals")
 
 
-def test_t_of_mlc_comes_to_rest_at_the_end_of_the_run_and_the_papers_does_not():
+def test_t_of_mlc_comes_to_rest_at_the_end_of_the_run():
     config = digits.get_config("smoke")
-    config.method.mlc.transition_update = None
     problem = problems.load(config)
 
     def model_of(method):
@@ -268,20 +278,38 @@ def test_t_of_mlc_comes_to_rest_at_the_end_of_the_run_and_the_papers_does_not():
         ((model, _),) = training.untrained(config, problem)
         return model
 
-    model = model_of("mlc")
     steps = len(problem.noisy) // config.train.batch_size
-    assert model.transition_decay_steps == config.train.epochs * steps
-    assert model.transition_update == "exponentiated"
-    config.method.mlc.transition_decay_steps = 7
-    assert model_of("mlc").transition_decay_steps == 7
+    assert model_of("mlc").transition.get_config() == {
+        "learning_rate": 30.0,
+        "initial": None,
+        "smoothing": 0.2,
+        "max_step": 5.0,
+        "decay_steps": config.train.epochs * steps,
+        "expectation_rate": 0.3,
+    }
+    config.method.mlc.transition.decay_steps = 7
+    assert model_of("mlc").transition.decay_steps == 7
+    config.method.mlc.transition.name = "exponentiated"
+    assert isinstance(model_of("mlc").transition, transitions.Exponentiated)
+    assert isinstance(model_of("mlc_paper"), PaperMetaLossCorrection)
 
-    paper = model_of("mlc_paper")
-    assert paper.transition_decay_steps == 0
-    assert paper.transition_update == "projected"
-    assert paper.normalization == "columns"
-    assert paper.meta_gradient == "exact"
-    assert paper.max_transition_step == math.inf
-    np.testing.assert_array_equal(paper.transition_matrix, np.eye(10))
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"name": "projectd"}, "`transition.name`.*Did you mean 'projected'"),
+        ({"max_step": 0.0}, "`max_step` should be above 0"),
+        (
+            {"name": "projected_columns", "expectation_rate": 0.1},
+            "`transition.expectation_rate` should be left out",
+        ),
+    ],
+)
+def test_bad_options_of_the_transition(options, message):
+    with pytest.raises(InputError, match=message):
+        arguments_of(
+            "mlc", options={"transition": {"name": "projected", **options}}
+        )
 
 
 def test_these_methods_are_not_fitted_to_the_trusted_labels():

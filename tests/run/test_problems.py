@@ -272,7 +272,7 @@ def test_labels_that_are_noisy_as_they_come(tmp_path):
 @pytest.mark.parametrize(
     "changes, overrides, message",
     [
-        ({"x_clean": None, "y_clean": None}, {}, "bring a clean set of its ow"),
+        ({"x_clean": None, "y_clean": None}, {}, "have its own clean set"),
         ({}, {"noise.kind": "uniform"}, "`noise.kind` should be 'none'"),
         ({}, {"dataset.validation": 0.2}, "`dataset.validation` should be 0"),
     ],

@@ -147,8 +147,8 @@ def test_settings_of_other_methods_and_networks_are_no_other_config(finished):
     )
     assert (result["method"], result["network"]) == ("mlc", "mlp")
     assert training.run(other, workdir) == result
-    with pytest.raises(InputError, match=r"in method\.mlc\.meta_interval"):
-        training.run(small(**{"method.mlc.meta_interval": 2}), workdir)
+    with pytest.raises(InputError, match=r"in method\.mlc\.clean_weight"):
+        training.run(small(**{"method.mlc.clean_weight": 2.0}), workdir)
 
 
 class Interrupted(Exception):
@@ -212,7 +212,7 @@ def test_a_damaged_checkpoint_is_not_believed(
     damaged, damage, tmp_path, short, capsys
 ):
     # Where T comes to rest, it does so over the epochs that a run is to have.
-    steady = {"train.warmup_epochs": 0, "method.mlc.transition_decay_steps": 0}
+    steady = {"train.warmup_epochs": 0, "method.mlc.transition.decay_steps": 0}
     config = tiny("mlc", **{"train.epochs": 4, **steady})
     whole = training.run(config, tmp_path, verbose=0)
     last = checkpoints.Checkpoints(tmp_path / "checkpoints").latest()[1]

@@ -143,13 +143,13 @@ def test_values_that_do_not_go_together_are_no_trial(
         tuning.training, "network_of", lambda *_: (None, {"test_accuracy": 0.5})
     )
     config = config_of()
-    config.method.mlc.update(transition_update="projected", smoothing=smoothing)
+    config.method.mlc.transition.update(name="projected", smoothing=smoothing)
     conditions = {"here": {"method.name": "mlc"}}
-    names = ("method.mlc.transition_update",)
+    names = ("method.mlc.transition.name",)
     found = tuning.search(config, names, conditions, 8, tmp_path)
     # Exponentiated steps never leave a zero.
     assert len(found["trials"]) == updates
-    tried = found["tried"]["method.mlc.transition_update"]
+    tried = found["tried"]["method.mlc.transition.name"]
     assert tried == ["projected", "exponentiated"]
 
 
@@ -164,7 +164,10 @@ def test_what_is_wrong_with_a_run_is_told(trained, tmp_path, monkeypatch):
 
 def test_own_settings_are_of_the_method_and_in_the_config():
     known = tuning.own_settings("mlc")
-    assert "method.mlc.smoothing" in known and "clean.batch_size" in known
+    assert (
+        "method.mlc.transition.smoothing" in known
+        and "clean.batch_size" in known
+    )
     rate = "method.cross_entropy.learning_rate"
     assert tuning.own_settings("cross_entropy") == (rate,)
     assert tuning.own_settings("lre") == (
@@ -202,9 +205,9 @@ def test_bad_arguments(changes, message, tmp_path):
 
 def test_a_scale_that_the_config_leaves_open_is_refused(tmp_path):
     config = config_of()
-    config.method.mlc.max_transition_step = None
+    config.method.mlc.transition.update(name="projected", max_step=None)
     with pytest.raises(
-        InputError, match="`method.mlc.max_transition_step` sho"
+        InputError, match="`method.mlc.transition.max_step` should be given"
     ):
         tuning.search(
             config, tuning.own_settings("mlc"), CONDITIONS, 1, tmp_path
@@ -215,8 +218,7 @@ def test_a_scale_that_the_config_leaves_open_is_refused(tmp_path):
     "given, first",
     [
         ({}, ("exponentiated", 0.2)),
-        ({"transition_update": "projected"}, ("projected", 0.0)),
-        ({"rank": 3}, ("projected", 0.0)),
+        ({"name": "projected"}, ("projected", 0.0)),
         ({"smoothing": 0.4}, ("exponentiated", 0.4)),
     ],
 )
@@ -224,9 +226,11 @@ def test_the_first_trial_is_the_config_where_it_is_silent(
     given, first, trained, tmp_path
 ):
     config = config_of()
-    config.method.mlc.update(transition_update=None, smoothing=None)
-    config.method.mlc.update(given)
-    names = "method.mlc.transition_update", "method.mlc.smoothing"
+    config.method.mlc.transition = (
+        settings.default_config().method.mlc.transition
+    )
+    config.method.mlc.transition.update(given)
+    names = "method.mlc.transition.name", "method.mlc.transition.smoothing"
     found = tuning.search(config, names, CONDITIONS, 1, tmp_path)
     assert tuple(found["trials"][0]["values"].values()) == first
     for name in names:

@@ -1,50 +1,48 @@
-"""One HTML page of a finished run: what it found, and labels to decide about.
+"""An HTML page to review a finished run and to decide on suspicious labels.
 
-The page is one file and asks nothing of a network. What a user decides stays in
-their browser until they save it as `decisions.csv`, with the columns
+The page is a single file and loads nothing from a server. The decisions stay in
+the user's browser until the user saves them as `decisions.csv`, with the
+columns
 
-* `index`: the example's place in the noisy set, as in `audit.Audit`;
-* `example`: its name, as `Examples.name_of` tells it;
+* `index`: the index of the example in the noisy set, as in `audit.Audit`;
+* `example`: the name of the example, as `Examples.name_of` returns it;
 * `given_label`: a class id;
 * `decision`: "keep", "relabel" or "drop";
-* `label`: the class id to relabel it to; empty for the other two.
+* `label`: the new class id if the decision is "relabel", else empty.
 """
+
+from __future__ import annotations
 
 import hashlib
 import json
 from collections.abc import Mapping
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 from typing import Any
 
-import jinja2
 import keras
 import numpy as np
-import pandas as pd
 
 from mlc_tf import transitions
 from mlc_tf.audit.label_audit import Audit
 from mlc_tf.audit.review import pictures
 from mlc_tf.audit.review import tables
 from mlc_tf.data.examples import Examples
+from mlc_tf.errors import import_optional
 from mlc_tf.models import prediction
 from mlc_tf.run import callbacks
 from mlc_tf.run import figures
 from mlc_tf.run.finished_run import FinishedRun
 from mlc_tf.run.problems import Problem
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 _CURVES = {
     "test_accuracy": "held-out set, true labels",
     "clean_accuracy": "clean set",
     "noisy_accuracy": "training set, given labels",
 }
-_TEMPLATES = jinja2.Environment(
-    loader=jinja2.PackageLoader("mlc_tf.audit.review", "."),
-    # Names of classes and of examples are the user's, and may hold anything.
-    autoescape=True,
-    undefined=jinja2.StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
 
 
 def confusion(
@@ -53,9 +51,12 @@ def confusion(
     """Returns counts of (label, predicted class), `(classes, classes)`.
 
     Args:
-        network: From inputs to logits.
-        labelled: Labels are class ids.
-        batch_size: Defaults to 256.
+        network: A model from inputs to logits `(batch, classes)`.
+        labelled: The examples; their labels are class ids.
+        batch_size: Examples in a forward pass. Defaults to 256.
+
+    Returns:
+        Integers; rows are labels, columns are predicted classes.
 
     Raises:
         InputError: if an input cannot be read.
@@ -70,7 +71,15 @@ def confusion(
 
 
 def suspects(found: Audit, most: int) -> pd.DataFrame:
-    """Returns rows of `label_issues` of suspicious labels, the worst first."""
+    """Returns the rows of suspicious labels, the lowest quality first.
+
+    Args:
+        found: The audit.
+        most: The maximum number of rows.
+
+    Returns:
+        Rows of `found.label_issues`.
+    """
     issues = found.label_issues
     suspected = issues[issues["is_label_issue"]]
     return suspected.sort_values("label_quality", kind="stable").head(most)
@@ -83,22 +92,23 @@ def page(
     confused: np.ndarray,
     most: int = 200,
 ) -> str:
-    """Returns the page, HTML.
+    """Returns the review page of a run, as HTML.
 
-    The same run gives the same page, to the byte.
+    The same run always gives the same page, byte for byte.
 
     Args:
-        run: What it is about.
-        problem: What the run learned from.
-        found: What the run says of `problem.noisy`.
-        confused: What `confusion` says of `problem.test`.
-        most: How many suspicious labels are shown, at least 1. Defaults to
-            200.
+        run: The finished run.
+        problem: The data of the run.
+        found: The audit of `problem.noisy` by the run.
+        confused: The result of `confusion` on `problem.test`,
+            `(classes, classes)`, rows are labels.
+        most: The maximum number of suspicious labels on the page, at least 1.
+            Defaults to 200.
     """
     names = [str(name) for name in problem.class_names]
     metrics = callbacks.read_metrics(run.workdir / "metrics.jsonl")
     listed = suspects(found, most)
-    return _TEMPLATES.get_template("page.html.j2").render(
+    return _template().render(
         result=run.result,
         classes=names,
         identity=_identity(run, problem),
@@ -111,8 +121,8 @@ def page(
         issues=int(found.label_issues["is_label_issue"].sum()),
         curves=_curves(metrics),
         transition=_transition(run, problem.true_transition, names),
-        class_table=tables.of_classes(found.classes, names),
-        confusion=tables.of_matrix(
+        class_table=tables.class_table(found.classes, names),
+        confusion=tables.matrix_table(
             f"Examples of the {run.result['evaluated_on']} set, by label and "
             "predicted class",
             confused,
@@ -126,8 +136,21 @@ def page(
     )
 
 
+def _template() -> Any:
+    jinja2 = import_optional("jinja2", "audit")
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("mlc_tf.audit.review", "."),
+        # Names of classes and examples come from the user and may contain HTML.
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("page.html.j2")
+
+
 def _identity(run: FinishedRun, problem: Problem) -> str:
-    """Returns what pages about the same labels have in common."""
+    """Returns a digest that is equal for pages about the same labels."""
     config = json.dumps(run.config.to_dict(), sort_keys=True)
     digest = hashlib.blake2b(config.encode(), digest_size=16)
     digest.update(problem.noisy.labels.astype("<i8").tobytes())
@@ -144,59 +167,60 @@ def _noise(result: Mapping[str, Any]) -> str:
 def _curves(metrics: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
     if not metrics:
         return None
-    told = [
-        f"on the {what} from {tables.percent(metrics[0][name])} to "
+    changes = [
+        f"on the {label} from {tables.percent(metrics[0][name])} to "
         f"{tables.percent(metrics[-1][name])}"
-        for name, what in _CURVES.items()
+        for name, label in _CURVES.items()
     ]
     distance = metrics[-1]["transition_l1"]
     if distance is not None:
-        told.append(
-            f"the mean L1 distance of a row of T from the true one, to "
+        changes.append(
+            "the mean L1 distance of a row of T from the true T to "
             f"{distance:.2f}"
         )
     return {
         "alternative": f"Curves over {tables.count(len(metrics), 'epoch')}. "
-        f"Accuracy {'; '.join(told)}.",
-        "sources": pictures.of_figure(lambda: figures.curves_figure(metrics)),
-        "table": tables.of_epochs(metrics, _CURVES),
+        f"Accuracy {'; '.join(changes)}.",
+        "sources": pictures.figure_uris(lambda: figures.curves_figure(metrics)),
+        "table": tables.epoch_table(metrics, _CURVES),
     }
 
 
 def _transition(
     run: FinishedRun, true: np.ndarray | None, names: list[str]
 ) -> dict[str, Any] | None:
-    learned = run.transition_of_rows
+    learned = run.row_transition
     if learned is None:
         return None
-    kept = np.diag(learned)
-    told = (
+    diagonal = np.diag(learned)
+    alternative = (
         f"Heat map of the learned T, {len(names)} by {len(names)} classes. Its "
-        f"diagonal, the share of a class that keeps its label, is from "
-        f"{kept.min():.2f} to {kept.max():.2f}"
+        "diagonal, the share of a class that keeps its label, ranges from "
+        f"{diagonal.min():.2f} to {diagonal.max():.2f}"
     )
-    matrices = {"The T that was learned": learned}
+    matrices = {"The learned T": learned}
     if true is not None:
         matrices["The true T"] = true
-        told += (
-            f"; that of the true T, beside it, from {np.diag(true).min():.2f} "
-            f"to {np.diag(true).max():.2f}. A row of the two is "
-            f"{transitions.distance(learned, true):.2f} apart in the mean (L1)"
+        alternative += (
+            "; the diagonal of the true T, beside it, ranges from "
+            f"{np.diag(true).min():.2f} to {np.diag(true).max():.2f}. The mean "
+            "L1 distance between their rows is "
+            f"{transitions.distance(learned, true):.2f}"
         )
     return {
-        "alternative": f"{told}.",
-        "sources": pictures.of_figure(
+        "alternative": f"{alternative}.",
+        "sources": pictures.figure_uris(
             lambda: figures.transition_figure(learned, true, names)
         ),
         "tables": [
-            tables.of_matrix(
-                f"{what}: p(given label | clean class)",
+            tables.matrix_table(
+                f"{caption}: p(given label | clean class)",
                 matrix,
                 names,
                 ("clean", "given"),
                 "{:.2f}",
             )
-            for what, matrix in matrices.items()
+            for caption, matrix in matrices.items()
         ],
     }
 
@@ -204,7 +228,7 @@ def _transition(
 def _cards(
     noisy: Examples, listed: pd.DataFrame, names: list[str]
 ) -> list[dict[str, Any]]:
-    """Returns what is shown of each suspicious label."""
+    """Returns the content of the card of each suspicious label."""
     inputs = _inputs(noisy, listed.index.to_numpy())
     return [
         {
@@ -229,10 +253,10 @@ def _inputs(noisy: Examples, indices: np.ndarray) -> dict[int, np.ndarray]:
 
 
 def _content(text: str | None, x: np.ndarray) -> dict[str, Any]:
-    """Returns what a person sees of an input: picture, text or numbers."""
+    """Returns an input for a human reader: as picture, text or numbers."""
     picture = figures.is_image(x.shape) and text is None
     return {
-        "picture": pictures.of_input(x) if picture else None,
+        "picture": pictures.image_uri(x) if picture else None,
         "size": f"{x.shape[1]} by {x.shape[0]} pixels" if picture else None,
         "enlarged": picture and max(x.shape) <= pictures.SMALL,
         "text": text if picture or text is not None else tables.numbers(x),

@@ -1,30 +1,33 @@
-"""Pictures as text, so that a page of one file holds them."""
+"""Pictures as data URIs, for a page that is a single file."""
+
+from __future__ import annotations
 
 import base64
 import io
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-import matplotlib
 import numpy as np
-from matplotlib import style
-from matplotlib.figure import Figure
-from PIL import Image
 
+from mlc_tf.errors import import_optional
 from mlc_tf.run import figures
 
-# What figures are drawn on, and thus what the page shows them on.
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+# The background of figures, and of the page's areas that show them.
 LIGHT, DARK = "#ffffff", "#1d2024"
-# Up to this height and width pixels are shown as squares.
+# Images up to this height and width are enlarged without smoothing.
 SMALL = 64
-# Larger pictures than a card shows would only make the page larger.
+# Larger images are reduced to this size: a card shows no more pixels.
 _LARGEST = 224
 
 
-def of_figure(make: Callable[[], Figure]) -> dict[str, str]:
-    """Returns data URIs of a figure, SVG: `light` and `dark`.
+def figure_uris(make: Callable[[], Figure]) -> dict[str, str]:
+    """Returns two data URIs of a figure, as SVG: `light` and `dark`.
 
     Args:
-        make: Draws it, once for each.
+        make: Draws the figure. It is called once per background.
     """
     return {
         "light": _drawn(make, "default", LIGHT),
@@ -32,15 +35,17 @@ def of_figure(make: Callable[[], Figure]) -> dict[str, str]:
     }
 
 
-def of_input(image: np.ndarray) -> str:
-    """Returns the data URI of an image, PNG.
+def image_uri(image: np.ndarray) -> str:
+    """Returns the data URI of an image, as PNG.
 
     Args:
-        image: `(height, width, 1 or 3)`, as `figures.to_uint8` takes it.
+        image: `(height, width, 1 or 3)`. An image that is not uint8 is scaled
+            by `figures.to_uint8`.
     """
+    pillow = import_optional("PIL.Image", "audit")
     pixels = figures.to_uint8(image)
     grey = pixels.shape[-1] == 1
-    picture = Image.fromarray(pixels[..., 0] if grey else pixels)
+    picture = pillow.fromarray(pixels[..., 0] if grey else pixels)
     picture.thumbnail((_LARGEST, _LARGEST))
     content = io.BytesIO()
     picture.save(content, "PNG", optimize=True)
@@ -48,8 +53,10 @@ def of_input(image: np.ndarray) -> str:
 
 
 def _drawn(make: Callable[[], Figure], name: str, ground: str) -> str:
+    matplotlib = import_optional("matplotlib", "audit")
+    style = import_optional("matplotlib.style", "audit")
     content = io.BytesIO()
-    # With a salt and without a date, the same figure is the same text.
+    # A fixed salt and no date, so that the same figure gives the same text.
     with (
         style.context(name),
         matplotlib.rc_context(

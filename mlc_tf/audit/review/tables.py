@@ -1,14 +1,20 @@
-"""What a page's tables say: numbers turned into text."""
+"""Tables of the review page, with their numbers as text."""
+
+from __future__ import annotations
 
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
-# A matrix of more classes is told by its largest entries off the diagonal.
+if TYPE_CHECKING:
+    import pandas as pd
+
+# With more classes than this, a matrix is shown by its largest off-diagonal
+# entries.
 _MOST_CLASSES = 30
 _MOST_ENTRIES = 100
 _MOST_NUMBERS = 12
@@ -20,11 +26,11 @@ class Table:
     """A table with a header row; the first cell of each row names it.
 
     Attributes:
-        caption: What it tells.
-        header: One text a column.
-        rows: One text a cell.
-        shares: `(rows, columns - 1)` in [0, 1], by which cells but the first
-            are shaded; None for no shades.
+        caption: The caption of the table.
+        header: One text per column.
+        rows: One list of texts per row, one text per cell.
+        shares: `(rows, columns - 1)` in [0, 1], the shading of the cells after
+            the first. Defaults to None, no shading.
     """
 
     caption: str
@@ -33,25 +39,28 @@ class Table:
     shares: list[list[float]] | None = None
 
 
-def of_matrix(
+def matrix_table(
     caption: str,
     matrix: np.ndarray,
     names: Sequence[str],
     sides: tuple[str, str],
     form: str,
 ) -> Table:
-    """Returns the table of a matrix over classes; shades are shares of a row.
+    """Returns the table of a matrix over classes.
+
+    The shading of a cell is its share of the sum of its row.
 
     Args:
-        caption: What it tells.
-        matrix: `(classes, classes)`, not below 0.
-        names: One per class.
-        sides: What the rows and the columns are.
-        form: How a number is written, as for `str.format`.
+        caption: The caption of the table.
+        matrix: `(classes, classes)` with entries >= 0.
+        names: One name per class.
+        sides: The names of the row classes and the column classes, for example
+            `("clean", "given")`.
+        form: The format of a number, for `str.format`.
     """
     row_name, column_name = sides
     if len(names) > _MOST_CLASSES:
-        return _of_largest(caption, matrix, names, sides, form)
+        return _largest_entries(caption, matrix, names, sides, form)
     totals = matrix.sum(axis=1, keepdims=True)
     return Table(
         caption,
@@ -64,8 +73,13 @@ def of_matrix(
     )
 
 
-def of_classes(classes: pd.DataFrame, names: Sequence[str]) -> Table:
-    """Returns the table of `Audit.classes`."""
+def class_table(classes: pd.DataFrame, names: Sequence[str]) -> Table:
+    """Returns the table of `Audit.classes`.
+
+    Args:
+        classes: One row per class, as in `Audit.classes`.
+        names: One name per class.
+    """
     return Table(
         "Labels and their estimated noise, by class",
         [
@@ -88,14 +102,15 @@ def of_classes(classes: pd.DataFrame, names: Sequence[str]) -> Table:
     )
 
 
-def of_epochs(
+def epoch_table(
     metrics: Sequence[Mapping[str, Any]], columns: Mapping[str, str]
 ) -> Table:
-    """Returns the table of shares that `metrics.jsonl` has of each epoch.
+    """Returns the table of accuracies after each epoch.
 
     Args:
-        metrics: One mapping an epoch.
-        columns: What each of its names means.
+        metrics: One mapping per epoch, as in `metrics.jsonl`.
+        columns: The heading of each metric that is shown, by its name in
+            `metrics`.
     """
     return Table(
         "Accuracy after each epoch",
@@ -108,10 +123,10 @@ def of_epochs(
 
 
 def percent(share: float) -> str:
-    """Returns a share as text; one that is not known is a dash."""
+    """Returns a share as text in percent; NaN becomes a dash."""
     if np.isnan(share):
         return _NOTHING
-    # What is rare should not read as if it never were.
+    # A small share should not read as 0.
     if 0 < share < 0.0005:
         return "< 0.1 %"
     if 0.9995 <= share < 1:
@@ -125,29 +140,30 @@ def count(number: int, noun: str) -> str:
 
 
 def numbers(x: np.ndarray) -> str:
-    """Returns the first numbers of an input, and how many there are."""
+    """Returns the first numbers of an input as text, and their count."""
     first = ", ".join(f"{value:.6g}" for value in x.ravel()[:_MOST_NUMBERS])
     if x.size <= _MOST_NUMBERS:
         return first
     return f"{first}, … ({x.size:,d} numbers)"
 
 
-def _of_largest(
+def _largest_entries(
     caption: str,
     matrix: np.ndarray,
     names: Sequence[str],
     sides: tuple[str, str],
     form: str,
 ) -> Table:
-    others = np.where(np.eye(len(matrix), dtype=bool), 0, matrix)
-    order = np.argsort(-others, axis=None, kind="stable")[:_MOST_ENTRIES]
-    rows, columns = np.unravel_index(order, others.shape)
+    """Returns the table of the largest entries off the diagonal."""
+    off_diagonal = np.where(np.eye(len(matrix), dtype=bool), 0, matrix)
+    order = np.argsort(-off_diagonal, axis=None, kind="stable")[:_MOST_ENTRIES]
+    rows, columns = np.unravel_index(order, off_diagonal.shape)
     return Table(
-        f"{caption}; the largest off the diagonal",
+        f"{caption}; the largest entries off the diagonal",
         [*sides, "value"],
         [
-            [names[row], names[column], form.format(others[row, column])]
+            [names[row], names[column], form.format(off_diagonal[row, column])]
             for row, column in zip(rows, columns)
-            if others[row, column] > 0
+            if off_diagonal[row, column] > 0
         ],
     )

@@ -75,7 +75,7 @@ def test_the_variants_of_a_step_are_ratios_within_a_round(small, monkeypatch):
     monkeypatch.setattr(measuring, "in_turns", lambda *_: turns)
     ratios = step.measure(small, 2)["ratio_to_cross_entropy"]
     assert ratios["exact"] == measuring.summary([3, 2])
-    assert ratios["fast"]["median"] == 1
+    assert ratios["head"]["median"] == 1
 
 
 def test_stages_are_differences_in_thirds_of_cross_entropy(small, monkeypatch):
@@ -104,7 +104,7 @@ def test_compilation_tells_what_is_refused():
     assert set(refused) == {"float32, XLA: exact", "bfloat16, XLA: exact"}
     forms = measured["ratio_to_cross_entropy"]
     assert "exact" not in forms["float32, XLA"]
-    assert forms["float32, XLA"]["fast"]["median"] > 0
+    assert forms["float32, XLA"]["head"]["median"] > 0
     assert measured["ratio_to_float32"]["float32"]["exact"]["median"] == 1
 
 
@@ -114,7 +114,7 @@ def test_classes_compare_with_the_fewest(small, monkeypatch):
     measured = classes.measure(small, 2)
     assert set(measured["ratio_to_cross_entropy"]) == {"10", "20"}
     assert measured["ratio_to_10_classes"]["10"]["exact"]["median"] == 1
-    assert measured["mebibytes_with_10000_classes"]["fast"] == {"process": 1.0}
+    assert measured["mebibytes_with_10000_classes"]["head"] == {"process": 1.0}
 
 
 def test_the_peak_is_of_a_process_of_its_own():
@@ -152,9 +152,9 @@ def test_the_bytes_between_replicas_are_those_of_the_variables():
     float32 = 4
     sent = {
         variant: sum(replicas.collectives("lenet", variant))
-        for variant in ("cross_entropy", "exact", "fast")
+        for variant in ("cross_entropy", "exact", "head")
     }
     plain, rest = sent["cross_entropy"], 64
     assert 0 <= plain - float32 * 61_706 < rest
     assert 0 <= sent["exact"] - float32 * (3 * 61_706 + 100) < rest
-    assert 0 <= sent["fast"] - float32 * (61_706 + 2 * 850 + 100) < rest
+    assert 0 <= sent["head"] - float32 * (61_706 + 2 * 850 + 100) < rest

@@ -1,0 +1,1 @@
+"""How a scheduler starts the workers of one run: Kubernetes and Slurm."""

@@ -1,0 +1,64 @@
+"""Trains networks on wrong labels, and finds and mends the wrong labels.
+
+Usage:
+    mlc_tf COMMAND --FLAG=VALUE ...
+    mlc_tf COMMAND --help
+"""
+
+import ast
+import importlib
+import sys
+from pathlib import Path
+
+from mlc_tf.errors import InputError
+from mlc_tf.errors import unknown_name
+
+COMMANDS = (
+    "describe",
+    "train",
+    "train_cluster",
+    "compare",
+    "tune",
+    "plot",
+    "audit",
+    "review",
+    "relabel",
+    "export",
+)
+
+
+def main() -> None:
+    """Runs the launcher that the first argument names, with the others.
+
+    No other launcher is imported: the flags of two would be in conflict.
+    """
+    command, *rest = sys.argv[1:] or [""]
+    if command in ("--help", "-h", "help"):
+        print(help_text())
+        return
+    try:
+        if command not in COMMANDS:
+            raise unknown_name("command", command, COMMANDS)
+        sys.argv = [f"mlc_tf {command}", *rest]
+        launcher = importlib.import_module(f"mlc_tf.launch.{command}")
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    launcher.command_line.run(launcher.main)
+
+
+def help_text() -> str:
+    """Returns the usage, and a line for each command."""
+    width = max(map(len, COMMANDS))
+    lines = [f"    {name:{width}}  {_summary(name)}" for name in COMMANDS]
+    return "\n".join([(__doc__ or "").strip(), "\nCommands:\n", *lines])
+
+
+def _summary(command: str) -> str:
+    """Returns the first line of a launcher, without importing it."""
+    source = Path(__file__).with_name(f"{command}.py").read_text("utf-8")
+    return (ast.get_docstring(ast.parse(source)) or "").splitlines()[0]
+
+
+if __name__ == "__main__":
+    main()
