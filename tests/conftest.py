@@ -110,7 +110,7 @@ def made_once(tmp_path_factory) -> Callable[..., Path]:
         with open(root / f"{name}.lock", "w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not done.exists():
-                folder.mkdir()
+                folder.mkdir(exist_ok=True)
                 make(folder)
                 done.touch()
         return folder

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from mlc_tf.run import settings
 
@@ -55,20 +54,6 @@ def own_arrays(path, **changes):
         "train.batch_size": 16,
         "train.epochs": 1,
     }
-
-
-def dataset(*elements):
-    """Returns a dataset that yields these elements, and is known to."""
-
-    def generate():
-        yield from elements
-
-    spec = tf.nest.map_structure(
-        lambda array: tf.TensorSpec(array.shape, array.dtype), elements[0]
-    )
-    return tf.data.Dataset.from_generator(
-        generate, output_signature=spec
-    ).apply(tf.data.experimental.assert_cardinality(len(elements)))
 
 
 class Subclassed(keras.Model):

@@ -4,8 +4,8 @@ import keras
 import numpy as np
 
 from tests import numpy_reference
+from tests.models.small_models import dataset
 from tests.numpy_reference import softmax
-from tests.support import dataset
 
 CLASSES, WIDTH, BATCH = 3, 4, 6
 
