@@ -1,6 +1,10 @@
-"""Shared by all tests: devices, tolerances, and how a test asks for data."""
+"""Shared by all tests: devices, tolerances, and which tests run."""
 
+import fcntl
+import gc
 import os
+from collections.abc import Callable
+from pathlib import Path
 
 # Before TensorFlow wakes: quiet, and an autograph fallback is an error.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -25,6 +29,53 @@ FLOAT64 = {"rtol": 1e-8, "atol": 1e-8}
 FLOAT32 = {"rtol": 1e-5, "atol": 1e-5}
 
 
+def pytest_addoption(parser):
+    parser.addoption(
+        "--all",
+        action="store_true",
+        help="also run the tests marked `wide`: wider cases of what others do",
+    )
+
+
+def pytest_configure(config):
+    if not (config.option.all or config.option.markexpr):
+        config.option.markexpr = "not wide"
+
+
+def pytest_deselected(items):
+    # A process of pytest-xdist: the one that writes the summary has no items.
+    output = getattr(items[0].config, "workeroutput", None)
+    if output is not None:
+        names = output.setdefault("deselected", [])
+        names.extend(item.nodeid for item in items)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node):
+    # All of these processes collect, and deselect, the same tests.
+    stats = node.config.pluginmanager.get_plugin("terminalreporter").stats
+    names = getattr(node, "workeroutput", {}).get("deselected")
+    if names:
+        stats["deselected"] = names
+
+
+def pytest_collection_finish():
+    # What was imported stays: no collection of garbage need look at it.
+    gc.freeze()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _fast_collections():
+    """Leaves what outlives a test file out of later collections of garbage.
+
+    TensorFlow keeps the graph of each training step; to look at those of all
+    earlier tests took longer than to train.
+    """
+    yield
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(autouse=True)
 def _fresh_keras():
     keras.config.set_dtype_policy("float32")
@@ -41,3 +92,27 @@ def two_replicas() -> tf.distribute.Strategy:
 @pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(0)
+
+
+@pytest.fixture(scope="session")
+def made_once(tmp_path_factory) -> Callable[..., Path]:
+    """A function that fills a folder once for all processes of pytest-xdist.
+
+    `made_once(name, make)` calls `make(folder)`, unless another process has,
+    and returns the folder. Tests only read it, or work on a copy.
+    """
+    root = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        root = root.parent
+
+    def made_once(name, make):
+        folder, done = root / name, root / f"{name}.done"
+        with open(root / f"{name}.lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not done.exists():
+                folder.mkdir(exist_ok=True)
+                make(folder)
+                done.touch()
+        return folder
+
+    return made_once

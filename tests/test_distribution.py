@@ -2,8 +2,7 @@
 
 import json
 import os
-import subprocess
-import sys
+from functools import cache
 
 import numpy as np
 import pytest
@@ -11,7 +10,7 @@ import tensorflow as tf
 
 from mlc_tf import distribution
 from mlc_tf.errors import InputError
-from tests.support import ROOT
+from tests import processes
 
 
 def test_none_is_one_device():
@@ -47,56 +46,65 @@ def test_none_is_what_is_in_scope(two_replicas):
     assert distribution.strategy("none") is not two_replicas
 
 
-def test_a_fresh_process_splits_its_cpu():
+def test_a_fresh_process_splits_its_cpu(tmp_path):
     code = (
         "from mlc_tf import distribution\n"
         "strategy = distribution.strategy('mirrored', 3)\n"
         "print(strategy.num_replicas_in_sync)"
     )
-    completed = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True
-    )
+    (tmp_path / "code.py").write_text(code)
+    completed = processes.run(tmp_path / "code.py")
     assert completed.stdout.split() == ["3"], completed.stderr
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory):
-    """What came out of 20 steps, by number of replicas."""
-    folder, found = tmp_path_factory.mktemp("replicas"), {}
-    for replicas in (1, 2, 4):
-        path = folder / f"{replicas}.npz"
-        subprocess.run(
-            [
-                sys.executable,
-                "-m",
+def trained(made_once):
+    """A function: what came out of 20 steps on so many replicas."""
+
+    @cache
+    def trained_of(network, replicas):
+        def train(folder):
+            # Four replicas would leave each too few rows to normalize.
+            names = (network, f"{network}_bn")[: 2 if replicas <= 2 else 1]
+            done = processes.run(
                 "tests.models.replica_process",
                 str(replicas),
-                path,
-            ],
-            cwd=ROOT,
-            check=True,
-            stdout=subprocess.DEVNULL,
-        )
-        found[replicas] = dict(np.load(path))
-    return found
+                folder / "found.npz",
+                *names,
+            )
+            assert done.returncode == 0, done.stderr
+
+        folder = made_once(f"{network}-{replicas}", train)
+        return dict(np.load(folder / "found.npz"))
+
+    return trained_of
+
+
+each_network = pytest.mark.parametrize(
+    "network", ["mlp", pytest.param("wrn", marks=pytest.mark.wide)]
+)
 
 
 @pytest.mark.parametrize("replicas", [2, 4])
 @pytest.mark.parametrize(
     "dtype, bound", [("float32", 1e-6), ("float64", 1e-10)]
 )
-@pytest.mark.parametrize("network", ["mlp", "wrn"])
+@each_network
 def test_replicas_end_as_one_device(trained, network, dtype, bound, replicas):
     for name in ("T", "weights"):
         one, several = (
-            trained[number][f"{network}-{dtype}-{name}"]
+            trained(network, number)[f"{network}-{dtype}-{name}"]
             for number in (1, replicas)
         )
         np.testing.assert_allclose(several, one, rtol=0, atol=bound)
 
 
-def test_batch_norm_takes_the_statistics_of_each_replica(trained):
-    one, two = (trained[n]["wrn_bn-float64-weights"] for n in (1, 2))
+@each_network
+def test_batch_norm_takes_the_statistics_of_each_replica(trained, network):
+    one, two = (
+        trained(network, replicas)[f"{network}_bn-float64-weights"]
+        for replicas in (1, 2)
+    )
     assert 0.01 < np.abs(one - two).max() < 1
 
 
@@ -146,7 +154,7 @@ def test_one_process_agrees_with_itself(two_replicas):
         )
 
 
-def test_a_port_in_use_is_told():
+def test_a_port_in_use_is_told(tmp_path):
     code = (
         "import os, socket\n"
         "from mlc_tf import distribution, errors\n"
@@ -161,7 +169,6 @@ def test_a_port_in_use_is_told():
         "except errors.InterruptedRunError as error:\n"
         "    print(error)"
     )
-    completed = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True
-    )
+    (tmp_path / "code.py").write_text(code)
+    completed = processes.run(tmp_path / "code.py")
     assert "Worker 0 could not join the other workers: " in completed.stdout

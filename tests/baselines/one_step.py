@@ -4,7 +4,7 @@ import keras
 import numpy as np
 
 from tests import numpy_reference
-from tests.models.test_meta_loss_correction import dataset
+from tests.models.small_models import dataset
 from tests.numpy_reference import softmax
 
 CLASSES, WIDTH, BATCH = 3, 4, 6

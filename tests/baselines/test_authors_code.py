@@ -4,7 +4,7 @@ import pytest
 
 from mlc_tf.baselines.authors_code import AuthorsCode
 from mlc_tf.errors import InputError
-from tests.models.test_meta_loss_correction import dataset
+from tests.models.small_models import dataset
 
 
 def linear_model(**arguments):

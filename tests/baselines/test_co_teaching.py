@@ -9,7 +9,7 @@ from mlc_tf.baselines.cross_entropy import CrossEntropy
 from mlc_tf.errors import InputError
 from tests.baselines import one_step
 from tests.conftest import FLOAT64
-from tests.models.test_pair_model import subclassed_base
+from tests.support import subclassed_base
 
 pytestmark = pytest.mark.usefixtures("float64")
 

@@ -6,8 +6,8 @@ from mlc_tf.baselines.fasten import Fasten
 from mlc_tf.errors import InputError
 from tests import numpy_reference
 from tests.baselines import one_step
-from tests.models.test_pair_model import subclassed_base
 from tests.numpy_reference import softmax
+from tests.support import subclassed_base
 
 pytestmark = pytest.mark.usefixtures("float64")
 GIVEN = np.array([0, 1, 2, 0, 1, 2, 0, 1])

@@ -5,7 +5,7 @@ import pytest
 from mlc_tf.baselines.forward_correction import ForwardCorrection
 from mlc_tf.baselines.forward_correction import anchor_point_transition
 from mlc_tf.errors import InputError
-from tests.models.test_meta_loss_correction import dataset
+from tests.models.small_models import dataset
 
 
 def base():

@@ -1,4 +1,3 @@
-import importlib.util
 import os
 from pathlib import Path
 
@@ -9,16 +8,10 @@ from mlc_tf.errors import InputError
 from mlc_tf.run import settings
 from mlc_tf.run import training
 from tests.support import ROOT
+from tests.support import get_config
 
 CONFIGS = sorted((ROOT / "configs").glob("[!_]*.py"))
 each_config = pytest.mark.parametrize("path", CONFIGS, ids=lambda p: p.stem)
-
-
-def get_config(path, variant=""):
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.get_config(variant)
 
 
 def test_there_is_a_config_for_each_dataset():

@@ -10,8 +10,8 @@ from mlc_tf.run import description
 from mlc_tf.run import problems
 from mlc_tf.run import training
 from tests import fake_datasets
-from tests.configs.test_configs import get_config
 from tests.support import ROOT
+from tests.support import get_config
 
 CONFIGS = ROOT / "configs"
 REAL = Path(os.environ.get("TFDS_DATA_DIR") or "/nowhere")

@@ -10,22 +10,17 @@ import kubernetes_validate
 import pytest
 import yaml
 
+from tests import processes
 from tests.support import ROOT
 
 FOLDER = ROOT / "launch" / "cluster"
 
 
 def tf_config(environment, *flags):
-    return subprocess.run(
-        [sys.executable, "-m", "mlc_tf.launch.cluster.tf_config", *flags],
-        env={
-            "PATH": os.environ["PATH"],
-            "PYTHONPATH": str(ROOT),
-            **environment,
-        },
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
+    return processes.run(
+        "mlc_tf.launch.cluster.tf_config",
+        *flags,
+        environment={"PATH": os.environ["PATH"], **environment},
     )
 
 

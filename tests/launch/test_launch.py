@@ -1,15 +1,8 @@
-"""The launchers, as a user starts them: in processes of their own.
-
-Importing TensorFlow takes most of the time of such a process, so one process
-imports it, and is forked for each command before it has run anything.
-"""
+"""The launchers, as a user starts them: in processes of their own."""
 
 import json
-import os
 import re
 import shutil
-import subprocess
-import sys
 
 import numpy as np
 import pandas as pd
@@ -23,61 +16,22 @@ from mlc_tf.run import methods
 from mlc_tf.run import problems
 from mlc_tf.run import results as result_files
 from tests import fake_datasets
+from tests import processes
 from tests.support import ROOT
 
 LAUNCH = ROOT / "launch"
 PAPER = "paper/tables_and_figures.py"
 MEASURE = "benchmark/measure.py"
-_FORK_FOR_EACH = """
-import gc, json, os, runpy, sys
-import ml_collections.config_flags
-import mlc_tf.audit.label_audit
-import mlc_tf.launch.benchmark
-import mlc_tf.run.description
-import mlc_tf.launch.paper.charts
-import mlc_tf.launch.paper.documents
-import mlc_tf.audit.review
-import mlc_tf.run.training
-import mlc_tf.run.tuning
-
-gc.freeze()  # else each child takes seconds to free at its end what it shares
-sys.path.insert(0, sys.argv[1])
-for index, (script, arguments) in enumerate(json.loads(sys.argv[2])):
-    if os.fork() == 0:
-        for stream, name in ((1, "stdout"), (2, "stderr")):
-            file = os.open(f"{index}.{name}", os.O_CREAT | os.O_WRONLY)
-            os.dup2(file, stream)
-        sys.argv = [os.path.join(sys.path[0], script), *arguments]
-        runpy.run_path(sys.argv[0], run_name="__main__")
-    status = os.waitstatus_to_exitcode(os.wait()[1])
-    with open(f"{index}.status", "w") as file:
-        file.write(str(status))
-"""
 
 
 def launch(cwd, *commands):
     """Returns (status, stdout, stderr) of each (script, arguments)."""
-    completed = subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            _FORK_FOR_EACH,
-            LAUNCH,
-            json.dumps([(script, list(rest)) for script, *rest in commands]),
-        ],
-        cwd=cwd,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-    )
-    assert completed.returncode == 0, completed.stderr
+    answers = [
+        processes.run(LAUNCH / script, *arguments, cwd=cwd)
+        for script, *arguments in commands
+    ]
     return [
-        (
-            int((cwd / f"{index}.status").read_text()),
-            (cwd / f"{index}.stdout").read_text(),
-            (cwd / f"{index}.stderr").read_text(),
-        )
-        for index in range(len(commands))
+        (answer.returncode, answer.stdout, answer.stderr) for answer in answers
     ]
 
 

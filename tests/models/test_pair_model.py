@@ -12,6 +12,7 @@ from mlc_tf.models.pair_model import PairModel
 from mlc_tf.transitions import Exponentiated
 from mlc_tf.transitions import Projected
 from tests.conftest import FLOAT32
+from tests.support import subclassed_base
 
 CLASSES = 3
 WIDTH = 6
@@ -65,28 +66,10 @@ def assert_same_state(one, other, **tolerance):
         np.testing.assert_allclose(first, second, **(tolerance or FLOAT32))
 
 
-class Subclassed(keras.Model):
-    """A base whose `call` knows no `training`."""
-
-    def __init__(self):
-        super().__init__()
-        self.hidden = keras.layers.Dense(8, activation="tanh")
-        self.out = keras.layers.Dense(CLASSES)
-
-    def call(self, x):
-        return self.out(self.hidden(x))
-
-
 def functional_base():
     inputs = keras.Input((WIDTH,))
     hidden = keras.layers.Dense(8, activation="tanh")(inputs)
     return keras.Model(inputs, keras.layers.Dense(CLASSES)(hidden))
-
-
-def subclassed_base():
-    base = Subclassed()
-    base(np.zeros((1, WIDTH), np.float32))
-    return base
 
 
 @pytest.mark.parametrize("base", [make_base, functional_base, subclassed_base])

@@ -25,8 +25,8 @@ from mlc_tf.run import directory
 from mlc_tf.run import faults
 from mlc_tf.run import training
 from mlc_tf.run.termination import Termination
-from tests.run.test_training import small
 from tests.support import ROOT
+from tests.support import small
 
 STEPS = 4
 

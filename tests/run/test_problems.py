@@ -15,8 +15,8 @@ from mlc_tf.datasets import digits
 from mlc_tf.errors import InputError
 from mlc_tf.run import problems
 from mlc_tf.run import training
-from tests.run.test_training import own_arrays
-from tests.run.test_training import small
+from tests.support import own_arrays
+from tests.support import small
 
 T = np.array([[0.7, 0.3], [0.1, 0.9]])
 

@@ -25,21 +25,8 @@ from mlc_tf.run import settings
 from mlc_tf.run import training
 from tests.conftest import FLOAT32
 from tests.numpy_reference import softmax
-
-
-def small(method="mlc", **overrides):
-    """Two epochs of digits."""
-    config = settings.default_config()
-    config.dataset.name = "digits"
-    config.clean.per_class = 5
-    config.network.mlp.hidden_units = (16,)
-    config.train.epochs = 2
-    config.train.batch_size = 32
-    config.optimizer.learning_rate = 0.1
-    config.method.mlc.meta_gradient = "head"
-    config.method.name = method
-    config.update_from_flattened_dict(overrides)
-    return config
+from tests.support import own_arrays
+from tests.support import small
 
 
 @pytest.fixture(scope="module")
@@ -740,26 +727,6 @@ def test_a_diverging_run_stops_and_keeps_its_checkpoint(tmp_path, monkeypatch):
 def test_a_result_says_that_it_is_of_a_validation_set(tmp_path):
     config = small(**{"dataset.validation": 0.25, "train.epochs": 1})
     assert training.run(config, tmp_path, 0)["evaluated_on"] == "validation"
-
-
-def own_arrays(path, **changes):
-    rng = np.random.default_rng(0)
-    arrays = {
-        "x_train": rng.normal(size=(60, 4)).astype(np.float32),
-        "y_train": np.arange(60) % 2,
-        "x_test": rng.normal(size=(10, 4)).astype(np.float32),
-        "y_test": np.arange(10) % 2,
-        "x_clean": rng.normal(size=(8, 4)).astype(np.float32),
-        "y_clean": np.arange(8) % 2,
-    }
-    arrays.update(changes)
-    np.savez(path, **{k: v for k, v in arrays.items() if v is not None})
-    return {
-        "dataset.name": f"npz:{path}",
-        "noise.kind": "none",
-        "train.batch_size": 16,
-        "train.epochs": 1,
-    }
 
 
 def test_own_data_with_noise_of_its_own(tmp_path):

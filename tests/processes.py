@@ -1,0 +1,124 @@
+"""Programs in processes forked from one that has imported TensorFlow.
+
+To import it takes longer than most programs that a test starts. The process
+that is forked has computed nothing.
+"""
+
+import gc
+import importlib
+import json
+import os
+import runpy
+import subprocess
+import sys
+import tempfile
+import traceback
+from functools import cache
+from pathlib import Path
+
+from tests.support import ROOT
+
+# What the programs import: what takes long.
+_IMPORTED = (
+    "jinja2",
+    "keras_tuner",
+    "matplotlib.backends.backend_agg",
+    "matplotlib.figure",
+    "ml_collections.config_flags",
+    "pandas",
+    "sklearn.datasets",
+    "tensorboard",
+    "mlc_tf.audit.label_audit",
+    "mlc_tf.audit.review",
+    "mlc_tf.run.description",
+    "mlc_tf.run.figures",
+    "mlc_tf.run.training",
+    "mlc_tf.run.tuning",
+)
+
+
+@cache
+def _server():
+    """Starts the process that is forked; it ends with this process."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.processes"],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+
+
+def run(program, *arguments, cwd=ROOT, environment=None):
+    """Returns what `subprocess.run` would, with the output as text.
+
+    Args:
+        program: Path of a script (.py), or name of a module.
+        *arguments: Of its command line.
+        cwd: The folder in which it runs.
+        environment: Its environment. Defaults to that of the tests.
+    """
+    command = [str(part) for part in (program, *arguments)]
+    environment = os.environ if environment is None else environment
+    with tempfile.TemporaryDirectory() as folder:
+        streams = [Path(folder) / name for name in ("stdout", "stderr")]
+        for stream in streams:
+            stream.touch()
+        asked = {
+            "command": command,
+            "streams": [str(stream) for stream in streams],
+            "cwd": str(cwd),
+            "environment": {**environment, "PYTHONPATH": str(ROOT)},
+        }
+        server = _server()
+        server.stdin.write(f"{json.dumps(asked)}\n")
+        server.stdin.flush()
+        status = server.stdout.readline()
+        assert status, "the process that is forked has ended"
+        return subprocess.CompletedProcess(
+            command, int(status), *(stream.read_text() for stream in streams)
+        )
+
+
+def _become(asked):
+    """Runs a program in this process, and ends it."""
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    for stream, path in enumerate(asked["streams"], 1):
+        os.dup2(os.open(path, os.O_WRONLY), stream)
+    os.chdir(asked["cwd"])
+    os.environ.clear()
+    os.environ.update(asked["environment"])
+    sys.argv = asked["command"]
+    name, status = sys.argv[0], 1
+    try:
+        if name.endswith(".py"):
+            sys.path[0] = str(Path(name).parent)
+            runpy.run_path(name, run_name="__main__")
+        else:
+            runpy.run_module(name, run_name="__main__", alter_sys=True)
+        status = 0
+    except SystemExit as ended:
+        status = ended.code or 0
+    except BaseException:
+        traceback.print_exc()
+    sys.stdout.flush()
+    os._exit(status)
+
+
+def _serve():
+    for name in _IMPORTED:
+        importlib.import_module(name)
+    # A child shares the memory of what is imported as long as nothing goes
+    # through it: no collection of garbage, nor the usual end of Python.
+    gc.freeze()
+    for line in sys.stdin:
+        child = os.fork()
+        if not child:
+            _become(json.loads(line))
+        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        print(status, flush=True)
+
+
+if __name__ == "__main__":
+    _serve()
