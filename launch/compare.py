@@ -32,7 +32,7 @@ _METHODS = flags.DEFINE_list(
     "methods", "all", "Names of methods, or all of them."
 )
 _NOISE = flags.DEFINE_list(
-    "noise", None, "Kinds of noise. Defaults to that of the config."
+    "noise", None, "Kinds of noise. Defaults to the kind of the config."
 )
 _SEEDS = flags.DEFINE_list("seeds", "0,1,2", "Seeds.")
 _RUNS = flags.DEFINE_string("runs", "runs", "Where the runs' directories go.")

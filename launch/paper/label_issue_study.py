@@ -43,7 +43,7 @@ def check(run: FinishedRun) -> None:
     if run.transition is None:
         raise bad_argument(
             "workdirs",
-            "those of a method that learns T",
+            "the directories of runs of a method that learns T",
             f"{run.workdir}, of {run.result['method']}",
         )
     if run.config.noise.kind == "none":

@@ -30,7 +30,7 @@ _RESULTS = flags.DEFINE_string("results", "results", "Where results go.")
 def main(argv: list[str]) -> None:
     del argv
     if not _WORKDIRS.value:
-        raise bad_argument("workdirs", "those of finished runs", None)
+        raise bad_argument("workdirs", "the directories of finished runs", None)
     runs = {
         directory.name_of(run.config): run
         for run in map(finished_run.load, _WORKDIRS.value)

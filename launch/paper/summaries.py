@@ -33,7 +33,7 @@ def by_condition(results: Iterable[Result], dataset: str) -> pd.DataFrame:
     """Returns the accuracy of each method under each noise of Table 1.
 
     Args:
-        results: Results of runs; those of other datasets and those on held-out
+        results: Results of runs. Results of other datasets and on held-out
             training data are passed over.
         dataset: Name of the dataset.
 
@@ -71,7 +71,7 @@ def by_clean_examples(
     """Returns the accuracy of each method with each size of the trusted set.
 
     Args:
-        results: Results of runs; those of another dataset, noise, ratio or
+        results: Results of runs. Results of another dataset, noise, ratio or
             evaluation set are passed over.
         dataset: Name of the dataset.
         noise: Kind of the noise.

@@ -52,7 +52,7 @@ def summarize(
     """Returns one row per method, in the order of `METHODS`.
 
     Args:
-        results: Results of runs; those of another dataset, noise, ratio or
+        results: Results of runs. Results of another dataset, noise, ratio or
             evaluation set are passed over.
         dataset: Name of the dataset.
         noise: Kind of the noise.
@@ -133,7 +133,7 @@ def oracle_note(oracles: Mapping[str, str]) -> str:
     knows = [f"`{name}` {what}" for name, what in oracles.items() if what]
     if not knows:
         return ""
-    return f" † Is told what no user knows: {', '.join(knows)}."
+    return f" † Uses knowledge that no user has: {', '.join(knows)}."
 
 
 def mean_cell(mean: float | None, deviation: float | None) -> str:
