@@ -46,7 +46,7 @@ def collectives(network: str, variant: str) -> list[int]:
     """Returns the bytes that go into each collective of a step's graph.
 
     The collectives are all-reduces and the gathering of an embedding's
-    gradient. The graph belongs to one of two workers, processes on this machine:
+    gradient. The graph belongs to one of two workers, local processes:
     only between workers are collectives nodes of the graph.
 
     Args:
