@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -44,101 +45,45 @@ def fill_tables(document: str, folder: str | Path) -> str:
     """
 
     def renew(match: re.Match[str]) -> str:
-        kind = match["kind"]
+        kind, arguments = match["kind"], match["arguments"].split()
         if kind not in RENEWERS:
             raise unknown_name("mark", kind, RENEWERS)
-        old, arguments = match["old"], match["arguments"].split()
         try:
-            inspect.signature(RENEWERS[kind]).bind(old, folder, *arguments)
+            inspect.signature(RENEWERS[kind]).bind(folder, *arguments)
         except TypeError:
             raise InputError(
                 f"The mark of {kind} should have all of its arguments, and no "
                 f"other. Received: {match['mark'].strip()}."
             ) from None
-        return match["mark"] + RENEWERS[kind](old, Path(folder), *arguments)
+        new = RENEWERS[kind](Path(folder), *arguments)
+        if callable(new):  # each row of the table is kept, but for its end
+            return match["mark"] + _METHOD_ROW.sub(new, match["old"])
+        return f"{match['mark']}\n{new}\n"
 
     return _MARKED.sub(renew, document)
 
 
-def _table(old: str, folder: Path, path: str, noise: str, ratio: str) -> str:
-    """The methods on one dataset and noise; "-" is no ratio."""
+def _table(folder: Path, path: str, noise: str, ratio: str) -> str:
     where = Path(path).name, noise, _ratio(ratio)
     rows = comparison.summarize(_read(folder, path).values(), *where)
     if not rows:
         raise bad_argument("results", f"found for {where}", "none")
-    return f"\n{tables.methods_table(rows, *where)}\n"
+    return tables.methods_table(rows, *where)
 
 
-def _choices(
-    old: str, folder: Path, dataset: str, noise: str, ratio: str
-) -> str:
-    """The settings that were compared on held-out data."""
+def _choices(folder: Path, dataset: str, noise: str, ratio: str) -> str:
     there = _read(folder, f"choices/{dataset}")
-    table = tables.choices_table(there, dataset, noise, _ratio(ratio))
-    return f"\n{table}\n"
+    return tables.choices_table(there, dataset, noise, _ratio(ratio))
 
 
-def _benchmark(old: str, folder: Path, pattern: str, key: str) -> str:
-    """The values under a key of the benchmarks that match a pattern."""
-    there = _read(folder, "benchmark")
-    return f"\n{tables.benchmark_table(there, pattern, key)}\n"
-
-
-def _campaign(old: str, folder: Path, path: str) -> str:
-    """How killed runs ended."""
-    return f"\n{tables.campaign_table([*_read(folder, path).values()])}\n"
-
-
-def _clean_budget(
-    old: str, folder: Path, dataset: str, noise: str, ratio: str
-) -> str:
-    """Accuracy over the size of the trusted set."""
+def _clean_budget(folder: Path, dataset: str, noise: str, ratio: str) -> str:
     there = _read(folder, f"clean_budget/{dataset}").values()
-    sizes = summaries.by_clean_examples(there, dataset, noise, _ratio(ratio))
-    return f"\n{tables.clean_budget_table(sizes)}\n"
-
-
-def _label_issues(old: str, folder: Path, path: str) -> str:
-    """How well wrong labels were found."""
-    return f"\n{tables.label_issues_table([*_read(folder, path).values()])}\n"
-
-
-def _conditions(old: str, folder: Path, path: str) -> str:
-    """Table 1 of a dataset."""
-    return f"\n{tables.conditions_table(_table_1(folder, path))}\n"
-
-
-def _means(old: str, folder: Path, *paths: str) -> str:
-    """The means of Table 1, for several datasets."""
-    by_path = {path: _table_1(folder, path) for path in paths}
-    return f"\n{tables.means_table(by_path)}\n"
-
-
-def _distances(old: str, folder: Path, path: str) -> str:
-    """The distance of each T of Table 1 from the true T."""
-    return f"\n{tables.distances_table(_table_1(folder, path))}\n"
-
-
-def _beside_paper(old: str, folder: Path, path: str) -> str:
-    """The differences of Table 1 from the paper's."""
-    return f"\n{tables.beside_paper_table(_table_1(folder, path))}\n"
-
-
-def _tuning(old: str, folder: Path, dataset: str, name: str) -> str:
-    """The trials of a search."""
-    found = _result(folder, f"tuning/{dataset}", name)
-    return f"\n{tables.tuning_table(found)}\n"
-
-
-def _own_settings(old: str, folder: Path, dataset: str) -> str:
-    """The best of the searches of the methods' own settings."""
-    return (
-        f"\n{tables.own_settings_table(_read(folder, f'tuning/{dataset}'))}\n"
+    return tables.clean_budget_table(
+        summaries.by_clean_examples(there, dataset, noise, _ratio(ratio))
     )
 
 
-def _costs(old: str, folder: Path, name: str) -> str:
-    """A table of methods, with its last column from a benchmark."""
+def _costs(folder: Path, name: str) -> Callable[[re.Match[str]], str]:
     costs = _result(folder, "benchmark", name)["cost"]
 
     def priced(row: re.Match[str]) -> str:
@@ -146,14 +91,13 @@ def _costs(old: str, folder: Path, name: str) -> str:
             raise bad_argument(f"the cost of {row['name']}", "there", "none")
         return f"{row['row']} {costs[row['name']]['median']:.1f} |"
 
-    return _METHOD_ROW.sub(priced, old)
+    return priced
 
 
-def _result_as_json(old: str, folder: Path, path: str, name: str) -> str:
-    """A result as it is."""
+def _as_json(folder: Path, path: str, name: str) -> str:
     content = {**_result(folder, path, name)}
     del content["run"]
-    return f"\n```json\n{json.dumps(content, indent=2)}\n```\n\n"
+    return f"```json\n{json.dumps(content, indent=2)}\n```\n"
 
 
 def _table_1(folder: Path, path: str) -> pd.DataFrame:
@@ -186,19 +130,49 @@ def _ratio(text: str) -> float | None:
         raise bad_argument("ratio", "a number, or - for none", text) from None
 
 
-RENEWERS: dict[str, Callable[..., str]] = {
+# Each takes the folder of the results and the arguments of its mark.
+RENEWERS: dict[str, Callable[..., Any]] = {
+    # The methods on one dataset and noise; "-" is no ratio.
     "table": _table,
+    # The settings that were compared on held-out data.
     "choices": _choices,
-    "benchmark": _benchmark,
-    "campaign": _campaign,
+    # The values under a key of the benchmarks that match a pattern.
+    "benchmark": lambda folder, pattern, key: tables.benchmark_table(
+        _read(folder, "benchmark"), pattern, key
+    ),
+    # How killed runs ended.
+    "campaign": lambda folder, path: tables.campaign_table(
+        [*_read(folder, path).values()]
+    ),
+    # Accuracy over the size of the trusted set.
     "clean_budget": _clean_budget,
-    "label_issues": _label_issues,
-    "conditions": _conditions,
-    "means": _means,
-    "distances": _distances,
-    "beside_paper": _beside_paper,
-    "tuning": _tuning,
-    "own_settings": _own_settings,
+    # How well wrong labels were found.
+    "label_issues": lambda folder, path: tables.label_issues_table(
+        [*_read(folder, path).values()]
+    ),
+    # Table 1 of a dataset, its means for several datasets, the distances of
+    # its T from the true T, and its differences from the paper's table.
+    "conditions": lambda folder, path: tables.conditions_table(
+        _table_1(folder, path)
+    ),
+    "means": lambda folder, *paths: tables.means_table(
+        {path: _table_1(folder, path) for path in paths}
+    ),
+    "distances": lambda folder, path: tables.distances_table(
+        _table_1(folder, path)
+    ),
+    "beside_paper": lambda folder, path: tables.beside_paper_table(
+        _table_1(folder, path)
+    ),
+    # The trials of a search, and the best of the searches of all methods.
+    "tuning": lambda folder, dataset, name: tables.tuning_table(
+        _result(folder, f"tuning/{dataset}", name)
+    ),
+    "own_settings": lambda folder, dataset: tables.own_settings_table(
+        _read(folder, f"tuning/{dataset}")
+    ),
+    # The last column of a table of methods, from a benchmark.
     "costs": _costs,
-    "result": _result_as_json,
+    # A result as it is.
+    "result": _as_json,
 }

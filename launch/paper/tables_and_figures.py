@@ -31,6 +31,7 @@ clean_budget; the table or figure to `results/WHAT/DATASET.md`, `.csv` and
 `.png`. A `--variant` of the configs has its own folder, `results/VARIANT/`.
 """
 
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 
@@ -73,8 +74,8 @@ _DEFAULT_METHODS = {
     "clean_budget": ("mlc", "glc", "fine_tune"),
 }
 _DEFAULT_SIZES = {
-    "figure3": ("10", "20", "50", "100"),
-    "clean_budget": ("1", "2", "5", "10", "20", "50"),
+    "figure3": (10, 20, 50, 100),
+    "clean_budget": (1, 2, 5, 10, 20, 50),
 }
 # The flags that only some tables or figures have.
 _OWN_FLAGS = {
@@ -118,10 +119,9 @@ def main(argv: list[str]) -> None:
     what = _WHAT.value
     if what not in _OWN_FLAGS:
         raise unknown_name("what", what, _OWN_FLAGS)
-    for name in {name for names in _OWN_FLAGS.values() for name in names}:
+    for name in sorted({*itertools.chain(*_OWN_FLAGS.values())}):
         if flags.FLAGS[name].present and name not in _OWN_FLAGS[what]:
-            received = flags.FLAGS[name].value
-            raise bad_argument(name, f"left out with --what={what}", received)
+            raise bad_argument(name, f"left out with --what={what}", "given")
     if _JOBS.value < 1:
         raise bad_argument("jobs", "an integer >= 1", _JOBS.value)
     for config in _configs(what):
@@ -325,9 +325,8 @@ def _seeds() -> list[int]:
 
 
 def _sizes_plan(what: str, config: ml_collections.ConfigDict) -> plans.Plan:
-    if _SIZES.value is None:
-        flags.FLAGS.sizes = list(_DEFAULT_SIZES[what])
-    sizes = command_line.integers(_SIZES)
+    given = _SIZES.value is not None
+    sizes = command_line.integers(_SIZES) if given else _DEFAULT_SIZES[what]
     return plans.trusted_sizes(config, sizes, _methods(what), _seeds())
 
 
