@@ -1,5 +1,6 @@
 """How every launcher starts: flags in, and a mistake printed in one line."""
 
+import difflib
 import re
 import sys
 from collections.abc import Callable
@@ -20,6 +21,7 @@ from mlc_tf.errors import InterruptedRunError
 from mlc_tf.errors import bad_argument
 from mlc_tf.errors import unknown_name
 from mlc_tf.run import methods
+from mlc_tf.run import settings
 
 # Flags of a launcher, or of all modules; absl's own would exit with 1.
 _HELP = {"--help", "-help", "-h", "-?", "--helpshort"}
@@ -170,17 +172,43 @@ def _parse(argv: list[str]) -> list[str]:
         return rest
     except flags.Error as error:
         cause = error.__context__
+        section = re.search(r"--(config\.\S+?)=(.*): .* as a Conf", str(error))
+        if section is not None:
+            _exit(
+                f"`{section[1]}` should be set by its keys, as "
+                f"--{section[1]}.KEY=VALUE. Received: `{section[1]}` = "
+                f"{section[2]!r}."
+            )
         own = isinstance(cause, InputError)
         _exit(_sentence(str(cause if own else error)))
     except (AttributeError, KeyError) as error:  # ml_collections' unknown key
         nearest = re.search(r'mean "(.+)" instead of "(.+)"', str(error))
-        if nearest is None:
-            _exit(f"`config` has no key {_sentence(str(error))}.")
-        _exit(
-            f"`config` has no key {nearest[2]!r}. Did you mean {nearest[1]!r}?"
-        )
+        key = nearest[2] if nearest else _sentence(str(error)).strip("'\"")
+        hint = nearest[1] if nearest else _nearest_setting(key)
+        question = f" Did you mean {hint!r}?" if hint else ""
+        _exit(f"`config` has no key {key!r}.{question}")
     except (OSError, ImportError, SyntaxError, ValueError) as error:
         _exit(f"`config` cannot be loaded: {_sentence(str(error))}")
+
+
+def _nearest_setting(key: str) -> str | None:
+    """Returns the dotted name of the setting most like a key, if any is.
+
+    The setting is in the section in which the command line has the key.
+    """
+    given = re.search(
+        rf"--config\.(\S+)\.{re.escape(key)}\b", " ".join(sys.argv)
+    )
+    section = f"{given[1]}." if given else ""
+    names: dict[str, str] = {}
+    for name in settings.flat(settings.default_config()):
+        if not name.startswith(section):
+            continue
+        *outer, last = name.split(".")
+        names.setdefault(last, name)
+        names.setdefault("_".join([*outer[-1:], last]), name)
+    found = difflib.get_close_matches(key, names, n=1, cutoff=0.75)
+    return names[found[0]] if found else None
 
 
 def _sentence(text: str) -> str:

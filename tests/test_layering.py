@@ -44,6 +44,13 @@ def package(path):
 def imported_packages(path):
     packages = set()
     for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names = [alias.name.split(".") for alias in node.names]
+            packages |= {
+                parts[1]
+                for parts in names
+                if parts[0] == "mlc_tf" and len(parts) > 1
+            }
         if isinstance(node, ast.ImportFrom) and node.module:
             parts = node.module.split(".")
             if parts[0] == "mlc_tf":

@@ -1,7 +1,5 @@
-"""Label audits of trained networks: find, review and correct wrong labels.
-
-A model card documents the network for its users.
-"""
+"""Label audits of trained networks: find, review and correct wrong labels,
+and describe the network in a model card."""
 
 from mlc_tf.audit.label_audit import Audit
 from mlc_tf.audit.label_audit import audit_labels

@@ -1,9 +1,5 @@
-"""The methods that Meta Loss Correction is compared with.
-
-Each method is a `PairModel` in a file of its own, and no baseline imports
-another. Confusion Matrix has no class: it is `GoldLossCorrection` with the T of
-`confusion_matrix.confusion_transition`.
-"""
+"""The methods that Meta Loss Correction is compared with, one file each.
+No baseline imports another."""
 
 from mlc_tf.baselines.authors_code import AuthorsCode
 from mlc_tf.baselines.co_teaching import CoTeaching

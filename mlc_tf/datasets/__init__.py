@@ -1,4 +1,5 @@
-"""Datasets with named splits: one module per dataset or file format."""
+"""Datasets with named splits: one module per dataset or file format, and the
+clean set drawn from the training split."""
 
 from collections.abc import Callable
 from typing import Any

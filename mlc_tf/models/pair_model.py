@@ -210,7 +210,7 @@ class PairModel(MultiWorkerFit):
         """
         matrix = getattr(self, "transition_matrix", None)
         if matrix is not None:
-            matrix = transitions.of_rows(
+            matrix = transitions.to_rows(
                 matrix, getattr(self, "normalization", "rows")
             )
         export.write(

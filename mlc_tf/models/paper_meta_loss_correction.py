@@ -22,6 +22,7 @@ import tensorflow as tf
 from mlc_tf import distribution
 from mlc_tf import losses
 from mlc_tf import transitions
+from mlc_tf.errors import bad_argument
 from mlc_tf.errors import check_rate
 from mlc_tf.errors import unknown_name
 from mlc_tf.models import meta_gradient
@@ -36,17 +37,22 @@ class PaperMetaLossCorrection(PairModel):
     """Learns the weights of `base` and the transition matrix T: Algorithm 1.
 
     The defaults are the paper's values for MNIST, except for the start of T:
-    Algorithm 1 says random, the authors' released code takes the identity, and
-    a random start was seen to end at chance. Two literal steps cannot be
-    computed, and are guarded:
+    Algorithm 1 says random; the authors' released code takes the identity, at
+    every step; and a random start was seen to end at chance. The paper writes
+    Eq. 2 to 10 for the transpose of T, so its row j is our column j.
+
+    What is not literal:
 
     - Where the probability of a noisy label, `(f @ T)[label]`, falls below
-      `losses.PROBABILITY_FLOOR` = 1e-6, the loss is exact in the logits and
-      constant in T: its derivative in T would grow like 1 / probability.
+      `losses.PROBABILITY_FLOOR` = 1e-6, the loss stays exact in the logits, but
+      its derivative in T, of the order of 1 / probability, counts as 0.
     - A column of T that Eq. 9 empties stays empty by the delta of Eq. 10. (The
       sum of T * G over a column is 0, so only rounding can empty it.) The loss
-      of its label is then `-log 0`: such examples count as if each class
-      explained them equally, and move no weights.
+      of its label is then `-log 0`: such an example counts 87 nats, as if each
+      class explained it equally, and moves no weights.
+    - One forward pass of the noisy batch, with its dropout masks, serves
+      Virtual-Train and Actual-Train. Regularisation of the base enters
+      Actual-Train only.
 
     `MetaLossCorrection` has the changes that we found to help.
 
@@ -114,14 +120,14 @@ class PaperMetaLossCorrection(PairModel):
         def noisy_loss(logits: tf.Tensor, transition: tf.Tensor) -> tf.Tensor:
             return tf.reduce_mean(
                 losses.corrected_cross_entropy(logits, noisy_labels, transition)
-            )  # Eq. 2
+            )  # Eq. 2; Eq. 3 under the old T, Eq. 11 under the new T
 
         # Virtual-Train: copies of the weights take a step under T.
         with tf.GradientTape() as transition_tape:
             transition_tape.watch(transition)
             noisy_gradients = forward.gradient_of(noisy_loss)(
                 transition
-            )  # Eq. 3
+            )  # the gradient of Eq. 3
         virtual_weights = meta_gradient.virtual_step(
             forward.weights,
             distribution.global_mean(noisy_gradients),
@@ -133,7 +139,7 @@ class PaperMetaLossCorrection(PairModel):
             weight_tape.watch(virtual_weights)
             meta_loss = forward.loss_at(x_clean, clean_labels)(
                 virtual_weights
-            )  # Eq. 5, 6
+            )  # Eq. 6: Eq. 5 on a mini-batch
         clean_gradients = distribution.global_mean(
             weight_tape.gradient(
                 meta_loss,
@@ -143,7 +149,7 @@ class PaperMetaLossCorrection(PairModel):
         )
         gradient = -self.virtual_learning_rate * transition_tape.gradient(
             noisy_gradients, transition, output_gradients=clean_gradients
-        )  # Eq. 8
+        )  # Eq. 8, the gradient in Eq. 7
         (gradient,) = distribution.global_mean([gradient])
         transition -= self.transition_learning_rate * gradient  # Eq. 7
         transition = tf.nn.relu(transition)  # Eq. 9
@@ -159,6 +165,15 @@ class PaperMetaLossCorrection(PairModel):
 
 def _start(transition: Any, num_classes: int) -> np.ndarray:
     """Returns the T of the first step, whose columns sum to 1."""
+    if transition is None or isinstance(
+        transition, transitions.TransitionUpdate
+    ):
+        raise bad_argument(
+            "transition",
+            f"one of {', '.join(STARTS)}, or a matrix (objects of "
+            "mlc_tf.transitions are for MetaLossCorrection)",
+            transition,
+        )
     if not isinstance(transition, str):
         start = transitions.validate(transition, num_classes)
     elif transition == "identity":

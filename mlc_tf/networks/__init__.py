@@ -1,4 +1,5 @@
-"""The paper's networks, and an MLP: functional models from inputs to logits."""
+"""The paper's networks, and an MLP: functional models from inputs to logits,
+which standardise their inputs themselves."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

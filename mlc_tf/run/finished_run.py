@@ -38,14 +38,14 @@ class FinishedRun:
     def row_transition(self) -> np.ndarray | None:
         """T with rows that sum to 1, `(classes, classes)`, or None without T.
 
-        A column-normalised T is converted by `transitions.of_rows`.
+        A column-normalised T is converted by `transitions.to_rows`.
         """
         if self.transition is None:
             return None
         # Inferred from T: the method's options need not name the
         # normalisation.
         rows_sum_to_one = np.allclose(self.transition.sum(axis=1), 1, atol=1e-3)
-        return transitions.of_rows(
+        return transitions.to_rows(
             self.transition, "rows" if rows_sum_to_one else "columns"
         )
 

@@ -270,14 +270,32 @@ _CLASS_WEIGHTS: Mapping[str, Callable[[RunContext], np.ndarray | None]] = {
 }
 
 
+def transition_update(
+    options: Mapping[str, Any], steps: int = 0
+) -> transitions.TransitionUpdate:
+    """Returns the update of T that the options of `mlc` describe.
+
+    Args:
+        options: The options, with a section `transition`.
+        steps: The number of steps of the run, over which the steps of T decay
+            if the options have no `decay_steps`. Defaults to 0, no decay.
+
+    Raises:
+        InputError: for a bad name or argument in the section.
+    """
+    update = {"decay_steps": steps, **options["transition"]}
+    try:
+        return transitions.get(**update)
+    except InputError as error:
+        raise InputError(f"In `method.mlc.transition`: {error}") from None
+
+
 def _mlc(context: RunContext) -> dict[str, Any]:
     """Builds the update of T, and the weights of the clean classes."""
-    update = {
-        # T comes to rest at the end of the run.
-        "decay_steps": context.epochs * context.steps_per_epoch,
-        **context.options["transition"],
+    steps = context.epochs * context.steps_per_epoch
+    arguments: dict[str, Any] = {
+        "transition": transition_update(context.options, steps)
     }
-    arguments: dict[str, Any] = {"transition": transitions.get(**update)}
     weighting = context.options.get("clean_class_weight")
     if weighting is not None:
         if weighting not in _CLASS_WEIGHTS:

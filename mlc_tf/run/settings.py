@@ -1,6 +1,7 @@
 """The settings of a run: their defaults, and the check of their values."""
 
 import dataclasses
+import math
 from typing import Any
 
 import keras
@@ -171,6 +172,22 @@ def default_config() -> ml_collections.ConfigDict:
     return config
 
 
+def flat(config: ml_collections.ConfigDict) -> dict[str, Any]:
+    """Returns all settings by their dotted names.
+
+    Args:
+        config: A config, or a section of it.
+    """
+    named: dict[str, Any] = {}
+    for name, value in config.items(preserve_field_references=False):
+        if isinstance(value, ml_collections.ConfigDict):
+            section = flat(value)
+            named |= {f"{name}.{key}": section[key] for key in section}
+        else:
+            named[name] = value
+    return named
+
+
 def method_options(config: ml_collections.ConfigDict) -> dict[str, Any]:
     """Returns the options of the config's method that are given."""
     section = config.method.get(config.method.name)
@@ -180,14 +197,15 @@ def method_options(config: ml_collections.ConfigDict) -> dict[str, Any]:
 
 
 def _given(section: ml_collections.ConfigDict) -> dict[str, Any]:
-    """Returns a section as nested mappings, without what is None."""
-    return {
-        name: _given(value)
-        if isinstance(value, ml_collections.ConfigDict)
-        else value
-        for name, value in section.items()
-        if value is not None
-    }
+    """Returns the given values of a section, nested; an infinity as None."""
+    given: dict[str, Any] = {}
+    for name, value in section.items():
+        if isinstance(value, ml_collections.ConfigDict):
+            given[name] = _given(value)
+        elif value is not None:
+            # JSON has no infinity; None is no limit, too.
+            given[name] = None if value == math.inf else value
+    return given
 
 
 def learning_rate(config: ml_collections.ConfigDict) -> float:
@@ -250,6 +268,8 @@ def check(config: ml_collections.ConfigDict) -> None:
         InputError: for the first setting with a bad value.
     """
     methods.get(config.method.name)
+    if config.method.name == "mlc":
+        methods.transition_update(method_options(config))
     networks.get(config.network.name)
     Options.from_config(config.dataset)
     _check_noise(config)

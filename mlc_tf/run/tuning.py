@@ -323,7 +323,7 @@ def _values(config: ml_collections.ConfigDict, name: str) -> tuple[Any, ...]:
         raise bad_argument(
             "searched", f"of {', '.join((*_SCALES, *_VALUES))}", name
         )
-    own = _flat(config)[name]
+    own = settings.flat(config)[name]
     if own is None and name.startswith(_TRANSITION):
         own = _class_default(config, name.removeprefix(_TRANSITION))
     elif own is None and name.endswith(".learning_rate"):
@@ -341,17 +341,6 @@ def _values(config: ml_collections.ConfigDict, name: str) -> tuple[Any, ...]:
 def _class_default(config: ml_collections.ConfigDict, argument: str) -> Any:
     """Returns what an update of T has where a config gives no value."""
     return getattr(transitions.get(config.method.mlc.transition.name), argument)
-
-
-def _flat(config: ml_collections.ConfigDict) -> dict[str, Any]:
-    flat = {}
-    for name, value in config.items(preserve_field_references=False):
-        if isinstance(value, ml_collections.ConfigDict):
-            inner = _flat(value)
-            flat.update({f"{name}.{key}": inner[key] for key in inner})
-        else:
-            flat[name] = value
-    return flat
 
 
 def _changed(

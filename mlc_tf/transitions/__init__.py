@@ -5,8 +5,8 @@ from mlc_tf.transitions.matrix import check_structure
 from mlc_tf.transitions.matrix import correct
 from mlc_tf.transitions.matrix import distance
 from mlc_tf.transitions.matrix import normalize
-from mlc_tf.transitions.matrix import of_rows
 from mlc_tf.transitions.matrix import regauge
+from mlc_tf.transitions.matrix import to_rows
 from mlc_tf.transitions.matrix import validate
 from mlc_tf.transitions.steps import expectation_step
 from mlc_tf.transitions.steps import exponentiated_step
@@ -32,7 +32,7 @@ __all__ = [
     "exponentiated_step",
     "get",
     "normalize",
-    "of_rows",
+    "to_rows",
     "projected_step",
     "regauge",
     "shortened",

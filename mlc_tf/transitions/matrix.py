@@ -18,9 +18,10 @@ import numpy as np
 import tensorflow as tf
 
 from mlc_tf.errors import bad_argument
+from mlc_tf.errors import unknown_name
 
 # The axis over which a normalised T sums to 1.
-SUM_AXIS = {"rows": 1, "columns": 0}
+_SUM_AXIS = {"rows": 1, "columns": 0}
 _ROW_SUM_TOLERANCE = 1e-5
 
 
@@ -52,9 +53,20 @@ def normalize(transition: tf.Tensor, normalization: str = "rows") -> tf.Tensor:
     Returns:
         The normalised matrix, same shape and dtype.
     """
-    axis = SUM_AXIS[normalization]
+    axis = sum_axis(normalization)
     sums = tf.reduce_sum(transition, axis, keepdims=True)
     return transition / tf.where(tf.equal(sums, 0), tf.ones_like(sums), sums)
+
+
+def sum_axis(normalization: str) -> int:
+    """Returns the axis along which a normalised T sums to 1.
+
+    Raises:
+        InputError: for a normalisation other than "rows" and "columns".
+    """
+    if normalization not in _SUM_AXIS:
+        raise unknown_name("normalization", normalization, _SUM_AXIS)
+    return _SUM_AXIS[normalization]
 
 
 def regauge(transition: np.ndarray) -> np.ndarray:
@@ -78,18 +90,26 @@ def regauge(transition: np.ndarray) -> np.ndarray:
     return transition * scales
 
 
-def of_rows(transition: np.ndarray, normalization: str) -> np.ndarray:
+def to_rows(transition: np.ndarray, normalization: str) -> np.ndarray:
     """Returns T with rows that sum to 1, for both normalisations.
+
+    A row without mass, of a class that carries no label, becomes the row of the
+    identity.
 
     Args:
         transition: T, `(classes, classes)`, rows are clean classes.
         normalization: The normalisation of `transition`: "rows", which returns
             it unchanged, or "columns".
+
+    Returns:
+        `(classes, classes)`, rows are clean classes.
     """
-    if normalization == "rows":
+    if sum_axis(normalization) == 1:
         return transition
     nonnegative = np.maximum(regauge(transition), 0)
-    return nonnegative / nonnegative.sum(axis=1, keepdims=True)
+    sums = nonnegative.sum(axis=1, keepdims=True)
+    rows = nonnegative / np.where(sums, sums, 1)
+    return np.where(sums, rows, np.eye(len(rows)))
 
 
 def distance(
@@ -117,19 +137,25 @@ def distance(
     >>> distance([[1, 0], [0, 1]], [[0.6, 0.4], [0.4, 0.6]])
     0.8
     """
-    if normalization == "columns":
+    if sum_axis(normalization) == 0:
         learned = regauge(learned)
     return float(np.abs(np.asarray(learned) - true).sum(axis=1).mean())
 
 
-def validate(transition: Any, num_classes: int | None = None) -> np.ndarray:
-    """Returns T as a float64 array, after checking it.
+def validate(
+    transition: Any,
+    num_classes: int | None = None,
+    name: str = "transition",
+) -> np.ndarray:
+    """Returns T as a new float64 array, after checking it.
 
     Args:
         transition: T, `(classes, classes)`; rows are clean classes and sum
             to 1.
         num_classes: The expected number of classes. Defaults to the size of
             `transition`.
+        name: The name of the argument, for the error message. Defaults to
+            "transition".
 
     Returns:
         `(classes, classes)` float64.
@@ -139,33 +165,34 @@ def validate(transition: Any, num_classes: int | None = None) -> np.ndarray:
             that do not sum to 1.
     """
     try:
-        matrix = np.asarray(transition, np.float64)
-    except (TypeError, ValueError):
-        raise bad_argument(
-            "transition", "a square matrix of numbers", transition
-        ) from None
+        numbers = np.asarray(transition)
+    except (TypeError, ValueError):  # rows of several lengths
+        numbers = np.array(None)
+    if numbers.dtype.kind not in "biuf":
+        raise bad_argument(name, "a square matrix of numbers", transition)
+    matrix = numbers.astype(np.float64)
     size = (
         num_classes if num_classes is not None else len(np.atleast_1d(matrix))
     )
     if matrix.shape != (size, size):
         raise bad_argument(
-            "transition", f"of shape ({size}, {size})", matrix.shape
+            name, f"a matrix of shape ({size}, {size})", matrix.shape
         )
     if not np.all(np.isfinite(matrix)):
         row, column = np.argwhere(~np.isfinite(matrix))[0]
         raise bad_argument(
-            f"transition[{row}, {column}]", "finite", matrix[row, column]
+            f"{name}[{row}, {column}]", "finite", matrix[row, column]
         )
     if np.any(matrix < 0):
         row, column = np.argwhere(matrix < 0)[0]
         raise bad_argument(
-            f"transition[{row}, {column}]", "non-negative", matrix[row, column]
+            f"{name}[{row}, {column}]", "non-negative", matrix[row, column]
         )
     sums = matrix.sum(axis=1)
     wrong = np.flatnonzero(np.abs(sums - 1) > _ROW_SUM_TOLERANCE)
     if len(wrong):
         raise bad_argument(
-            f"transition[{wrong[0]}]",
+            f"{name}[{wrong[0]}]",
             "a row that sums to 1 (rows are clean classes)",
             f"a row that sums to {sums[wrong[0]]:.6g}",
         )

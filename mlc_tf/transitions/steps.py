@@ -5,8 +5,8 @@ T is `(classes, classes)`, `T[i, j] = p(noisy = j | clean = i)`.
 
 import tensorflow as tf
 
-from mlc_tf.transitions.matrix import SUM_AXIS
 from mlc_tf.transitions.matrix import normalize
+from mlc_tf.transitions.matrix import sum_axis
 
 
 def projected_step(
@@ -29,7 +29,7 @@ def projected_step(
         The new T, same shape and dtype.
     """
     raw = tf.nn.relu(transition - step)  # Eq. 7, 9
-    sums = tf.reduce_sum(raw, SUM_AXIS[normalization], keepdims=True)
+    sums = tf.reduce_sum(raw, sum_axis(normalization), keepdims=True)
     # Not `sums > 0`: with it, a NaN would be hidden.
     return tf.where(
         tf.equal(sums, 0), transition, normalize(raw, normalization)

@@ -13,6 +13,7 @@ turns them into the next T. T is `(classes, classes)`,
 
 import abc
 import math
+import numbers
 from collections.abc import Mapping
 from typing import Any
 
@@ -30,50 +31,50 @@ from mlc_tf.transitions import steps
 class TransitionUpdate(abc.ABC):
     """The start of T, and its step along the meta-gradient.
 
-    A subclass defines `moved`, the form of a step. Each attribute is the
-    argument of its name.
+    A subclass defines `move`, the form of a step. Each attribute is the
+    argument of the same name; `Exponentiated` describes them.
     """
 
     normalization = "rows"
 
     def __init__(
         self,
+        *,
         learning_rate: float,
         initial: Any,
         smoothing: float,
         max_step: float | None,
         decay_steps: int,
-        expectation_rate: float,
+        expectation_rate: float = 0.0,
     ) -> None:
         self.learning_rate = check_rate("learning_rate", learning_rate)
-        self.initial = None if initial is None else matrix.validate(initial)
+        self.initial = (
+            None
+            if initial is None
+            else matrix.validate(initial, name="initial")
+        )
         self.smoothing = check_rate("smoothing", smoothing)
         if self.smoothing >= 1:
             raise bad_argument("smoothing", "in [0, 1)", smoothing)
-        self.max_step = max_step
-        if max_step is not None and not check_rate("max_step", max_step):
-            raise bad_argument(
-                "max_step", "above 0, or None for no limit", max_step
-            )
-        integer = isinstance(decay_steps, int) and not isinstance(
-            decay_steps, bool
-        )
-        if not integer or decay_steps < 0:
-            raise bad_argument(
-                "decay_steps", "an integer >= 0, 0 for no decay", decay_steps
-            )
-        self.decay_steps = decay_steps
+        self.max_step = _checked_max_step(max_step)
+        self.decay_steps = _checked_decay_steps(decay_steps)
         self.expectation_rate = check_rate("expectation_rate", expectation_rate)
 
+    def __repr__(self) -> str:
+        arguments = ", ".join(
+            f"{name}={value!r}" for name, value in self.get_config().items()
+        )
+        return f"{type(self).__name__}({arguments})"
+
     @abc.abstractmethod
-    def moved(self, transition: tf.Tensor, step: tf.Tensor) -> tf.Tensor:
+    def move(self, transition: tf.Tensor, step: tf.Tensor) -> tf.Tensor:
         """Returns T after `step`, `(classes, classes)`, normalised."""
 
     def start(self, num_classes: int) -> np.ndarray:
         """Returns the T of the first step, `(classes, classes)` float64.
 
         Args:
-            num_classes: Number of classes.
+            num_classes: The number of classes of the network.
 
         Raises:
             InputError: if `initial` has another number of classes.
@@ -81,7 +82,7 @@ class TransitionUpdate(abc.ABC):
         initial = (
             np.eye(num_classes)
             if self.initial is None
-            else matrix.validate(self.initial, num_classes)
+            else matrix.validate(self.initial, num_classes, "initial")
         )
         start = (1 - self.smoothing) * initial + self.smoothing / num_classes
         return np.asarray(matrix.normalize(start, self.normalization))
@@ -103,9 +104,9 @@ class TransitionUpdate(abc.ABC):
         """
         change = steps.shortened(self.learning_rate * gradient, self.max_step)
         if self.decay_steps:
-            share = tf.cast(step, change.dtype) / self.decay_steps
-            change *= 0.5 * (1 + tf.cos(math.pi * tf.minimum(share, 1)))
-        return self.moved(transition, change)
+            progress = tf.cast(step, change.dtype) / self.decay_steps
+            change *= 0.5 * (1 + tf.cos(math.pi * tf.minimum(progress, 1)))
+        return self.move(transition, change)
 
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments of the constructor, as JSON has them."""
@@ -139,16 +140,19 @@ class Exponentiated(TransitionUpdate):
         learning_rate: The rate of T, the paper's beta; 0 freezes T. Defaults
             to 3.
         initial: The T to start from, `(classes, classes)`, rows are clean
-            classes and sum to 1. Defaults to None, the identity.
+            classes and sum to 1. It is mixed with `smoothing`: give
+            `smoothing=0` to start from exactly this T, whose zeros then stay
+            zero. Defaults to None, the identity.
         smoothing: The share of uniform noise in the first T:
             `(1 - smoothing) * initial + smoothing / classes`, in [0, 1). Above
             0 for the identity, since a step cannot move an entry that is zero;
             and a network that starts with T = I starts fitting the noise.
             Defaults to 0.2.
-        max_step: The longest step, in the Frobenius norm; a longer step is
-            shortened. The meta-gradient grows like 1 / p(label) where the
-            network is sure of another class than the label, and one example
-            could decide a column of T. None for no limit. Defaults to 0.3.
+        max_step: The longest `learning_rate * meta-gradient`, in the Frobenius
+            norm; a longer one is shortened. The meta-gradient grows like
+            1 / p(label) where the network is sure of another class than the
+            label, and one example could decide a column of T. None or infinity
+            for no limit. Defaults to 0.3.
         decay_steps: The step falls to 0 along half a cosine over this number
             of steps, so that T comes to rest; 0 for no decay. Defaults to 0.
         expectation_rate: The rate of one step of expectation-maximisation on
@@ -178,14 +182,15 @@ class Exponentiated(TransitionUpdate):
         expectation_rate: float = 0.0,
     ) -> None:
         super().__init__(
-            learning_rate,
-            initial,
-            smoothing,
-            max_step,
-            decay_steps,
-            expectation_rate,
+            learning_rate=learning_rate,
+            initial=initial,
+            smoothing=smoothing,
+            max_step=max_step,
+            decay_steps=decay_steps,
+            expectation_rate=expectation_rate,
         )
-        if initial is None and not self.smoothing:
+        size = 2 if self.initial is None else len(self.initial)
+        if np.array_equal(self.start(size), np.eye(size)):
             raise bad_argument(
                 "smoothing",
                 "above 0 where exponentiated steps start from the identity, "
@@ -193,7 +198,7 @@ class Exponentiated(TransitionUpdate):
                 smoothing,
             )
 
-    def moved(self, transition: tf.Tensor, step: tf.Tensor) -> tf.Tensor:
+    def move(self, transition: tf.Tensor, step: tf.Tensor) -> tf.Tensor:
         return steps.exponentiated_step(transition, step)
 
 
@@ -213,8 +218,9 @@ class Projected(TransitionUpdate):
         smoothing: The share of uniform noise in the first T:
             `(1 - smoothing) * initial + smoothing / classes`, in [0, 1).
             Defaults to 0.
-        max_step: The longest step, in the Frobenius norm; about
-            20 / (all steps) is a good first value. Defaults to None, no limit.
+        max_step: The longest `learning_rate * meta-gradient`, in the Frobenius
+            norm; about 20 / (all steps) is a good first value. Defaults to
+            None, no limit.
         decay_steps: The step falls to 0 along half a cosine over this number
             of steps; 0 for no decay. Defaults to 0.
         expectation_rate: As in `Exponentiated`: the rate of a step of
@@ -236,15 +242,15 @@ class Projected(TransitionUpdate):
         expectation_rate: float = 0.0,
     ) -> None:
         super().__init__(
-            learning_rate,
-            initial,
-            smoothing,
-            max_step,
-            decay_steps,
-            expectation_rate,
+            learning_rate=learning_rate,
+            initial=initial,
+            smoothing=smoothing,
+            max_step=max_step,
+            decay_steps=decay_steps,
+            expectation_rate=expectation_rate,
         )
 
-    def moved(self, transition: tf.Tensor, step: tf.Tensor) -> tf.Tensor:
+    def move(self, transition: tf.Tensor, step: tf.Tensor) -> tf.Tensor:
         return steps.projected_step(transition, step, self.normalization)
 
 
@@ -281,7 +287,7 @@ class ProjectedColumns(Projected):
         decay_steps: int = 0,
     ) -> None:
         super().__init__(
-            learning_rate,
+            learning_rate=learning_rate,
             initial=initial,
             smoothing=smoothing,
             max_step=max_step,
@@ -306,19 +312,46 @@ def get(name: str, **arguments: Any) -> TransitionUpdate:
 
     Args:
         name: "exponentiated", "projected" or "projected_columns".
-        **arguments: Arguments of the class.
+        **arguments: Arguments of the class. A 0 for a rate that the class does
+            not have is left out.
 
     Raises:
         InputError: for an unknown name or argument, or as the class.
     """
     if name not in UPDATES:
-        raise unknown_name("transition.name", name, UPDATES)
+        raise unknown_name("name", name, UPDATES)
     known = UPDATES[name].from_config({}).get_config()
-    unknown = [argument for argument in arguments if argument not in known]
-    if unknown:
-        raise InputError(
-            f"`transition.{unknown[0]}` should be left out: {name!r} has no "
-            f"such argument. Received: `transition.{unknown[0]}` = "
-            f"{arguments[unknown[0]]!r}."
+    given = {
+        key: value for key, value in arguments.items() if key in known or value
+    }
+    for key, value in given.items():
+        if key not in known:
+            raise InputError(
+                f"`{key}` should be left out: {name!r} has no such argument. "
+                f"Received: `{key}` = {value!r}."
+            )
+    return UPDATES[name].from_config(given)
+
+
+def _checked_max_step(max_step: Any) -> float | None:
+    if max_step is None:
+        return None
+    number = isinstance(max_step, numbers.Real) and not isinstance(
+        max_step, bool
+    )
+    if not number or not max_step > 0:  # a NaN is not
+        raise bad_argument(
+            "max_step", "a float > 0, or None or inf for no limit", max_step
         )
-    return UPDATES[name].from_config(arguments)
+    return None if math.isinf(max_step) else float(max_step)
+
+
+def _checked_decay_steps(decay_steps: Any) -> int:
+    integer = isinstance(decay_steps, numbers.Integral) and not isinstance(
+        decay_steps, bool
+    )
+    if not integer or decay_steps < 0:
+        raise bad_argument(
+            "decay_steps", "an integer >= 0, 0 for no decay", decay_steps
+        )
+    return int(decay_steps)

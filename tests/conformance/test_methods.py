@@ -149,7 +149,7 @@ def test_the_export_equals_the_model(name, tmp_path):
         noisy = served["noisy_label_posterior"](inputs=x)["probabilities"]
         probs = tf.nn.softmax(expected)
         normalization = getattr(model, "normalization", "rows")
-        stochastic = transitions.of_rows(matrix, normalization)
+        stochastic = transitions.to_rows(matrix, normalization)
         np.testing.assert_allclose(noisy, probs @ stochastic, **FLOAT32)
 
 

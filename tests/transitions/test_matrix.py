@@ -62,8 +62,8 @@ def test_validate_returns_a_good_matrix():
 @pytest.mark.parametrize(
     "matrix, num_classes, message",
     [
-        (np.eye(2), 3, r"`transition` should be of shape \(3, 3\)"),
-        (np.ones(3) / 3, None, r"should be of shape \(3, 3\)"),
+        (np.eye(2), 3, r"`transition` should be a matrix of shape \(3, 3\)"),
+        (np.ones(3) / 3, None, r"should be a matrix of shape \(3, 3\)"),
         (np.full((2, 2), 0.4), None, r"sums to 1.*sums to 0.8"),
         ([[1.5, -0.5], [0, 1]], None, r"\[0, 1\]` should be non-negative"),
         ([[1, 0], [np.nan, 1]], None, r"\[1, 0\]` should be finite"),
@@ -74,3 +74,30 @@ def test_validate_returns_a_good_matrix():
 def test_validate_refuses(matrix, num_classes, message):
     with pytest.raises(InputError, match=message):
         transitions.validate(matrix, num_classes)
+
+
+def test_rows_of_a_normalized_matrix_sum_to_one():
+    np.testing.assert_array_equal(transitions.to_rows(TRUE, "rows"), TRUE)
+    np.testing.assert_allclose(
+        transitions.to_rows(GAUGED, "columns"), TRUE, atol=1e-12
+    )
+
+
+def test_a_row_without_mass_becomes_that_of_the_identity():
+    empty = np.array([[0.0, 0.0, 0.0], [0.5, 1.0, 0.0], [0.5, 0.0, 1.0]])
+    rows = transitions.to_rows(empty, "columns")
+    np.testing.assert_array_equal(rows[0], [1, 0, 0])
+    np.testing.assert_allclose(rows.sum(axis=1), 1)
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda name: transitions.to_rows(TRUE, name),
+        lambda name: transitions.normalize(tf.constant(TRUE), name),
+        lambda name: transitions.distance(TRUE, TRUE, name),
+    ],
+)
+def test_an_unknown_normalization_is_refused(use):
+    with pytest.raises(InputError, match="Did you mean 'columns'"):
+        use("colums")

@@ -78,6 +78,8 @@ def test_the_step_is_limited_first_and_then_decays(step, share):
 @pytest.mark.parametrize("name", transitions.UPDATES)
 def test_a_config_gives_the_same_object_again(name):
     given = {"learning_rate": 5.0, "smoothing": 0.1, "max_step": 0.5}
+    if name != "projected_columns":
+        given["expectation_rate"] = 0.4
     update = transitions.get(name, **given, decay_steps=7, initial=START)
     config = json.loads(json.dumps(update.get_config()))
     again = type(update).from_config(config)
@@ -85,6 +87,31 @@ def test_a_config_gives_the_same_object_again(name):
     assert {key: config[key] for key in given} == given
     np.testing.assert_array_equal(again.start(3), update.start(3))
     assert type(update) is transitions.UPDATES[name]
+
+
+def test_arguments_from_numpy_are_json():
+    update = Exponentiated(
+        np.float32(2), max_step=np.float32(0.5), decay_steps=np.int64(5)
+    )
+    config = json.loads(json.dumps(update.get_config()))
+    assert (config["max_step"], config["decay_steps"]) == (0.5, 5)
+    assert repr(update).startswith("Exponentiated(learning_rate=2.0, ")
+
+
+def test_an_infinite_limit_is_none():
+    assert Projected(max_step=np.inf).max_step is None
+
+
+def test_the_initial_matrix_is_a_copy():
+    given = START.copy()
+    update = Projected(initial=given)
+    given[0, 0] = 9
+    np.testing.assert_array_equal(update.start(3), START)
+
+
+def test_a_rate_of_zero_that_a_class_lacks_is_left_out():
+    update = transitions.get("projected_columns", expectation_rate=0.0)
+    assert isinstance(update, ProjectedColumns)
 
 
 def test_the_defaults_are_those_that_the_docstrings_state():
@@ -112,9 +139,21 @@ def test_the_defaults_are_those_that_the_docstrings_state():
     "make, message",
     [
         (lambda: Projected(-1.0), "`learning_rate` should be a finite float"),
-        (lambda: Projected(initial=np.ones((3, 3))), "sums to 1"),
+        (
+            lambda: Projected(initial=np.ones((3, 3))),
+            r"`initial\[0\]` should be a row that sums to 1",
+        ),
+        (lambda: Projected(initial="identity"), "`initial` should be a square"),
+        (
+            lambda: Projected(initial=[["1"]]),
+            "`initial` should be a square mat",
+        ),
+        (lambda: Projected(initial=[[1], [1, 0]]), "`initial` should be a squ"),
         (lambda: Projected(initial=-np.eye(3)), "should be non-negative"),
-        (lambda: Projected(initial=np.eye(4)).start(3), r"of shape \(3, 3\)"),
+        (
+            lambda: Projected(initial=np.eye(4)).start(3),
+            r"`initial` should be a matrix of shape \(3, 3\)",
+        ),
         (
             lambda: Projected(smoothing=1.0),
             r"`smoothing` should be in \[0, 1\)",
@@ -122,10 +161,17 @@ def test_the_defaults_are_those_that_the_docstrings_state():
         (lambda: Projected(smoothing="x"), "`smoothing` should be a finite"),
         (lambda: Exponentiated(smoothing=0.0), "`smoothing` should be above 0"),
         (
-            lambda: Projected(max_step=0),
-            "`max_step` should be above 0, or None",
+            lambda: Exponentiated(initial=np.eye(3), smoothing=0.0),
+            "`smoothing` should be above 0",
         ),
-        (lambda: Projected(max_step=-1.0), "`max_step` should be a finite"),
+        (
+            lambda: Projected(max_step=0),
+            "`max_step` should be a float > 0, or",
+        ),
+        (
+            lambda: Projected(max_step=-1.0),
+            "`max_step` should be a float > 0, or",
+        ),
         (
             lambda: Projected(decay_steps=-1),
             "`decay_steps` should be an integer",
@@ -142,7 +188,7 @@ def test_the_defaults_are_those_that_the_docstrings_state():
         (lambda: transitions.get("project"), "Did you mean 'projected'"),
         (
             lambda: transitions.get("projected", max_steps=1),
-            "`transition.max_steps` should be left out: 'projected' has no",
+            "`max_steps` should be left out: 'projected' has no",
         ),
     ],
 )
