@@ -6,8 +6,8 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-# TensorFlow reads these when it is imported: it logs errors only, and fails where
-# autograph would fall back to Python.
+# TensorFlow reads these variables at its import. It then logs errors only, and
+# raises an error where autograph would fall back to Python.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("AUTOGRAPH_STRICT_CONVERSION", "1")
 
@@ -34,7 +34,7 @@ def pytest_addoption(parser):
     parser.addoption(
         "--all",
         action="store_true",
-        help="also run the tests marked `wide`, which widen the cases of other tests",
+        help="also run the tests marked `wide`, with more cases of other tests",
     )
 
 
@@ -44,8 +44,8 @@ def pytest_configure(config):
 
 
 def pytest_deselected(items):
-    # A worker of pytest-xdist sends the names, since the process that writes the
-    # summary has no items.
+    # A worker of pytest-xdist sends the names, since the process that writes
+    # the summary has no items.
     output = getattr(items[0].config, "workeroutput", None)
     if output is not None:
         names = output.setdefault("deselected", [])

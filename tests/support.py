@@ -36,7 +36,7 @@ def small(method="mlc", **overrides):
 
 
 def own_arrays(path, **changes):
-    """Writes 60 examples of two classes; returns settings for training on them."""
+    """Writes 60 examples of two classes; returns settings that load them."""
     rng = np.random.default_rng(0)
     arrays = {
         "x_train": rng.normal(size=(60, 4)).astype(np.float32),

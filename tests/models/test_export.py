@@ -36,7 +36,7 @@ NETWORKS = {
     "resnet50": ((32, 32, 3), {"weights": ""}),
     "word_window": ((3, 2), {"table_sizes": [10, 7]}),
 }
-# These networks take a minute to convert, and test nothing more than the others.
+# These networks take a minute to convert, and add nothing to the other cases.
 LARGE = ("resnet50",)
 # A process in which `mlc_tf` cannot be imported, with each format's runtime.
 PROGRAM = """
@@ -135,7 +135,7 @@ def test_every_network_is_exported():
 
 
 def test_other_runtimes_give_the_answers_of_the_networks(tmp_path):
-    # One process serves all networks, since the start takes longer than the answers.
+    # One process runs all networks, since its start takes longest.
     for name, (logits, heard) in network_and_runtime_answers(tmp_path).items():
         np.testing.assert_allclose(
             heard["logits.logits"], logits, **EXACT, err_msg=name
@@ -180,10 +180,8 @@ def test_the_command_line_of_tensorflow_runs_it(mlp, tmp_path):
 def test_any_batch_size_is_served(mlp, tmp_path):
     version = export.saved_model(mlp, tmp_path / "served", NAMES)
     signatures = tf.saved_model.load(version).signatures
-    assert set(signatures) == {
-        "serving_default",
-        "logits",
-    }  # only these two without T
+    # Without T there is no third signature.
+    assert set(signatures) == {"serving_default", "logits"}
     for format, path in (("litert", "mlp.tflite"), ("onnx", "mlp.onnx")):
         export.write(mlp, tmp_path / path, format)
     session = onnxruntime.InferenceSession(tmp_path / "mlp.onnx")

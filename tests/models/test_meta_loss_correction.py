@@ -253,7 +253,8 @@ def test_a_class_weight_counts_clean_examples_as_often(meta_gradient, rng):
 
 @pytest.mark.parametrize("soft", [False, True])
 def test_the_transition_follows_the_noisy_labels(soft, rng):
-    # This step follows the meta-gradient step, and uses the outputs from before it.
+    # T first takes the meta-gradient step, then this step, which uses the
+    # outputs from before any step.
     (x, labels), clean = random_pair(rng, dense_base("float64"), "float64")
     bases = [dense_base("float64") for _ in range(2)]
     bases[1].set_weights(bases[0].get_weights())
@@ -445,7 +446,7 @@ def test_head_needs_a_linear_dense_layer_last(make_base):
 
 
 def convolutions(model):
-    """Returns the operations of a step's graph on which its results depend."""
+    """Counts the convolutions in a step's graph that its results need."""
     model.compile("sgd")
     model.optimizer.build(model.trainable_variables)
     half = tf.zeros([4, *model.base.input_shape[1:]]), tf.zeros([4], tf.int64)

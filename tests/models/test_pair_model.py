@@ -148,7 +148,7 @@ def test_evaluate_takes_sample_weights(sets):
 
 
 def test_the_loss_of_fit_is_the_corrected_one(sets):
-    # After one step, the loss is the loss at the initial weights under the new T.
+    # The loss of one step is the loss at the initial weights under T.
     model = MetaLossCorrection(
         make_base(), transition=Projected(learning_rate=0.0)
     )

@@ -77,7 +77,8 @@ def test_an_expectation_step_of_a_sure_network_counts_the_labels():
     start = np.array([[0.8, 0.2], [0.4, 0.6]])
     labels = np.array([0, 0, 1, 1])
     counted = np.array([[2 / 3, 1 / 3], [0, 1]])
-    # The step is divided by the class frequencies, 3/4 and 1/4, and limited to 1.
+    # A row moves by the rate times the class frequency, 3/4 or 1/4, at most
+    # all of the way.
     for rate, shares in ((1.0, [0.75, 0.25]), (2.0, [1, 0.5]), (9.0, [1, 1])):
         moved, _ = expected_step(start, probs, labels, rate)
         share = np.array(shares)[:, np.newaxis]

@@ -123,7 +123,7 @@ def test_the_peak_is_of_a_process_of_its_own():
     )  # only this process holds it, not the child
     peak = memory.peak("lenet", "cross_entropy", 10, 2)
     assert 100 < peak["process"] and 0 < peak["steps"] < peak["process"]
-    # In MiB. Without the ballast this process is at least as large as the child.
+    # In MiB. Without the ballast this process is as large as the child.
     assert peak["process"] < memory._mebibytes("VmRSS") - 512
     assert ballast.sum() == 2**30
 

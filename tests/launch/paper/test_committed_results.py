@@ -103,7 +103,7 @@ def test_a_methods_own_settings_are_the_best_that_were_searched(name):
         configured = functools.reduce(getattr, option.split("."), config)
         if option.endswith(f"{method}.learning_rate"):
             configured = settings.learning_rate(config)
-        # None stands for the default of the class, which the search tries first.
+        # None stands for the default of the class, the first trial.
         assert value == (
             found["tried"][option][0] if configured is None else configured
         )

@@ -77,7 +77,7 @@ def test_the_table_marks_oracles_and_the_paper():
     table = tables.methods_table(rows, *WHERE)
     assert "| `mlc` | 96.00 ± 1.41 | 97.00 | 98.00 | 0.300 | 2 |" in table
     assert "| `true_forward` † | 98.00 |" in table
-    assert "no user knows: `true_forward` the true T." in table
+    assert "no user has: `true_forward` the true T." in table
     assert "| 97.36 |" in table and "| – |" in table
     alone = comparison.markdown_table(rows).splitlines()
     for line, longer in zip(alone[:5], table.splitlines()):
@@ -375,7 +375,7 @@ def test_the_paper_and_the_best_stand_in_the_table():
         # A method without all conditions has no mean.
         "| `glc` | – | 90.00 (97.86) | – | 1 |",
     ]
-    assert lines[-1].endswith("no user knows: `true_forward` the true T.")
+    assert lines[-1].endswith("no user has: `true_forward` the true T.")
 
 
 def test_the_means_of_several_datasets_stand_side_by_side():

@@ -14,8 +14,8 @@ def mean(dataset, method):
     return np.mean([value for value in values if value is not None])
 
 
-# The means in the last column of the paper's Table 1, where they follow from the
-# other columns.
+# The means in the last column of the paper's Table 1, where they follow from
+# the other columns.
 @pytest.mark.parametrize(
     "dataset, method, stated",
     [
