@@ -1,4 +1,4 @@
-"""Runs several methods and seeds of one config, and prints their tables.
+"""Trains several methods and seeds of one config, and prints tables.
 
     python launch/compare.py --config=configs/digits.py
     python launch/compare.py --config=configs/mnist.py --seeds=0 \\

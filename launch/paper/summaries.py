@@ -33,8 +33,8 @@ def by_condition(results: Iterable[Result], dataset: str) -> pd.DataFrame:
     """Returns the accuracy of each method under each noise of Table 1.
 
     Args:
-        results: Results of runs. Skips results of other datasets and on
-            held-out training data.
+        results: Results of runs. Results of other datasets, and results
+            on held-out training data, are skipped.
         dataset: Name of the dataset.
 
     Returns:

@@ -251,8 +251,8 @@ def beside_paper_table(conditions: pd.DataFrame) -> str:
     """Returns the differences of our numbers from the paper's, by method.
 
     Args:
-        conditions: As `summaries.by_condition` returns it. Skips conditions for
-            which the paper has no number.
+        conditions: As `summaries.by_condition` returns it. Conditions without a
+            number in the paper are skipped.
     """
     both = conditions[conditions["paper"].notna()]
     lines = [

@@ -155,7 +155,7 @@ def test_review_writes_a_page_of_the_worst_labels(tmp_path):
     assert "`output` should be a file that can be written" in refused[2]
 
 
-def test_export_writes_what_the_run_came_to(tmp_path):
+def test_export_writes_the_network_and_results_of_the_run(tmp_path):
     export = "export.py", "--workdir=run"
     trained, version, keras_file, litert, onnx, unwritable = launch(
         tmp_path,
@@ -201,7 +201,7 @@ def test_train_keeps_replicas_of_a_split_cpu_in_step(tmp_path):
         assert results[1][name] == pytest.approx(results[0][name], rel=1e-3)
 
 
-def test_compare_runs_what_is_missing_and_prints_the_table(tmp_path):
+def test_compare_trains_missing_runs_and_prints_the_table(tmp_path):
     compare = (
         "compare.py",
         config(),
@@ -228,7 +228,7 @@ def test_compare_runs_what_is_missing_and_prints_the_table(tmp_path):
     assert changed[1].count("| `cross_entropy` |") == 1
 
 
-def test_clean_budget_draws_what_trusted_sets_come_to(tmp_path):
+def test_clean_budget_draws_accuracy_over_trusted_sets(tmp_path):
     budget = (
         PAPER,
         "--what=clean_budget",
@@ -392,7 +392,7 @@ def test_table_2_where_the_data_is(tmp_path, monkeypatch):
     assert (folder / "table2/clothing1m.png").stat().st_size > 10_000
 
 
-def test_tune_writes_what_it_found(tmp_path):
+def test_tune_writes_the_result_of_each_search(tmp_path):
     tune = (
         "tune.py",
         config(),

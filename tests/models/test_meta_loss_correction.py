@@ -474,14 +474,14 @@ def convolutions(model):
     "make, forward_passes, backward_passes",
     [
         (CrossEntropy, 1, 1),
-        # Noisy and clean; Virtual-Train, the clean gradient, the reverse pass
-        # through what T touches, and Actual-Train.
+        # Forward: noisy and clean. Backward: Virtual-Train, the clean gradient,
+        # the reverse pass through the operations on T, and Actual-Train.
         (MetaLossCorrection, 2, 4),
         (PaperMetaLossCorrection, 2, 4),
-        # Noisy and clean; Actual-Train.
+        # Forward: noisy and clean. Backward: Actual-Train.
         (lambda b: MetaLossCorrection(b, meta_gradient="head"), 2, 1),
-        # Noisy, clean, and noisy at moved weights; Virtual-Train, the clean
-        # gradient, Actual-Train.
+        # Forward: noisy, clean, and noisy at moved weights. Backward:
+        # Virtual-Train, the clean gradient, and Actual-Train.
         (
             lambda b: MetaLossCorrection(b, meta_gradient="finite_difference"),
             3,

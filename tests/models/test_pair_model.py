@@ -533,7 +533,7 @@ def test_bad_elements(x, message):
         model.fit(x, verbose=0)
 
 
-def test_the_front_door_names_what_it_shows():
+def test_the_package_lists_its_public_names():
     for name in mlc_tf.__all__:
         assert hasattr(mlc_tf, name)
 

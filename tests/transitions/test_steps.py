@@ -115,7 +115,7 @@ def test_a_long_step_is_shortened(limit, scale):
     np.testing.assert_allclose(shortened, scale * step, rtol=1e-6)
 
 
-def test_update_keeps_what_it_would_empty():
+def test_update_keeps_a_row_or_column_that_would_be_empty():
     matrix = np.array([[0.6, 0.4], [0.1, 0.9]])
     gradient = np.array([[9.0, 9.0], [0.0, 0.0]])
     np.testing.assert_allclose(update(matrix, gradient, 1.0, "rows"), matrix)

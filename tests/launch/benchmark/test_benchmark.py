@@ -128,7 +128,7 @@ def test_the_peak_is_of_a_process_of_its_own():
     assert ballast.sum() == 2**30
 
 
-def test_a_method_costs_what_its_phases_cost(monkeypatch):
+def test_the_cost_of_a_method_is_the_sum_over_its_phases(monkeypatch):
     config = settings.default_config()
     config.clean.per_class = 10
     config.network.name = "mlp"

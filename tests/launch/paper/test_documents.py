@@ -386,11 +386,11 @@ def test_the_means_of_several_datasets_stand_side_by_side():
     lines = tables.means_table(by_header).splitlines()
     assert lines[0] == "| method | mnist | less |"
     assert lines[2:5] == [
-        "| `mlc` | **96.00** | – |",  # of one of two conditions there
+        "| `mlc` | **96.00** | – |",  # has only one of the two conditions
         "| `cross_entropy` | 95.50 | – |",
         "| `true_forward` † | 98.50 | – |",
     ]
-    assert lines[5] == ""  # `glc` has no mean anywhere
+    assert lines[5] == ""  # `glc` has no mean in either table
 
 
 def test_distances_of_t_have_a_table():

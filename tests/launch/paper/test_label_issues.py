@@ -17,12 +17,14 @@ pytest.importorskip("cleanlab")
 def run(tmp_path_factory):
     workdir = tmp_path_factory.mktemp("runs") / "run"
     config = digits.get_config("smoke")
-    config.method.mlc.clean_weight = 0.0  # so that it can audit the clean set
+    config.method.mlc.clean_weight = (
+        0.0  # so that the run can audit the clean set
+    )
     training.run(config, workdir, verbose=0)
     return finished_run.load(workdir)
 
 
-def test_what_each_network_is_trained_on(run, monkeypatch):
+def test_each_network_trains_on_its_own_labels(run, monkeypatch):
     trained = []
 
     def network_of(config, problem):

@@ -38,7 +38,7 @@ def test_rows_have_the_mean_that_the_paper_states(dataset, method, stated):
     np.testing.assert_allclose(mean(dataset, method), stated, atol=0.011)
 
 
-def test_what_the_paper_does_not_have():
+def test_missing_numbers_of_the_paper_are_none():
     for where in (
         ("digits", "uniform", 0.4, "mlc"),
         ("mnist", "uniform", 0.4, "pencil"),
