@@ -272,7 +272,7 @@ def _clean_budget(config: ml_collections.ConfigDict) -> None:
     if kind == "none":
         raise bad_argument(
             "noise.kind",
-            "an injected noise, since other trusted sets are fixed",
+            "injected noise, since other trusted sets are fixed",
             "none",
         )
     plan = _sizes_plan("clean_budget", config)
