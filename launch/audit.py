@@ -6,16 +6,16 @@ The folder `--output` then holds
 
     label_issues.csv, .parquet  one row per example, the most suspicious first
     classes.csv                 the noise of each class
-    transition.csv              T as the audited labels show it, often nearer to
-                                the true T than the learned T is
-    clean_label_issues.csv      one row per example of the trusted set; not for
-                                methods that were fitted to the trusted labels
-    to_check.csv                with --pick=N, N examples to look at next, for a
-                                larger trusted set
-    audit.json                  the noise of all examples and, where the noise
-                                was injected, how well wrong labels were found
+    transition.csv              T estimated from the audited labels; often
+                                nearer to the true T than the learned T
+    clean_label_issues.csv      one row per example of the trusted set; missing
+                                for methods that were fitted to trusted labels
+    to_check.csv                with --pick=N: the N examples to check next, to
+                                enlarge the trusted set
+    audit.json                  the noise rate of all examples and, for injected
+                                noise, how well wrong labels were found
 
-Nothing is trained.
+The command trains nothing.
 """
 
 import json
@@ -32,10 +32,16 @@ _WORKDIR = flags.DEFINE_string(
     "workdir", None, "The directory of a finished run."
 )
 _OUTPUT = flags.DEFINE_string(
-    "output", None, "A folder. Defaults to audit/ in the workdir."
+    "output",
+    None,
+    "The folder for the tables. Defaults to audit/ in the workdir.",
 )
-_PICK = flags.DEFINE_integer("pick", 0, "How many examples to pick. None: 0.")
-_BATCH_SIZE = flags.DEFINE_integer("batch_size", 256, "Examples in a batch.")
+_PICK = flags.DEFINE_integer(
+    "pick", 0, "The number of examples to pick for checking by hand."
+)
+_BATCH_SIZE = flags.DEFINE_integer(
+    "batch_size", 256, "The number of examples in a batch."
+)
 
 
 def main(argv: list[str]) -> None:
@@ -53,7 +59,7 @@ def main(argv: list[str]) -> None:
     if run_audit.fits_clean(run):
         print(
             f"{run.result['method']} was fitted to the trusted labels, so it "
-            "cannot find which of these are wrong."
+            "cannot find wrong labels among them."
         )
     print(f"{output} holds the label issues.")
     print(json.dumps(summary))

@@ -1,4 +1,4 @@
-"""How every launcher starts: flags in, and a mistake printed in one line."""
+"""Starts every launcher: parses flags, and prints mistakes in one line."""
 
 import difflib
 import re
@@ -23,11 +23,13 @@ from mlc_tf.errors import unknown_name
 from mlc_tf.run import methods
 from mlc_tf.run import settings
 
-# Flags of a launcher, or of all modules; absl's own would exit with 1.
+# Help for the flags of a launcher, or of all modules. The help of absl would
+# exit with status 1.
 _HELP = {"--help", "-help", "-h", "-?", "--helpshort"}
 _FULL_HELP = {"--helpfull", "-helpfull"}
 
-flags.disclaim_key_flags()  # `--config` is a flag of the launcher, not of ours
+# `--config` counts as a flag of the launcher, not of this module.
+flags.disclaim_key_flags()
 
 
 def define_config(
@@ -35,19 +37,19 @@ def define_config(
 ) -> flags.FlagHolder[ConfigDict]:
     """Defines `--config`, a name in `mlc_tf.configs` or a path, and overrides.
 
-    `run` sets its default when the flags are parsed: the overrides are checked
-    then, and a mistake in them is printed in one line.
+    `run` sets the default of the flag when it parses the flags. It then checks
+    the overrides, and prints a mistake in them in one line.
 
     Args:
-        default: The name or path without the flag; None for no config. Defaults
-            to "digits".
+        default: The config to use if the flag is missing, as a name or path;
+            None for no config. Defaults to "digits".
     """
     config = config_flags.DEFINE_config_file(
         "config",
         None,
-        "The experiment: a dataset, as digits, a dataset and a variant, as "
-        f"digits:smoke, or a path. Names: {', '.join(_config_names())}. "
-        "--config.KEY=VALUE changes a setting.",
+        "The experiment: a dataset (digits), a dataset and a variant "
+        "(digits:smoke), or the path of a config file. The datasets are "
+        f"{', '.join(_config_names())}. --config.KEY=VALUE changes a setting.",
     )
     flag = flags.FLAGS[config.name]
     flag.parser = _ConfigParser(config.name)
@@ -59,9 +61,9 @@ def define_config(
 def run(main: Callable[[list[str]], None]) -> None:
     """Parses the flags and calls `main`.
 
-    Exits with 0 after `--help`, which shows the launcher's own flags, with 2
-    after a user's mistake, and with the status of what ended a run. Other
-    exceptions are bugs, and keep their traceback.
+    The exit status is 0 after `--help`, which shows the launcher's own flags;
+    2 after a user's mistake; and the status of the interruption if a run was
+    interrupted. Other exceptions are bugs, and keep their traceback.
     """
     asked = {*sys.argv[1:]}
     if asked & (_HELP | _FULL_HELP):
@@ -76,7 +78,7 @@ def run(main: Callable[[list[str]], None]) -> None:
         except (InputError, DivergedError) as error:
             _exit(str(error))
         except InterruptedRunError as error:
-            print(file=sys.stderr)  # below a progress bar
+            print(file=sys.stderr)  # leaves the line of the progress bar
             _exit(str(error), error.status)
         except KeyboardInterrupt:
             _exit("Ended by SIGINT.", 130)
@@ -85,16 +87,16 @@ def run(main: Callable[[list[str]], None]) -> None:
 
 
 def integers(flag: flags.FlagHolder[list[str]]) -> list[int]:
-    """Returns the integers >= 0 that a list flag names, at least one.
+    """Returns the integers of a list flag, at least one integer >= 0.
 
     Raises:
-        InputError: if it names anything else.
+        InputError: if the flag is empty or holds anything else.
     """
     if not flag.value or not all(
         re.fullmatch("[0-9]+", text) for text in flag.value
     ):
         raise bad_argument(
-            flag.name, "integers, with commas between", ",".join(flag.value)
+            flag.name, "integers separated by commas", ",".join(flag.value)
         )
     return [int(text) for text in flag.value]
 
@@ -105,12 +107,12 @@ def method_names(
     """Returns the methods that a list flag names, or all of them.
 
     Args:
-        flag: The flag, whose value is names or "all".
-        oracles: Whether `all` has the methods that know what no user knows.
-            Defaults to true.
+        flag: A flag whose value is a list of names, or "all".
+        oracles: Whether "all" includes the methods with knowledge that no user
+            has. Defaults to true.
 
     Raises:
-        InputError: for an unknown name, or no name.
+        InputError: for an unknown name, or an empty list.
     """
     if flag.value == ["all"]:
         known = methods.METHODS.items()
@@ -145,9 +147,9 @@ def _config_names() -> list[str]:
 
 
 def _help(launcher: ModuleType, full: bool) -> str:
-    # Its first line is the name of the module.
+    # The first line of absl's help is the name of the module.
     own = flags.FLAGS.module_help(launcher).strip().partition("\n")[2]
-    rest = "--helpfull shows the flags of the libraries as well."
+    rest = "--helpfull also shows the flags of the libraries."
     return "\n".join(
         [
             (launcher.__doc__ or "").strip(),
@@ -165,10 +167,10 @@ def _parse(argv: list[str]) -> list[str]:
             flags.FLAGS.set_default("config", default)
         rest = flags.FLAGS(argv)
         if flags.FLAGS["verbosity"].using_default_value:
-            # TFDS logs every file that it opens; --verbosity=0 shows that.
+            # TFDS logs every file that it opens. --verbosity=0 shows the logs.
             flags.FLAGS.verbosity = logging.ERROR
         if "config" in flags.FLAGS and flags.FLAGS["config"].value is not None:
-            flags.FLAGS["config"].value.is_locked  # noqa: B018, loads the file
+            flags.FLAGS["config"].value.is_locked  # noqa: B018, the access loads the file
         return rest
     except flags.Error as error:
         cause = error.__context__
@@ -181,7 +183,7 @@ def _parse(argv: list[str]) -> list[str]:
             )
         own = isinstance(cause, InputError)
         _exit(_sentence(str(cause if own else error)))
-    except (AttributeError, KeyError) as error:  # ml_collections' unknown key
+    except (AttributeError, KeyError) as error:  # ml_collections: unknown key
         nearest = re.search(r'mean "(.+)" instead of "(.+)"', str(error))
         key = nearest[2] if nearest else _sentence(str(error)).strip("'\"")
         hint = nearest[1] if nearest else _nearest_setting(key)
@@ -212,7 +214,7 @@ def _nearest_setting(key: str) -> str | None:
 
 
 def _sentence(text: str) -> str:
-    """Returns the mistake in a message that may hold a traceback."""
+    """Returns the sentence about the mistake, without a traceback."""
     if "InputError: " in text:
         text = text.split("InputError: ")[1].strip().splitlines()[0]
     if "[Errno" in text:

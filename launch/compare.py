@@ -1,13 +1,14 @@
-"""Runs several methods and seeds of one config, and prints their tables.
+"""Trains several methods and seeds of one config, and prints tables.
 
     python launch/compare.py --config=configs/digits.py
     python launch/compare.py --config=configs/mnist.py --seeds=0 \\
         --methods=mlc,cross_entropy --noise=flip_to_one,uniform
 
-Each run is what `launch/train.py` does, in a process of its own. Finished runs
-are not run again. Results are copied to `results/DATASET.jsonl`, from which the
-tables in README.md are made (`launch/paper/report.py`). With `--setting=NAME`
-they go to `results/choices/DATASET.jsonl`, as the results of changed settings:
+Each run trains as `launch/train.py` does, in its own process. Finished runs are
+not repeated. The command copies the results to `results/DATASET.jsonl`, and
+`launch/paper/report.py` makes the tables of README.md from this file. Name a
+change of settings with `--setting=NAME`, and the results go to
+`results/choices/DATASET.jsonl` instead:
 
     python launch/compare.py --config=configs/digits.py --methods=mlc \\
         --config.dataset.validation=0.25 --setting=exact \\
@@ -29,17 +30,23 @@ from mlc_tf.run import settings
 
 _CONFIG = command_line.define_config()
 _METHODS = flags.DEFINE_list(
-    "methods", "all", "Names of methods, or all of them."
+    "methods", "all", "The methods, separated by commas, or all."
 )
 _NOISE = flags.DEFINE_list(
-    "noise", None, "Kinds of noise. Defaults to the kind of the config."
+    "noise", None, "The kinds of noise. Defaults to the kind in the config."
 )
-_SEEDS = flags.DEFINE_list("seeds", "0,1,2", "Seeds.")
-_RUNS = flags.DEFINE_string("runs", "runs", "Where the runs' directories go.")
-_RESULTS = flags.DEFINE_string("results", "results", "Where results go.")
-_JOBS = flags.DEFINE_integer("jobs", 1, "Runs at a time.")
+_SEEDS = flags.DEFINE_list("seeds", "0,1,2", "The seeds of the runs.")
+_RUNS = flags.DEFINE_string(
+    "runs", "runs", "The folder for the directories of the runs."
+)
+_RESULTS = flags.DEFINE_string("results", "results", "The folder for results.")
+_JOBS = flags.DEFINE_integer(
+    "jobs", 1, "The number of runs that train at the same time."
+)
 _SETTING = flags.DEFINE_string(
-    "setting", "", "A name for changed settings; their results are kept apart."
+    "setting",
+    "",
+    "A name for changed settings, whose results go to a separate file.",
 )
 
 
@@ -60,8 +67,8 @@ def main(argv: list[str]) -> None:
     runs = Path(_RUNS.value) / part
     file = Path(_RESULTS.value) / f"{part}.jsonl"
     experiments.run_all(configs, runs, file, _JOBS.value)
-    there = results.read(file)
-    compared = [there[name] for name in configs if name in there]
+    recorded = results.read(file)
+    compared = [recorded[name] for name in configs if name in recorded]
     for kind in kinds:
         rows = comparison.summarize(
             compared,

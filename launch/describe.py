@@ -4,8 +4,9 @@
     mlc_tf describe --config=cifar10 \\
         --config.noise.kind=uniform --config.noise.ratio=0.3
 
-Prints shapes, counts per split and class, and the injected noise. Writes
-`noise.json` and, for images, `samples.png`: true and given labels.
+The command prints shapes, counts per split and class, and the injected noise.
+It writes `noise.json` and, for images, `samples.png` with true and given
+labels.
 """
 
 from pathlib import Path
@@ -22,7 +23,7 @@ _CONFIG = command_line.define_config()
 _OUTPUT = flags.DEFINE_string(
     "output",
     None,
-    "Where the files go. Defaults to runs/DATASET/NOISE/data-SEED.",
+    "The folder for the files. Defaults to runs/DATASET/NOISE/data-seedSEED.",
 )
 
 

@@ -3,9 +3,10 @@
     mlc_tf export --workdir=runs/digits/flip_to_one-0.4/mlc-seed0 \\
         --output=served/digits
 
-Each call adds a version, `served/digits/1/`, `2/`, ..., a SavedModel with class
-names and, if the method learned T, T inside, and a `model_card.md` beside it.
-`launch/serve_example.md` shows how TensorFlow Serving serves it.
+Each call adds a version, `served/digits/1/`, `2/`, and so on. A version holds a
+SavedModel with the class names and, if the method learned T, with T; and a
+`model_card.md`. `launch/serve_example.md` shows how TensorFlow Serving serves
+the versions.
 
 With `--format=keras`, `litert` or `onnx` the output is one file that ends in
 `.keras`, `.tflite` or `.onnx`.
@@ -30,21 +31,25 @@ _WORKDIR = flags.DEFINE_string(
     "workdir", None, "The directory of a finished run."
 )
 _OUTPUT = flags.DEFINE_string(
-    "output", None, "The folder of the versions, or a file."
+    "output",
+    None,
+    "The folder of the versions, or the file for the other formats.",
 )
-_FORMAT = flags.DEFINE_string("format", "saved_model", ", ".join(_FORMATS))
+_FORMAT = flags.DEFINE_string(
+    "format", "saved_model", f"The format: one of {', '.join(_FORMATS)}."
+)
 
 
 def main(argv: list[str]) -> None:
     del argv
     if _FORMAT.value not in _FORMATS:
         raise unknown_name("format", _FORMAT.value, _FORMATS)
-    for flag, what in (
+    for flag, expected in (
         (_WORKDIR, "the directory of a finished run"),
         (_OUTPUT, "the folder of the versions, or a file"),
     ):
         if not flag.value:
-            raise bad_argument(flag.name, what, flag.value)
+            raise bad_argument(flag.name, expected, flag.value)
     output = Path(_OUTPUT.value)
     if _FORMAT.value == "keras" and output.suffix != ".keras":
         raise bad_argument(

@@ -1,4 +1,4 @@
-"""Trains networks on wrong labels, and finds and mends the wrong labels.
+"""Trains networks on noisy labels, and finds and corrects wrong labels.
 
 Usage:
     mlc_tf COMMAND --FLAG=VALUE ...
@@ -28,9 +28,10 @@ COMMANDS = (
 
 
 def main() -> None:
-    """Runs the launcher that the first argument names, with the others.
+    """Runs the launcher that the first argument names.
 
-    No other launcher is imported: the flags of two would be in conflict.
+    The launcher gets the remaining arguments. No other launcher is imported,
+    since launchers define flags of the same name.
     """
     command, *rest = sys.argv[1:] or [""]
     if command in ("--help", "-h", "help"):
@@ -48,14 +49,14 @@ def main() -> None:
 
 
 def help_text() -> str:
-    """Returns the usage, and a line for each command."""
+    """Returns the usage, with one line for each command."""
     width = max(map(len, COMMANDS))
     lines = [f"    {name:{width}}  {_summary(name)}" for name in COMMANDS]
     return "\n".join([(__doc__ or "").strip(), "\nCommands:\n", *lines])
 
 
 def _summary(command: str) -> str:
-    """Returns the first line of a launcher, without importing it."""
+    """Returns the first docstring line of a launcher, without importing it."""
     source = Path(__file__).with_name(f"{command}.py").read_text("utf-8")
     return (ast.get_docstring(ast.parse(source)) or "").splitlines()[0]
 

@@ -1,4 +1,4 @@
-"""Draws a run's T beside the true T, and its curves, as PNG.
+"""Draws a run's T beside the true T, and the training curves, as PNG.
 
 mlc_tf plot --workdir=runs/digits/flip_to_one-0.4/mlc-seed0
 """
@@ -16,9 +16,9 @@ from mlc_tf.run import callbacks
 from mlc_tf.run import figures
 from mlc_tf.run import problems
 
-_WORKDIR = flags.DEFINE_string("workdir", None, "The run's directory.")
+_WORKDIR = flags.DEFINE_string("workdir", None, "The directory of a run.")
 _OUTPUT = flags.DEFINE_string(
-    "output", None, "Where the pictures go. Defaults to the run's directory."
+    "output", None, "The folder for the pictures. Defaults to the workdir."
 )
 
 

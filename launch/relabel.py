@@ -1,12 +1,12 @@
-"""Applies decisions on labels: writes a new dataset.
+"""Applies decisions on labels, and writes a new dataset.
 
     mlc_tf review --workdir=runs/mine
     # In a browser, decide in runs/mine/review.html, and download decisions.csv.
     mlc_tf relabel --workdir=runs/mine --decisions=decisions.csv \\
         --output=mended.npz
 
-The workdir is the directory of the finished run that was reviewed, on an "npz:"
-or "folder:" dataset. The command prints the settings that train on the new one.
+The workdir is the directory of the reviewed run, on an "npz:" or "folder:"
+dataset. The command prints the flags for training on the new dataset.
 """
 
 import shlex
@@ -21,24 +21,29 @@ from mlc_tf.run import finished_run
 _WORKDIR = flags.DEFINE_string(
     "workdir", None, "The directory of a finished run."
 )
-_DECISIONS = flags.DEFINE_string("decisions", None, "A CSV of the review page.")
-_OUTPUT = flags.DEFINE_string("output", None, "A new .npz, or .csv of images.")
+_DECISIONS = flags.DEFINE_string(
+    "decisions", None, "The CSV file that the review page saved."
+)
+_OUTPUT = flags.DEFINE_string(
+    "output", None, "The new dataset: an .npz file, or a .csv file for images."
+)
 
 
 def main(argv: list[str]) -> None:
     del argv
-    for flag, what in (
+    for flag, expected in (
         (_WORKDIR, "the directory of a finished run"),
-        (_DECISIONS, "a CSV file that the review page gave"),
+        (_DECISIONS, "a CSV file that the review page saved"),
         (_OUTPUT, "a new file"),
     ):
         if flag.value is None:
-            raise bad_argument(flag.name, what, None)
+            raise bad_argument(flag.name, expected, None)
     config = finished_run.load(_WORKDIR.value).config
     applied = relabel.apply(config, _DECISIONS.value, _OUTPUT.value)
     print(
         f"{applied.relabelled} labels changed, {applied.dropped} examples "
-        f"dropped, {applied.kept} as they were. Train on it with"
+        f"dropped, {applied.kept} left as they were. Train on the new dataset "
+        "with these flags:"
     )
     flags_to_train = (
         {"name": f"npz:{_OUTPUT.value}"}

@@ -1,11 +1,11 @@
-"""Writes a page to review a finished run and decide on labels.
+"""Writes a page for reviewing a finished run and deciding on labels.
 
     mlc_tf review --workdir=runs/digits/flip_to_one-0.4/mlc-seed0
 
-The page is one file, for any browser, without a network: curves, T, noise rates
-and errors on the test set; and the most suspicious labels, each to keep, to
-change or to drop. The page saves the decisions as `decisions.csv`;
-`mlc_tf.audit.review` lists its columns. Nothing is trained.
+The page is one file that any browser opens offline. It shows curves, T, noise
+rates and errors on the test set; and the most suspicious labels, each to keep,
+to change or to drop. The page saves the decisions as `decisions.csv`, whose
+columns `mlc_tf.audit.review` lists. The command trains nothing.
 """
 
 from pathlib import Path
@@ -25,9 +25,11 @@ _WORKDIR = flags.DEFINE_string(
     "workdir", None, "The directory of a finished run."
 )
 _OUTPUT = flags.DEFINE_string(
-    "output", None, "A file. Defaults to review.html in the workdir."
+    "output", None, "The page. Defaults to review.html in the workdir."
 )
-_MOST = flags.DEFINE_integer("most", 200, "Suspicious labels to show.")
+_MOST = flags.DEFINE_integer(
+    "most", 200, "The number of suspicious labels to show."
+)
 
 
 def main(argv: list[str]) -> None:
@@ -44,7 +46,7 @@ def main(argv: list[str]) -> None:
     output = Path(_OUTPUT.value or run.workdir / "review.html")
     with writable_or_error("output", output, "file"):
         output.parent.mkdir(parents=True, exist_ok=True)
-        # A file's name may hold bytes that are no text.
+        # A file name may hold bytes that are not valid UTF-8.
         directory.write_atomically(output, page.encode(errors="replace"))
     print(f"{output} is the page; open it in a browser.")
 

@@ -4,8 +4,8 @@
     mlc_tf train --config=my_config.py --workdir=runs/mine \\
         --config.method.name=cross_entropy --config.noise.ratio=0.2
 
-The last line is the result as JSON. The same command again resumes a run that
-was cut off, and prints the result of a run that is finished.
+The last line is the result as JSON. Repeat the command to resume an interrupted
+run, or to print the result of a finished run.
 """
 
 import json

@@ -1,9 +1,10 @@
-"""Trains with several workers on this machine, as on a cluster.
+"""Trains with several workers on this machine, as a cluster would.
 
     mlc_tf train_cluster --workers=2 --config=digits
 
-It takes all flags of `mlc_tf train`. It prints the commands for real
-machines; `launch/cluster/` has a Kubernetes Job and a Slurm script.
+The command takes all flags of `mlc_tf train`. It also prints the command for a
+cluster of real machines; `launch/cluster/` has a Kubernetes Job and a Slurm
+script.
 """
 
 import json
@@ -24,10 +25,14 @@ from mlc_tf.run import directory
 from mlc_tf.run import settings
 
 _CONFIG = command_line.define_config()
-_WORKDIR = flags.DEFINE_string("workdir", None, "As in `mlc_tf train`.")
-_WORKERS = flags.DEFINE_integer("workers", 2, "How many processes.")
+_WORKDIR = flags.DEFINE_string(
+    "workdir",
+    None,
+    "The run's directory. Defaults to runs/DATASET/NOISE/METHOD-SEED.",
+)
+_WORKERS = flags.DEFINE_integer("workers", 2, "The number of processes.")
 
-# Seconds in which workers notice that one is lost, on a busy machine too.
+# Seconds within which workers notice a lost worker, even on a busy machine.
 _PATIENCE = 120.0
 
 
@@ -56,8 +61,8 @@ def main(argv: list[str]) -> None:
             },
             # Worker 0 prints the progress; the others print only errors.
             stdout=subprocess.DEVNULL if index else None,
-            # Else it would receive a terminal's Ctrl-C twice, and after the
-            # second it does not wait for a checkpoint.
+            # Without its own session a worker would receive a terminal's
+            # Ctrl-C twice, and would end without a checkpoint.
             start_new_session=True,
         )
         for index in range(_WORKERS.value)
@@ -77,8 +82,8 @@ def main(argv: list[str]) -> None:
 def _wait_for(workers: list[subprocess.Popen[bytes]]) -> list[int]:
     """Returns the statuses of the workers, when all have ended.
 
-    When a worker fails, the others end by themselves, except those that wait
-    for it to join: these are killed.
+    When a worker fails, the others end by themselves, except workers that
+    still wait for the failed worker to join. This function kills them.
     """
     deadline = math.inf
     while any(worker.poll() is None for worker in workers):
@@ -107,8 +112,9 @@ def _print_for_real_machines(train: list[str]) -> None:
     hosts = [f"HOST{index}:2222" for index in range(_WORKERS.value)]
     example = json.loads(distribution.tf_config(hosts, 0))
     print(
-        "On real machines, start the same on each, with a `workdir` that all "
-        "see,\nand its own index from 0:\n\n"
+        "On real machines, run this command on each machine, with a `workdir` "
+        "that all\nmachines share and with the index of the machine, from "
+        "0:\n\n"
         f"TF_CONFIG='{json.dumps(example)}' \\\n"
         f"    mlc_tf {shlex.join(train)}\n",
         flush=True,

@@ -3,12 +3,13 @@
     mlc_tf tune --config=digits --what=training
     mlc_tf tune --config=digits --what=own --methods=mlc
 
-`training` searches what all methods share, the network's learning rate and
-weight decay, for the best mean over the methods; `own` the settings that are
-each method's own. Every search has as many trials, or as many as it has values
-to try, and the first is the config as it is. A share of the training set is
-held out with its true labels (`--validation`); the test set is not seen. A
-search that was cut off goes on. Each search writes a line into
+`--what=training` searches the settings that all methods share (the network's
+learning rate and weight decay) for the best mean over the methods. `--what=own`
+searches the settings that each method has for itself. Every search has the same
+number of trials, or fewer if it has fewer values to try. The first trial is the
+config as it is. The command holds out a fraction of the training set with its
+true labels (`--validation`), and does not use the test set. Repeat the command
+to resume an interrupted search. Each search writes a line to
 `results/tuning/DATASET.jsonl`, and does not replace the line of another search.
 """
 
@@ -26,20 +27,28 @@ from mlc_tf.run import results
 
 _WHAT = ("training", "own")
 _CONFIG = command_line.define_config()
-_SEARCHED = flags.DEFINE_string("what", "own", f"Of {', '.join(_WHAT)}.")
-_METHODS = flags.DEFINE_list("methods", "mlc", "Their names.")
-_NOISES = flags.DEFINE_list(
-    "noises", "uniform:0.4,flip_to_one:0.4", "Each as KIND:RATIO."
+_SEARCHED = flags.DEFINE_string(
+    "what", "own", f"The settings to search: {' or '.join(_WHAT)}."
 )
-_SEEDS = flags.DEFINE_list("seeds", "0", "Seeds.")
-_TRIALS = flags.DEFINE_integer("trials", 8, "Trials of a search.")
-_VALIDATION = flags.DEFINE_float("validation", 0.1, "The share held out.")
-_RUNS = flags.DEFINE_string("runs", "runs", "Where searches keep their state.")
-_RESULTS = flags.DEFINE_string("results", "results", "Where results go.")
+_METHODS = flags.DEFINE_list(
+    "methods", "mlc", "The methods, separated by commas, or all."
+)
+_NOISES = flags.DEFINE_list(
+    "noises", "uniform:0.4,flip_to_one:0.4", "The noises, each as KIND:RATIO."
+)
+_SEEDS = flags.DEFINE_list("seeds", "0", "The seeds of the runs.")
+_TRIALS = flags.DEFINE_integer("trials", 8, "The number of trials of a search.")
+_VALIDATION = flags.DEFINE_float(
+    "validation", 0.1, "The fraction of the training set to hold out."
+)
+_RUNS = flags.DEFINE_string(
+    "runs", "runs", "The folder for the state of the searches."
+)
+_RESULTS = flags.DEFINE_string("results", "results", "The folder for results.")
 
 
 def main(argv: list[str]) -> None:
-    # Not above: --help should need no keras-tuner.
+    # Imported late, so that --help works without keras-tuner.
     from mlc_tf.run import tuning
 
     del argv
@@ -71,17 +80,17 @@ def main(argv: list[str]) -> None:
 
 
 def _check_own(state: Path, path: Path, name: str) -> None:
-    """Refuses a result that the search of this state did not write."""
+    """Raises an error if another search wrote the result of this name."""
     found = results.read(path).get(name)
     if found is None:
         return
     search = state / "search.json"
     own = json.loads(search.read_text()) if search.exists() else {}
-    what = found.keys() - {"run", "trials", "best"}
-    if any(found[key] != own.get(key) for key in what):
+    compared_keys = found.keys() - {"run", "trials", "best"}
+    if any(found[key] != own.get(key) for key in compared_keys):
         raise InputError(
-            "`results` should be a folder without what another search found. "
-            f"Received: {name} in {path}; give another folder, or remove its "
+            "`results` should be a folder without results of another search. "
+            f"Received: {name} in {path}; give another folder, or remove this "
             "line."
         )
 

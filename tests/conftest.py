@@ -1,4 +1,4 @@
-"""Shared by all tests: devices, tolerances, and which tests run."""
+"""The setup of all tests: devices, tolerances, and the selection of tests."""
 
 import fcntl
 import gc
@@ -6,7 +6,8 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-# Before TensorFlow wakes: quiet, and an autograph fallback is an error.
+# TensorFlow reads these variables at its import. It then logs errors only, and
+# raises an error where autograph would fall back to Python.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("AUTOGRAPH_STRICT_CONVERSION", "1")
 
@@ -24,7 +25,7 @@ tf.config.set_logical_device_configuration(
 )
 tf.config.experimental.enable_tensor_float_32_execution(False)
 
-# Bounds of what is equal "up to rounding", relative and absolute.
+# Relative and absolute tolerances for numbers that are equal up to rounding.
 FLOAT64 = {"rtol": 1e-8, "atol": 1e-8}
 FLOAT32 = {"rtol": 1e-5, "atol": 1e-5}
 
@@ -33,7 +34,7 @@ def pytest_addoption(parser):
     parser.addoption(
         "--all",
         action="store_true",
-        help="also run the tests marked `wide`: wider cases of what others do",
+        help="also run the tests marked `wide`, with more cases of other tests",
     )
 
 
@@ -43,7 +44,8 @@ def pytest_configure(config):
 
 
 def pytest_deselected(items):
-    # A process of pytest-xdist: the one that writes the summary has no items.
+    # A worker of pytest-xdist sends the names, since the process that writes
+    # the summary has no items.
     output = getattr(items[0].config, "workeroutput", None)
     if output is not None:
         names = output.setdefault("deselected", [])
@@ -52,7 +54,7 @@ def pytest_deselected(items):
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node):
-    # All of these processes collect, and deselect, the same tests.
+    # All workers collect and deselect the same tests.
     stats = node.config.pluginmanager.get_plugin("terminalreporter").stats
     names = getattr(node, "workeroutput", {}).get("deselected")
     if names:
@@ -60,16 +62,16 @@ def pytest_testnodedown(node):
 
 
 def pytest_collection_finish():
-    # What was imported stays: no collection of garbage need look at it.
+    # Imported modules stay, so the garbage collector need not scan them.
     gc.freeze()
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _fast_collections():
-    """Leaves what outlives a test file out of later collections of garbage.
+    """Excludes the surviving objects of a test file from garbage collection.
 
-    TensorFlow keeps the graph of each training step; to look at those of all
-    earlier tests took longer than to train.
+    TensorFlow keeps the graph of each training step. Scanning the graphs of all
+    earlier tests took longer than training.
     """
     yield
     gc.collect()
@@ -98,8 +100,8 @@ def rng() -> np.random.Generator:
 def made_once(tmp_path_factory) -> Callable[..., Path]:
     """A function that fills a folder once for all processes of pytest-xdist.
 
-    `made_once(name, make)` calls `make(folder)`, unless another process has,
-    and returns the folder. Tests only read it, or work on a copy.
+    `made_once(name, make)` calls `make(folder)`, unless another process has
+    called it, and returns the folder. Tests only read the folder, or copy it.
     """
     root = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:

@@ -1,7 +1,7 @@
-"""Programs in processes forked from one that has imported TensorFlow.
+"""Runs programs in forks of a process that has imported TensorFlow.
 
-To import it takes longer than most programs that a test starts. The process
-that is forked has computed nothing.
+The import takes longer than most programs that a test starts. The forked
+process has computed nothing.
 """
 
 import gc
@@ -18,7 +18,7 @@ from pathlib import Path
 
 from tests.support import ROOT
 
-# What the programs import: what takes long.
+# The slow imports of the programs.
 _IMPORTED = (
     "jinja2",
     "keras_tuner",
@@ -39,7 +39,7 @@ _IMPORTED = (
 
 @cache
 def _server():
-    """Starts the process that is forked; it ends with this process."""
+    """Starts the process that forks; that process ends with this process."""
     return subprocess.Popen(
         [sys.executable, "-m", "tests.processes"],
         cwd=ROOT,
@@ -51,13 +51,16 @@ def _server():
 
 
 def run(program, *arguments, cwd=ROOT, environment=None):
-    """Returns what `subprocess.run` would, with the output as text.
+    """Runs a program, like `subprocess.run` with captured text output.
 
     Args:
-        program: Path of a script (.py), or name of a module.
-        *arguments: Of its command line.
-        cwd: The folder in which it runs.
-        environment: Its environment. Defaults to that of the tests.
+        program: The path of a script (.py), or the name of a module.
+        *arguments: The arguments of the command line.
+        cwd: The working directory. Defaults to the checkout.
+        environment: The environment. Defaults to the environment of the tests.
+
+    Returns:
+        A `subprocess.CompletedProcess`.
     """
     command = [str(part) for part in (program, *arguments)]
     environment = os.environ if environment is None else environment
@@ -75,14 +78,14 @@ def run(program, *arguments, cwd=ROOT, environment=None):
         server.stdin.write(f"{json.dumps(asked)}\n")
         server.stdin.flush()
         status = server.stdout.readline()
-        assert status, "the process that is forked has ended"
+        assert status, "the process that forks has ended"
         return subprocess.CompletedProcess(
             command, int(status), *(stream.read_text() for stream in streams)
         )
 
 
 def _become(asked):
-    """Runs a program in this process, and ends it."""
+    """Runs a program in this process, and ends the process."""
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     for stream, path in enumerate(asked["streams"], 1):
         os.dup2(os.open(path, os.O_WRONLY), stream)
@@ -109,8 +112,8 @@ def _become(asked):
 def _serve():
     for name in _IMPORTED:
         importlib.import_module(name)
-    # A child shares the memory of what is imported as long as nothing goes
-    # through it: no collection of garbage, nor the usual end of Python.
+    # A child shares the memory of imported modules until something scans it. So
+    # the garbage collector skips it, and `os._exit` ends the child.
     gc.freeze()
     for line in sys.stdin:
         child = os.fork()

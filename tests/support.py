@@ -1,4 +1,4 @@
-"""What several test files share."""
+"""Configs, data and models that several test files share."""
 
 import importlib.util
 from pathlib import Path
@@ -8,12 +8,12 @@ import numpy as np
 
 from mlc_tf.run import settings
 
-# The checkout.
+# The root of the checkout.
 ROOT = Path(__file__).parents[1]
 
 
 def get_config(path, variant=""):
-    """Returns the config of a file of `configs`."""
+    """Returns the config that a file of `configs` defines."""
     spec = importlib.util.spec_from_file_location(path.stem, path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -21,7 +21,7 @@ def get_config(path, variant=""):
 
 
 def small(method="mlc", **overrides):
-    """Returns the config of two epochs of digits."""
+    """Returns a config that trains two epochs on digits."""
     config = settings.default_config()
     config.dataset.name = "digits"
     config.clean.per_class = 5
@@ -36,7 +36,7 @@ def small(method="mlc", **overrides):
 
 
 def own_arrays(path, **changes):
-    """Writes 60 examples of two classes; returns the settings of their run."""
+    """Writes 60 examples of two classes; returns settings that load them."""
     rng = np.random.default_rng(0)
     arrays = {
         "x_train": rng.normal(size=(60, 4)).astype(np.float32),
@@ -57,7 +57,7 @@ def own_arrays(path, **changes):
 
 
 class Subclassed(keras.Model):
-    """A base whose `call` knows no `training`."""
+    """A base whose `call` has no argument `training`."""
 
     def __init__(self, classes):
         super().__init__()

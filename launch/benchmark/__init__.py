@@ -1,7 +1,7 @@
 """Benchmarks: the time, memory and traffic of training steps, as ratios.
 
-Each entry of `BENCHMARKS` measures a `Request` and yields results for the
-result file, each with its name.
+Each function in `BENCHMARKS` measures a `Request`, and yields the name and the
+content of each result.
 """
 
 from collections.abc import Callable
@@ -27,9 +27,9 @@ class Request:
     """What to measure.
 
     Attributes:
-        config: The experiment, for "input" and "methods".
-        networks: Names of `SUBJECTS`, for the other benchmarks.
-        rounds: How often each time is measured.
+        config: The experiment that "input" and "methods" measure.
+        networks: Names in `SUBJECTS`, which the other benchmarks measure.
+        rounds: The number of measurements of each time.
     """
 
     config: ml_collections.ConfigDict
@@ -40,20 +40,20 @@ class Request:
 Measured = Iterator[tuple[str, dict[str, Any]]]
 
 
-def _experiment(what: str, measure: Callable[..., dict[str, Any]]) -> Any:
+def _experiment(kind: str, measure: Callable[..., dict[str, Any]]) -> Any:
     def benchmark(request: Request) -> Measured:
         config = request.config
-        name = f"{what}-{config.dataset.name}-{config.network.name}"
+        name = f"{kind}-{config.dataset.name}-{config.network.name}"
         yield name, measure(config, request.rounds)
 
     return benchmark
 
 
-def _networks(what: str, measure: Callable[..., dict[str, Any]]) -> Any:
+def _networks(kind: str, measure: Callable[..., dict[str, Any]]) -> Any:
     def benchmark(request: Request) -> Measured:
         for name in request.networks:
             measured = measure(name, request.rounds)
-            yield f"{what}-{name}", {"network": name, **measured}
+            yield f"{kind}-{name}", {"network": name, **measured}
 
     return benchmark
 
@@ -72,10 +72,10 @@ _OF_NETWORKS = {
 }
 BENCHMARKS: Mapping[str, Callable[[Request], Measured]] = {
     **{
-        what: _experiment(what, measure)
-        for what, measure in _OF_EXPERIMENTS.items()
+        kind: _experiment(kind, measure)
+        for kind, measure in _OF_EXPERIMENTS.items()
     },
     **{
-        what: _networks(what, measure) for what, measure in _OF_NETWORKS.items()
+        kind: _networks(kind, measure) for kind, measure in _OF_NETWORKS.items()
     },
 }

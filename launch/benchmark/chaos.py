@@ -3,13 +3,13 @@
     python launch/benchmark/chaos.py --methods=mlc --kills=20 --damages=10
     python launch/benchmark/chaos.py --methods=all --kills=5
 
-A run is killed (SIGKILL, at a moment drawn from the length of the whole run)
-and started again until it ends; then the next run begins, until the number of
-kills is reached. Each run should end with the bits of a run that nobody
-disturbed: weights, optimizer, T of each epoch, metrics of each epoch. After
-some kills the last checkpoint is cut off or has a bit flipped before the run is
-started again. `results/chaos.jsonl` gets a result for each method; a method
-that has a result is not run again.
+The script kills a run with SIGKILL, at a random moment within the length of a
+whole run, and restarts the run until it ends. Then the next run begins, until
+the number of kills is reached. After some kills the script truncates the last
+checkpoint, or flips a bit in it, before the restart. Each run should end with
+the same bits as an undisturbed run: weights, optimizer, and T and metrics of
+each epoch. The script writes a result for each method to `results/chaos.jsonl`,
+and skips methods that already have a result.
 """
 
 import hashlib
@@ -36,14 +36,20 @@ from mlc_tf.run import directory
 from mlc_tf.run import methods
 from mlc_tf.run import results
 
-_METHODS = flags.DEFINE_list("methods", "mlc", "Names, or all.")
-_KILLS = flags.DEFINE_integer("kills", 5, "Kills of each method's runs.")
-_DAMAGES = flags.DEFINE_integer(
-    "damages", 0, "Further kills, each with a damaged checkpoint."
+_METHODS = flags.DEFINE_list(
+    "methods", "mlc", "The methods, separated by commas, or all."
 )
-_INTERVAL = flags.DEFINE_integer("interval", 7, "Steps between checkpoints.")
+_KILLS = flags.DEFINE_integer(
+    "kills", 5, "The number of kills for each method."
+)
+_DAMAGES = flags.DEFINE_integer(
+    "damages", 0, "The number of further kills that damage a checkpoint."
+)
+_INTERVAL = flags.DEFINE_integer(
+    "interval", 7, "The number of steps between checkpoints."
+)
 _SEED = flags.DEFINE_integer("seed", 0, "The seed of the kills and damages.")
-_RESULTS = flags.DEFINE_string("results", "results", "Where results go.")
+_RESULTS = flags.DEFINE_string("results", "results", "The folder for results.")
 
 _CONFIG = "configs/digits.py"
 _TRAIN = Path(__file__).parents[1] / "train.py"
@@ -78,7 +84,7 @@ def main(argv: list[str]) -> None:
 
 
 def _campaign(method: str, folder: Path) -> dict[str, Any]:
-    draw = random.Random(_SEED.value)  # noqa: S311, no secret
+    draw = random.Random(_SEED.value)  # noqa: S311, the draws are no secret
     undisturbed, begin = folder / "undisturbed", time.monotonic()
     _finish(_start(method, undisturbed))
     seconds = time.monotonic() - begin
@@ -122,9 +128,9 @@ def _campaign(method: str, folder: Path) -> dict[str, Any]:
             if process.returncode == 0:
                 break
             if damaged is not None:
-                continue  # killed before it looked at the checkpoints
+                continue  # the kill came before the run read its checkpoints
             if (workdir / "result.json").exists():
-                break  # killed while it ended, with nothing left to do
+                break  # the kill came after the run wrote its result
             newest = _newest(workdir)
             if len(report["kills"]) < _KILLS.value:
                 report["kills"].append(
@@ -168,10 +174,10 @@ def _start(method: str, workdir: Path) -> subprocess.Popen[str]:
 
 
 def _finish(process: subprocess.Popen[str]) -> str:
-    """Waits for a run, and returns what it printed.
+    """Waits for a run, and returns its output.
 
     Raises:
-        RuntimeError: if it ended by itself, but not well.
+        RuntimeError: if the run failed by itself.
     """
     process.wait()
     output = Path(process.args[-1].partition("=")[2]).with_suffix(".log")
@@ -217,7 +223,7 @@ def _steps_of_an_epoch(workdir: Path) -> int:
 
 
 def _digest(workdir: Path) -> str:
-    """Returns a checksum of all that a run computed, but not of its times."""
+    """Returns a checksum of all outputs of a run, except the times."""
     _, file = checkpoints.Checkpoints(workdir / "checkpoints").latest()
     digest = hashlib.sha256()
 

@@ -1,4 +1,4 @@
-"""What many classes add to a step, beyond what they add to cross-entropy."""
+"""The cost of many classes, relative to the same step of cross-entropy."""
 
 import functools
 from typing import Any
@@ -10,7 +10,7 @@ from mlc_tf.launch.benchmark.subjects import SUBJECTS
 
 _CLASSES = (10, 100, 1000)
 _VARIANTS = ("cross_entropy", "exact", "head")
-# So many that T alone takes 400 MB.
+# With this number of classes T alone takes 400 MB.
 _MANY = 10_000
 _STEPS = 4
 
@@ -19,8 +19,9 @@ def measure(network: str, rounds: int) -> dict[str, Any]:
     """Measures steps in turns, for each number of classes.
 
     Returns:
-        The ratios to cross-entropy with as many classes; these again, as a
-        ratio to those with the fewest; and the memory with very many.
+        The ratios to cross-entropy with the same number of classes; these
+        ratios divided by the ratio with the fewest classes; and the memory
+        with very many classes.
     """
     subject, actions = SUBJECTS[network], {}
     for num_classes in _CLASSES:

@@ -1,4 +1,4 @@
-"""What XLA and bfloat16 do for a step."""
+"""The effect of XLA and bfloat16 on the time of a step."""
 
 import functools
 from collections.abc import Callable
@@ -24,7 +24,8 @@ _FORMS = {
 def measure(network: str, rounds: int) -> dict[str, Any]:
     """Measures steps in turns; returns ratios to float32 without XLA.
 
-    And, within each form, ratios to its own cross-entropy.
+    The result also has the ratios to the cross-entropy step that is compiled in
+    the same way.
     """
     subject = SUBJECTS[network]
     element = subject.pair(subject.num_classes)

@@ -1,4 +1,4 @@
-"""What the input pipeline supplies, and what it adds to training."""
+"""The throughput of the input pipeline, and its cost in training."""
 
 import time
 from collections.abc import Callable
@@ -19,26 +19,27 @@ from mlc_tf.launch.benchmark import measuring
 from mlc_tf.run import problems
 from mlc_tf.run import training
 
-# Of the pipeline alone: so many that what it had prefetched is soon forgotten.
+# The number of batches for measuring the pipeline alone. Against this number,
+# the prefetched batches do not count.
 _BATCHES = 200
 
 
 def input_pipeline(
     config: ml_collections.ConfigDict, rounds: int
 ) -> dict[str, Any]:
-    """Measures what the input pipeline supplies, and what it adds to training.
+    """Measures the throughput of the input pipeline, and its cost in training.
 
     Args:
-        config: Names dataset, network, batch size and augmentation.
-        rounds: Times that everything is measured, a step at a time.
+        config: The experiment: dataset, network, batch size and augmentation.
+        rounds: The number of rounds; each round measures one step of each kind.
 
     Returns:
-        The content of a JSON file: the images per second of the pipeline alone,
-        and of a cross-entropy step that the pipeline feeds; and the time of a
-        step fed by `pair`, as a ratio to the time of the same step fed by a
-        plain shuffled pipeline without clean set and noise. The time includes
-        fetching the batch; the noise is in the labels, or `add_noise` injects
-        it while data flows.
+        The images per second of the pipeline alone, and of a cross-entropy step
+        that the pipeline feeds; and the time of a step that `pair` feeds, as a
+        ratio to the time of the same step on a plain shuffled pipeline without
+        clean set and noise. The times include fetching the batch. Either the
+        labels hold the noise already, or `add_noise` injects the noise into the
+        stream.
     """
     problem = problems.load(config)
     model = CrossEntropy(training.build_base(config, problem))
@@ -105,7 +106,7 @@ def _plain(
     size: int,
     augment: data.Augment | None,
 ) -> tf.data.Dataset:
-    """Returns what anybody would write, with one clean batch for all steps."""
+    """Returns a plain input pipeline, with one clean batch for all steps."""
     (trusted,) = clean.batches(1).take(1)
 
     def augmented(x: tf.Tensor, labels: tf.Tensor) -> Any:

@@ -7,18 +7,18 @@
 
 `--what` is one of
 
-    step         Meta Loss Correction in its forms, against cross-entropy
-    stages       where the time of an exact step goes
+    step         the variants of Meta Loss Correction, against cross-entropy
+    stages       the time of each stage of an exact step
     compilation  steps with XLA and in bfloat16
     classes      steps with 10, 100 and 1,000 classes
-    memory       the most memory that steps hold, each in its own process
+    memory       the peak memory of steps, each in its own process
     replicas     the bytes that two replicas exchange in a step
     methods      all methods, on the config's dataset and network
-    input        what the input pipeline supplies, and what pairing and noise
-                 add to a step
+    input        the throughput of the input pipeline, and the time that pairing
+                 and noise add to a step
 
-The results go to `results/benchmark.jsonl`, and a picture of all steps that
-were measured to `results/benchmark.png`. Nothing else should run meanwhile.
+The results go to `results/benchmark.jsonl`, and a picture of all measured steps
+goes to `results/benchmark.png`. No other program should run at the same time.
 """
 
 import json
@@ -37,19 +37,25 @@ from mlc_tf.run import results
 from mlc_tf.run import settings
 
 _CONFIG = command_line.define_config("cifar10")
-_WHAT = flags.DEFINE_string("what", "step", "What to measure.")
-_NETWORKS = flags.DEFINE_list(
-    "networks", "lenet,wide_resnet_40_2", f"Of {', '.join(SUBJECTS)}."
+_BENCHMARK = flags.DEFINE_string(
+    "what", "step", f"The benchmark: one of {', '.join(benchmark.BENCHMARKS)}."
 )
-_ROUNDS = flags.DEFINE_integer("rounds", 50, "Times that all is measured.")
-_RESULTS = flags.DEFINE_string("results", "results", "Where results go.")
+_NETWORKS = flags.DEFINE_list(
+    "networks",
+    "lenet,wide_resnet_40_2",
+    f"The networks to measure, from {', '.join(SUBJECTS)}.",
+)
+_ROUNDS = flags.DEFINE_integer(
+    "rounds", 50, "The number of measurements of each time."
+)
+_RESULTS = flags.DEFINE_string("results", "results", "The folder for results.")
 
 
 def main(argv: list[str]) -> None:
     del argv
-    config, what = _CONFIG.value, _WHAT.value
-    if what not in benchmark.BENCHMARKS:
-        raise unknown_name("what", what, benchmark.BENCHMARKS)
+    config, chosen = _CONFIG.value, _BENCHMARK.value
+    if chosen not in benchmark.BENCHMARKS:
+        raise unknown_name("what", chosen, benchmark.BENCHMARKS)
     for name in _NETWORKS.value:
         if name not in SUBJECTS:
             raise unknown_name("networks", name, SUBJECTS)
@@ -73,11 +79,11 @@ def main(argv: list[str]) -> None:
             "results", "a folder that can be made", f"{error.filename}"
         ) from None
     file = Path(_RESULTS.value) / "benchmark.jsonl"
-    for name, measured in benchmark.BENCHMARKS[what](request):
-        content = {"what": what, **measured, "versions": directory.versions()}
+    for name, measured in benchmark.BENCHMARKS[chosen](request):
+        content = {"what": chosen, **measured, "versions": directory.versions()}
         results.write(file, [{"run": name, **content}])
         print(json.dumps(content, indent=2), flush=True)
-    if what == "step":
+    if chosen == "step":
         ratios = {
             measured["network"]: measured["ratio_to_cross_entropy"]
             for measured in results.read(file).values()

@@ -1,7 +1,7 @@
-"""Times of things that take turns, and their ratios.
+"""Times of actions that take turns, and the ratios of these times.
 
-A machine that slows down does so for all of them alike: so what is compared
-are ratios within a round, by their median and their spread.
+A machine that slows down slows all actions of a round alike. So the benchmarks
+compare ratios within a round, by their median and their spread.
 """
 
 import time
@@ -17,7 +17,7 @@ import tensorflow as tf
 from mlc_tf.models.pair_model import PairModel
 
 Name = TypeVar("Name", bound=Hashable)
-# Rounds that are not counted: functions are traced, caches filled.
+# The first rounds do not count: they trace functions and fill caches.
 _WARM_UP = 1
 
 
@@ -27,8 +27,8 @@ def in_turns(
     """Returns the seconds that each action took in each round, `(rounds,)`.
 
     Args:
-        actions: What to time; each returns when its work is done.
-        rounds: How often, after some that are not counted.
+        actions: Functions to time, by name; each returns when its work is done.
+        rounds: The number of rounds after the warm-up.
     """
     seconds: dict[Name, list[float]] = {name: [] for name in actions}
     for turn in range(_WARM_UP + rounds):
@@ -41,7 +41,7 @@ def in_turns(
 
 
 def summary(values: Any) -> dict[str, float]:
-    """Returns the median of some ratios and the quartiles about it."""
+    """Returns the median and the quartiles of some ratios."""
     low, middle, high = np.percentile(values, [25, 50, 75])
     return {"median": middle, "quartile_1": low, "quartile_3": high}
 
@@ -49,7 +49,7 @@ def summary(values: Any) -> dict[str, float]:
 def training_step(model: PairModel, jit: bool = False) -> Callable[[Any], Any]:
     """Returns the training step of a compiled model, as a graph.
 
-    It maps an element of pairs to the loss, once that is there.
+    The step maps an element of pairs to the loss, and waits for the loss.
     """
     model.optimizer.build(model.optimized_variables)
 

@@ -1,4 +1,4 @@
-"""The most memory that a step holds, each measured in a process of its own."""
+"""The peak memory of training steps, each measured in its own process."""
 
 import concurrent.futures
 import multiprocessing
@@ -13,11 +13,11 @@ _VARIANTS = ("cross_entropy", "exact", "finite_difference", "head")
 
 
 def measure(network: str, rounds: int) -> dict[str, Any]:
-    """Returns peaks in MiB, of the whole process and of what steps added.
+    """Returns peaks in MiB: of the whole process, and of the steps alone.
 
     Args:
-        network: A name of `SUBJECTS`.
-        rounds: How many steps are taken.
+        network: A name in `SUBJECTS`.
+        rounds: The number of steps.
     """
     subject = SUBJECTS[network]
     measured = {
@@ -42,14 +42,14 @@ def peak(
     """Returns the peak in MiB of a process that takes some training steps.
 
     Args:
-        network: A name of `SUBJECTS`.
-        variant: A name of `step.VARIANTS`.
+        network: A name in `SUBJECTS`.
+        variant: A name in `step.VARIANTS`.
         num_classes: The number of classes of the network.
-        steps: How many.
+        steps: The number of steps.
 
     Returns:
-        Of the steps, without what building the network took: "process", all
-        of it, TensorFlow included; "steps", by how much that grew.
+        "process", the peak of the whole process during the steps, which
+        includes TensorFlow; and "steps", the growth since before the steps.
     """
     with concurrent.futures.ProcessPoolExecutor(
         1, multiprocessing.get_context("spawn")
@@ -67,15 +67,15 @@ def _child(
     take = step.compiled_step(model)
     element = subject.pair(num_classes)
     before = _mebibytes("VmRSS")
-    Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+    Path("/proc/self/clear_refs").write_text("5")  # resets the peak
     for _ in range(steps):
         take(element)
     process = _mebibytes("VmHWM")
     return {"process": process, "steps": process - before}
 
 
-def _mebibytes(what: str) -> float:
-    # Not `getrusage`: its peak is inherited from the parent.
+def _mebibytes(field: str) -> float:
+    # A process inherits the peak of `getrusage` from its parent.
     status = Path("/proc/self/status").read_text()
-    (kibibytes,) = re.findall(rf"{what}:\s+(\d+) kB", status)
+    (kibibytes,) = re.findall(rf"{field}:\s+(\d+) kB", status)
     return int(kibibytes) / 1024

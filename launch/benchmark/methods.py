@@ -1,4 +1,4 @@
-"""What each method of the comparison costs, beside plain training."""
+"""The cost of each method of the comparison, relative to plain training."""
 
 import functools
 from typing import Any
@@ -15,8 +15,8 @@ def measure(config: ml_collections.ConfigDict, rounds: int) -> dict[str, Any]:
     """Measures the steps of all phases of all methods, in turns.
 
     Args:
-        config: Names dataset, network and batch size.
-        rounds: Times that each step is taken.
+        config: The experiment: dataset, network and batch size.
+        rounds: The number of measurements of each step.
 
     Returns:
         The cost of a method's training steps as a ratio to the cost of
@@ -44,7 +44,11 @@ def measure(config: ml_collections.ConfigDict, rounds: int) -> dict[str, Any]:
         "rounds": rounds,
         "cost": {
             name: measuring.summary(
-                sum(values for (of, _), values in seconds.items() if of == name)
+                sum(
+                    values
+                    for (method, _), values in seconds.items()
+                    if method == name
+                )
                 / plain
             )
             for name in methods.METHODS

@@ -1,4 +1,4 @@
-"""What a step sends between replicas, as counted from its graph."""
+"""The bytes that a step sends between replicas, counted from its graph."""
 
 import concurrent.futures
 import math
@@ -21,8 +21,8 @@ def measure(network: str, rounds: int) -> dict[str, Any]:
     """Returns the bytes that each replica sends in a step, and ratios.
 
     Args:
-        network: A name of `SUBJECTS`.
-        rounds: Not used: a count is the same each time.
+        network: A name in `SUBJECTS`.
+        rounds: Not used, since a count is the same each time.
     """
     del rounds
     counted = {variant: collectives(network, variant) for variant in _VARIANTS}
@@ -46,12 +46,12 @@ def collectives(network: str, variant: str) -> list[int]:
     """Returns the bytes that go into each collective of a step's graph.
 
     The collectives are all-reduces and the gathering of an embedding's
-    gradient. The graph belongs to one of two workers, local processes:
-    only between workers are collectives nodes of the graph.
+    gradient. The graph belongs to one of two workers, which are local
+    processes: only collectives between workers are nodes of the graph.
 
     Args:
-        network: A name of `SUBJECTS`.
-        variant: A name of `step.VARIANTS`.
+        network: A name in `SUBJECTS`.
+        variant: A name in `step.VARIANTS`.
     """
     addresses = distribution.free_addresses(_WORKERS)
     with concurrent.futures.ProcessPoolExecutor(
@@ -61,9 +61,9 @@ def collectives(network: str, variant: str) -> list[int]:
             pool.submit(_child, network, variant, addresses, index)
             for index in range(_WORKERS)
         ]
-        first, *others = [worker.result() for worker in workers]
-    if any(other != first for other in others):
-        raise RuntimeError("Workers should send the same: this is a bug.")
+        first, *rest = [worker.result() for worker in workers]
+    if any(sizes != first for sizes in rest):
+        raise RuntimeError("Workers should send the same bytes: this is a bug.")
     return first
 
 
@@ -83,7 +83,7 @@ def _child(
         traced = tf.function(
             lambda: strategy.run(model.train_step, [element])
         ).get_concrete_function()
-        # Both have looked before one leaves the other alone.
+        # Neither worker ends before the other has traced its graph.
         distribution.barrier()
     return sorted(_sizes(traced.graph))
 

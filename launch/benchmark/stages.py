@@ -1,7 +1,7 @@
-"""Where the time of an exact step goes, by Algorithm 1's stages.
+"""The time of each stage of an exact step, by the stages of Algorithm 1.
 
-The step is cut off after each stage in turn; what a stage takes is the
-difference of the times.
+The benchmark cuts off the step after each stage in turn. The time of a stage is
+the difference of two such times.
 """
 
 import functools
@@ -21,7 +21,8 @@ from mlc_tf.models import meta_gradient
 from mlc_tf.models.forward_pass import AllWeights
 from mlc_tf.models.meta_loss_correction import MetaLossCorrection
 
-# In forward passes of a batch; a backward pass is two. Cross-entropy has 3.
+# The cost of each stage in forward passes of a batch. A backward pass costs two
+# forward passes, so a cross-entropy step costs 3.
 EXPECTED = {
     "forward pass of the noisy batch": 1,
     "Virtual-Train": 2,
@@ -37,8 +38,8 @@ def measure(network: str, rounds: int) -> dict[str, Any]:
     """Measures the stages, as multiples of a third of cross-entropy's step.
 
     Args:
-        network: A name of `SUBJECTS`.
-        rounds: Times that all is measured.
+        network: A name in `SUBJECTS`.
+        rounds: The number of measurements of each time.
     """
     subject = SUBJECTS[network]
     element = tf.nest.map_structure(
@@ -75,10 +76,10 @@ def measure(network: str, rounds: int) -> dict[str, Any]:
 
 
 def _cut_off(base: keras.Model, last: int) -> Callable[[Any], Any]:
-    """Returns the step until a stage, as a function that awaits its end."""
+    """Returns the step up to a stage, as a function that waits for the end."""
     network = AllWeights(base)
     num_classes = base.output_shape[-1]
-    # Variables, lest a constant be folded into the graph.
+    # These are variables, since TensorFlow would fold constants into the graph.
     transition = tf.Variable(tf.eye(num_classes), trainable=False)
     rate = tf.Variable(0.1, trainable=False)
 

@@ -1,4 +1,4 @@
-"""What a step of Meta Loss Correction takes, beside plain training."""
+"""The time of a Meta Loss Correction step, relative to plain training."""
 
 import functools
 from collections.abc import Callable
@@ -29,7 +29,7 @@ def measure(network: str, rounds: int) -> dict[str, Any]:
     """Measures steps in turns; returns ratios to the cross-entropy step.
 
     Args:
-        network: A name of `SUBJECTS`, with batches noisy and clean of one
+        network: A name in `SUBJECTS`. Noisy and clean batches have the same
             size.
         rounds: The number of rounds; in each, every variant takes one step.
     """

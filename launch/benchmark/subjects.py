@@ -1,4 +1,4 @@
-"""The networks that steps are measured on, and batches for them."""
+"""The networks that benchmarks train, and random batches for them."""
 
 from collections.abc import Callable
 from collections.abc import Mapping
@@ -13,14 +13,14 @@ from mlc_tf import networks
 
 @dataclass(frozen=True)
 class Subject:
-    """A network, and what a batch of its inputs looks like.
+    """A network, and the shape of its batches.
 
     Attributes:
-        build: From the number of classes to the network.
-        input_shape: Of one example.
-        num_classes: As its datasets have.
-        batch_size: Of the noisy and the clean half alike.
-        vocabulary: How many words there are; 0 for inputs that are images.
+        build: A function from the number of classes to the network.
+        input_shape: The shape of one example.
+        num_classes: The number of classes in the usual datasets.
+        batch_size: The size of the noisy batch and of the clean batch.
+        vocabulary: The number of words; 0 for images.
     """
 
     build: Callable[[int], keras.Model]
@@ -30,7 +30,7 @@ class Subject:
     vocabulary: int = 0
 
     def pair(self, num_classes: int, seed: int = 0) -> Any:
-        """Returns an element of random pairs: a step's time knows no truth."""
+        """Returns random pairs, which train as fast as real data."""
         rng = np.random.default_rng(seed)
         halves = []
         for _ in range(2):
@@ -56,7 +56,7 @@ def _wide_resnet(depth: int) -> Subject:
 
 
 def _transformer(num_classes: int, length: int, vocabulary: int) -> keras.Model:
-    """Returns a text classifier of four blocks, 128 wide, four heads."""
+    """Returns a text classifier: four blocks of width 128 with four heads."""
     width = 128
     words = keras.Input((length,), dtype="int32")
     positions = keras.ops.cumsum(keras.ops.ones_like(words), axis=1) - 1
@@ -83,7 +83,7 @@ SUBJECTS: Mapping[str, Subject] = {
         (64,),
         vocabulary=8000,
     ),
-    # Of random weights: nothing is downloaded to be timed.
+    # Random weights are as fast as pretrained weights, and need no download.
     "resnet50": Subject(
         lambda classes: networks.resnet50((224, 224, 3), classes, weights=""),
         (224, 224, 3),

@@ -1,1 +1,1 @@
-"""How a scheduler starts the workers of one run: Kubernetes and Slurm."""
+"""Examples of how Kubernetes and Slurm start the workers of one run."""

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Two nodes, a worker on each.
+# Trains on two nodes, with one worker on each.
 #
 #   sbatch slurm.sh --config=cifar10 --workdir=DIR
 #
-# with `mlc_tf` installed in the environment of the job; DIR and the data lie
-# where all nodes see them. Before the time is over Slurm sends SIGTERM,
-# the state is saved, and the job, which is queued again, goes on from it.
+# The environment of the job needs `mlc_tf`, and all nodes need access to DIR and
+# the data. Before the time limit Slurm sends SIGTERM: the workers save their
+# state, and the job is queued again and resumes.
 #SBATCH --job-name=mlc_tf
 #SBATCH --nodes=2
 #SBATCH --ntasks-per-node=1
@@ -15,7 +15,7 @@
 #SBATCH --open-mode=append
 set -euo pipefail
 
-# As a variable: in double quotes $(...) would be run here, not on the nodes.
+# Single quotes delay $(...) until the script runs on the nodes.
 worker='
 TF_CONFIG=$(python -m mlc_tf.launch.cluster.tf_config --scheduler=slurm)
 export TF_CONFIG

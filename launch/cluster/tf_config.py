@@ -1,4 +1,4 @@
-"""Prints the TF_CONFIG of this process, from the scheduler's environment.
+"""Prints TF_CONFIG for this process, from the scheduler's environment.
 
     export TF_CONFIG=$(python -m mlc_tf.launch.cluster.tf_config \\
         --scheduler=slurm)
@@ -16,8 +16,10 @@ from mlc_tf.errors import bad_argument
 from mlc_tf.errors import unknown_name
 from mlc_tf.launch import command_line
 
-_SCHEDULER = flags.DEFINE_string("scheduler", None, "kubernetes or slurm.")
-_PORT = flags.DEFINE_integer("port", 2222, "On which all workers listen.")
+_SCHEDULER = flags.DEFINE_string(
+    "scheduler", None, "The scheduler: kubernetes or slurm."
+)
+_PORT = flags.DEFINE_integer("port", 2222, "The port of all workers.")
 
 
 def main(argv: list[str]) -> None:
@@ -40,7 +42,7 @@ def _kubernetes(environment: Mapping[str, str]) -> tuple[list[str], int]:
 
 
 def _slurm(environment: Mapping[str, str]) -> tuple[list[str], int]:
-    """Returns the nodes of a job with one task on each."""
+    """Returns the nodes of a job that has one task on each node."""
     nodes = _variable(environment, "SLURM_JOB_NODELIST")
     index = _number(environment, "SLURM_PROCID")
     try:
@@ -61,8 +63,9 @@ def _slurm(environment: Mapping[str, str]) -> tuple[list[str], int]:
 def _variable(environment: Mapping[str, str], name: str) -> str:
     if name not in environment:
         raise InputError(
-            f"`{name}` should be set in the environment, as {_SCHEDULER.value} "
-            "and the example beside this script do. It is not."
+            f"`{name}` should be set in the environment, by "
+            f"{_SCHEDULER.value} or as in the example beside this script. "
+            "Received: no value."
         )
     return environment[name]
 

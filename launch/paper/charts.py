@@ -1,4 +1,4 @@
-"""The charts of the paper's tables and figures, with matplotlib."""
+"""Charts for the paper's tables and figures, with matplotlib."""
 
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ _MARKERS = "osD^v<>Xph*"
 def conditions_figure(
     conditions: pd.DataFrame, title: str = "", x: str = "ratio"
 ) -> Figure:
-    """Returns curves of accuracy, one panel a noise.
+    """Returns curves of accuracy, with one panel for each noise.
 
     Args:
         conditions: One row per noise, method and x, with the columns noise,
@@ -30,8 +30,8 @@ def conditions_figure(
     axes = figure.subplots(1, len(noises), sharey=True, squeeze=False)[0]
     styles = _method_styles(conditions)
     for ax, noise in zip(axes, noises):
-        here = conditions[conditions["noise"] == noise]
-        _accuracy_panel(ax, here, "method", styles, noise, x)
+        rows_of_noise = conditions[conditions["noise"] == noise]
+        _accuracy_panel(ax, rows_of_noise, "method", styles, noise, x)
     axes[0].set_ylabel("test accuracy, %")
     axes[-1].legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
@@ -40,11 +40,11 @@ def conditions_figure(
 def robustness_figure(
     conditions: pd.DataFrame, methods: tuple[str, str], title: str = ""
 ) -> Figure:
-    """Returns two methods under all noises, and all methods under each.
+    """Returns two methods under all noises, then all methods under each noise.
 
     Args:
         conditions: As `conditions_figure` takes them.
-        methods: The two of the first panel.
+        methods: The names of the two methods in the first panel.
         title: The title of the figure. Defaults to none.
 
     References:
@@ -66,21 +66,21 @@ def robustness_figure(
     axes[0].legend(fontsize=7)
     styles = _method_styles(conditions)
     for ax, noise in zip(axes[1:], noises):
-        here = conditions[conditions["noise"] == noise]
-        _accuracy_panel(ax, here, "method", styles, noise)
+        rows_of_noise = conditions[conditions["noise"] == noise]
+        _accuracy_panel(ax, rows_of_noise, "method", styles, noise)
     axes[0].set_ylabel("test accuracy, %")
     axes[-1].legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
 
 
 def bars_figure(
-    values: Mapping[str, float], others: Mapping[str, float], label: str
+    values: Mapping[str, float], references: Mapping[str, float], label: str
 ) -> Figure:
     """Returns bars, with a mark at the value of another source.
 
     Args:
         values: The lengths of the bars, by name.
-        others: Values of the other source, for some of the names.
+        references: Values of the other source, for some of the names.
         label: The label of the axis.
     """
     figure = Figure(figsize=(7, 1.2 + 0.45 * len(values)), layout="constrained")
@@ -88,7 +88,11 @@ def bars_figure(
     bars = ax.barh(list(values), list(values.values()), label="ours")
     ax.bar_label(bars, fmt="%.2f", padding=6, fontsize=8)
     ax.plot(
-        list(others.values()), list(others), "k|", markersize=16, label="paper"
+        list(references.values()),
+        list(references),
+        "k|",
+        markersize=16,
+        label="paper",
     )
     ax.invert_yaxis()
     ax.set_xlabel(label)
@@ -133,8 +137,8 @@ def ratios_figure(ratios: Mapping[str, Mapping[str, Any]]) -> Figure:
     """Returns bars of the time of a step, relative to cross-entropy.
 
     Args:
-        ratios: For each network, for each variant, a mapping with `median`,
-            `quartile_1` and `quartile_3`.
+        ratios: The `median`, `quartile_1` and `quartile_3` of a ratio, by the
+            name of the network and the name of the variant.
     """
     figure = Figure(figsize=(9, 0.9 + 1.1 * len(ratios)), layout="constrained")
     ax = figure.subplots()
@@ -172,13 +176,13 @@ def _accuracy_panel(
     title: str,
     x: str = "ratio",
 ) -> None:
-    """Draws accuracy over x, a curve for each value of the column `curve`."""
+    """Draws accuracy over x, with a curve for each value of column `curve`."""
     for name, style in styles.items():
-        one = rows[rows[curve] == name]
+        points = rows[rows[curve] == name]
         ax.errorbar(
-            100 * one["ratio"] if x == "ratio" else one[x],
-            one["accuracy"],
-            yerr=one["deviation"].fillna(0),
+            100 * points["ratio"] if x == "ratio" else points[x],
+            points["accuracy"],
+            yerr=points["deviation"].fillna(0),
             markersize=4,
             capsize=2,
             label=name,
@@ -193,7 +197,7 @@ def _accuracy_panel(
 
 
 def _set_trusted_axis(ax: Axes, sizes: Sequence[int]) -> None:
-    """Makes the x-axis one of trusted examples, with a tick for each size."""
+    """Labels the x-axis for trusted examples, with a tick for each size."""
     ax.set(xlabel="trusted examples", xscale="log")
     ax.set_xticks(sizes, [str(size) for size in sizes])
     ax.minorticks_off()

@@ -1,8 +1,8 @@
-"""The tables of a document, renewed from the result files between marks.
+"""Renews the tables of a document, between marks, from the result files.
 
-A mark is `<!-- KIND: ARGUMENTS -->`. The text between it and the next
-`<!-- end of KIND -->` or `<!-- end of table -->` is replaced. `RENEWERS` has
-the kinds.
+A mark is `<!-- KIND: ARGUMENTS -->`. New text replaces the old text between the
+mark and the next `<!-- end of KIND -->` or `<!-- end of table -->`. `RENEWERS`
+has all kinds.
 """
 
 import inspect
@@ -37,7 +37,7 @@ def fill_tables(document: str, folder: str | Path) -> str:
     """Returns a document with the text after each mark renewed.
 
     Args:
-        document: The text.
+        document: The text of the document.
         folder: The folder of the results.
 
     Raises:
@@ -53,10 +53,10 @@ def fill_tables(document: str, folder: str | Path) -> str:
         except TypeError:
             raise InputError(
                 f"The mark of {kind} should have all of its arguments, and no "
-                f"other. Received: {match['mark'].strip()}."
+                f"others. Received: {match['mark'].strip()}."
             ) from None
         new = RENEWERS[kind](Path(folder), *arguments)
-        if callable(new):  # each row of the table is kept, but for its end
+        if callable(new):  # replaces only the last column
             return match["mark"] + _METHOD_ROW.sub(new, match["old"])
         return f"{match['mark']}\n{new}\n"
 
@@ -72,14 +72,14 @@ def _table(folder: Path, path: str, noise: str, ratio: str) -> str:
 
 
 def _choices(folder: Path, dataset: str, noise: str, ratio: str) -> str:
-    there = _read(folder, f"choices/{dataset}")
-    return tables.choices_table(there, dataset, noise, _ratio(ratio))
+    recorded = _read(folder, f"choices/{dataset}")
+    return tables.choices_table(recorded, dataset, noise, _ratio(ratio))
 
 
 def _clean_budget(folder: Path, dataset: str, noise: str, ratio: str) -> str:
-    there = _read(folder, f"clean_budget/{dataset}").values()
+    recorded = _read(folder, f"clean_budget/{dataset}").values()
     return tables.clean_budget_table(
-        summaries.by_clean_examples(there, dataset, noise, _ratio(ratio))
+        summaries.by_clean_examples(recorded, dataset, noise, _ratio(ratio))
     )
 
 
@@ -88,7 +88,7 @@ def _costs(folder: Path, name: str) -> Callable[[re.Match[str]], str]:
 
     def priced(row: re.Match[str]) -> str:
         if row["name"] not in costs:
-            raise bad_argument(f"the cost of {row['name']}", "there", "none")
+            raise bad_argument(f"the cost of {row['name']}", "recorded", "none")
         return f"{row['row']} {costs[row['name']]['median']:.1f} |"
 
     return priced
@@ -102,23 +102,23 @@ def _as_json(folder: Path, path: str, name: str) -> str:
 
 def _table_1(folder: Path, path: str) -> pd.DataFrame:
     """Returns Table 1 of DATASET, or of VARIANT/DATASET."""
-    there = _read(folder, path).values()
-    return summaries.by_condition(there, Path(path).name)
+    recorded = _read(folder, path).values()
+    return summaries.by_condition(recorded, Path(path).name)
 
 
 def _read(folder: Path, path: str) -> dict[str, Result]:
-    there = results.read(folder / f"{path}.jsonl")
-    if not there:
+    recorded = results.read(folder / f"{path}.jsonl")
+    if not recorded:
         expected = f"a folder with results in {path}.jsonl"
         raise bad_argument("results", expected, str(folder))
-    return there
+    return recorded
 
 
 def _result(folder: Path, path: str, name: str) -> Result:
-    there = _read(folder, path)
-    if name not in there:
-        raise bad_argument(f"{name} of {path}.jsonl", "there", "none")
-    return there[name]
+    recorded = _read(folder, path)
+    if name not in recorded:
+        raise bad_argument(f"{name} of {path}.jsonl", "recorded", "none")
+    return recorded[name]
 
 
 def _ratio(text: str) -> float | None:
@@ -127,14 +127,16 @@ def _ratio(text: str) -> float | None:
     try:
         return float(text)
     except ValueError:
-        raise bad_argument("ratio", "a number, or - for none", text) from None
+        raise bad_argument(
+            "ratio", "a number, or - for no ratio", text
+        ) from None
 
 
-# Each takes the folder of the results and the arguments of its mark.
+# Each function takes the folder of the results and the arguments of a mark.
 RENEWERS: dict[str, Callable[..., Any]] = {
-    # The methods on one dataset and noise; "-" is no ratio.
+    # The methods on one dataset and noise; "-" stands for no ratio.
     "table": _table,
-    # The settings that were compared on held-out data.
+    # A comparison of settings on held-out data.
     "choices": _choices,
     # The values under a key of the benchmarks that match a pattern.
     "benchmark": lambda folder, pattern, key: tables.benchmark_table(
@@ -150,8 +152,8 @@ RENEWERS: dict[str, Callable[..., Any]] = {
     "label_issues": lambda folder, path: tables.label_issues_table(
         [*_read(folder, path).values()]
     ),
-    # Table 1 of a dataset, its means for several datasets, the distances of
-    # its T from the true T, and its differences from the paper's table.
+    # Table 1 of a dataset, the means of several such tables, the distances of T
+    # from the true T, and the differences from the paper's table.
     "conditions": lambda folder, path: tables.conditions_table(
         _table_1(folder, path)
     ),
@@ -164,7 +166,7 @@ RENEWERS: dict[str, Callable[..., Any]] = {
     "beside_paper": lambda folder, path: tables.beside_paper_table(
         _table_1(folder, path)
     ),
-    # The trials of a search, and the best of the searches of all methods.
+    # The trials of a search, and the best trials of all methods.
     "tuning": lambda folder, dataset, name: tables.tuning_table(
         _result(folder, f"tuning/{dataset}", name)
     ),
@@ -173,6 +175,6 @@ RENEWERS: dict[str, Callable[..., Any]] = {
     ),
     # The last column of a table of methods, from a benchmark.
     "costs": _costs,
-    # A result as it is.
+    # A result as JSON.
     "result": _as_json,
 }

@@ -1,7 +1,7 @@
-"""How many wrong labels an audit finds, and the gain of mending them.
+"""How well an audit finds wrong labels, and the gain of correcting them.
 
-cleanlab does the same from out-of-sample probabilities of a network: here of
-plain cross-entropy, trained once per fold.
+cleanlab finds wrong labels from the out-of-sample probabilities of a network.
+This study trains that network with plain cross-entropy, once per fold.
 """
 
 import dataclasses
@@ -26,18 +26,18 @@ from mlc_tf.run import training
 from mlc_tf.run.finished_run import FinishedRun
 from mlc_tf.run.problems import Problem
 
-# The folds in cleanlab's own examples.
+# The number of folds, as in cleanlab's own examples.
 _FOLDS = 5
-# The share of wrong labels that are planted in the clean set.
+# The fraction of clean labels that the study replaces by wrong labels.
 _PLANTED = 0.1
 _BATCH_SIZE = 500
 
 
 def check(run: FinishedRun) -> None:
-    """Refuses a run that cannot be measured, before anything is trained.
+    """Checks that a run can be measured, before any training.
 
     Raises:
-        InputError: if the run has no T, its labels' truth is not known, or
+        InputError: if the run has no T, if its true labels are not known, or if
             cleanlab is missing.
     """
     if run.transition is None:
@@ -48,13 +48,13 @@ def check(run: FinishedRun) -> None:
         )
     if run.config.noise.kind == "none":
         raise InputError(
-            "`noise.kind` should be injected noise, of which it is known which "
-            f"labels are wrong. Received: 'none' in {run.workdir}."
+            "`noise.kind` should be injected noise, so that the wrong labels "
+            f"are known. Received: 'none' in {run.workdir}."
         )
     if importlib.util.find_spec("cleanlab") is None:
         raise InputError(
-            "cleanlab should be installed, to compare with: "
-            "pip install 'mlc_tf[test]'."
+            "cleanlab should be installed for the comparison, with "
+            "`pip install 'mlc_tf[test]'`. Received: no cleanlab."
         )
 
 
@@ -70,15 +70,17 @@ def measure(
     """Measures a finished run's audit, and cleanlab, on the same labels.
 
     Args:
-        run: As `check` takes it.
-        report: Called with a line on each training. Defaults to no call.
+        run: A finished run that passes `check`.
+        report: A function that receives a line for each training. Defaults to
+            no reports.
 
     Returns:
         `auroc` and `average_precision` for each way to find wrong labels:
-        `audit`, its network without T (`network_alone`) and `cleanlab`; test
-        accuracies of cross-entropy on the labels as given, as `audit` and as
-        `cleanlab` mend them; and the scores of the check of the clean set with
-        planted errors, None for a run that was fitted to its labels.
+        `audit`, the audited network without T (`network_alone`) and `cleanlab`;
+        test accuracies of cross-entropy on the given labels, on the labels that
+        `audit` corrects and on the labels that `cleanlab` corrects; and the
+        scores on the clean set with planted errors, None for a run that was
+        fitted to the clean labels.
 
     Raises:
         InputError: as `check`.
@@ -93,7 +95,7 @@ def measure(
     wrong = given != true_labels
 
     found = run_audit.audit_run(run, problem, _BATCH_SIZE)
-    ours = found.label_issues
+    label_issues = found.label_issues
     alone = audit.find_label_issues(
         run.network, problem.noisy, transition=None, batch_size=_BATCH_SIZE
     )
@@ -104,7 +106,7 @@ def measure(
     accuracies = {}
     for name, labels in {
         "given": given,
-        "audit": ours["predicted_label"].to_numpy(),
+        "audit": label_issues["predicted_label"].to_numpy(),
         "cleanlab": np.where(issues, probabilities.argmax(axis=1), given),
     }.items():
         report(f"cross-entropy on the labels of {name}")
@@ -131,7 +133,7 @@ def measure(
         "examples": len(given),
         "folds": _FOLDS,
         "temperature": found.temperature,
-        "audit": audit.scores(wrong, ours["label_quality"]),
+        "audit": audit.scores(wrong, label_issues["label_quality"]),
         "network_alone": audit.scores(wrong, alone["label_quality"]),
         "cleanlab": audit.scores(wrong, quality),
         "cross_entropy": accuracies,
@@ -144,7 +146,7 @@ def _out_of_sample(
     problem: Problem,
     report: Callable[[str], None],
 ) -> np.ndarray:
-    """Returns class probabilities by networks that did not see the example."""
+    """Returns class probabilities from networks not trained on the example."""
     folds = model_selection.StratifiedKFold(
         _FOLDS, shuffle=True, random_state=config.seed
     )
@@ -165,12 +167,12 @@ def _out_of_sample(
 def _planted(
     config: ml_collections.ConfigDict, problem: Problem
 ) -> dict[str, Any]:
-    """Returns how well a check finds wrong labels planted in the clean set."""
+    """Returns the scores of an audit of the clean set with planted errors."""
     size = len(problem.class_names)
-    others = np.full((size, size), _PLANTED / (size - 1))
-    np.fill_diagonal(others, 1 - _PLANTED)
+    planted_noise = np.full((size, size), _PLANTED / (size - 1))
+    np.fill_diagonal(planted_noise, 1 - _PLANTED)
     corruption = noise.corrupt(
-        problem.clean.labels, others, seed=config.seed, mode="iid"
+        problem.clean.labels, planted_noise, seed=config.seed, mode="iid"
     )
     planted = corruption.labels != problem.clean.labels
     if not planted.any():

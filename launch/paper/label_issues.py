@@ -4,11 +4,11 @@
     python launch/paper/label_issues.py \\
         --workdirs=runs/digits/flip_to_one-0.4/mlc-seed0
 
-The runs are used as they are. For cleanlab, and to measure the worth of mended
-labels, cross-entropy is trained eight times; the run's own method is trained
+The script does not change the runs. It trains cross-entropy eight times, for
+cleanlab and for the worth of corrected labels. It trains the run's own method
 once more, with errors planted in the trusted set, unless the run was fitted to
-that set. The results go to `results/label_issues.jsonl`; a run that has a
-result there is not measured again.
+that set. The results go to `results/label_issues.jsonl`, and the script skips
+runs that already have a result there.
 """
 
 from pathlib import Path
@@ -23,8 +23,10 @@ from mlc_tf.run import directory
 from mlc_tf.run import finished_run
 from mlc_tf.run import results
 
-_WORKDIRS = flags.DEFINE_list("workdirs", None, "Folders of finished runs.")
-_RESULTS = flags.DEFINE_string("results", "results", "Where results go.")
+_WORKDIRS = flags.DEFINE_list(
+    "workdirs", None, "The directories of finished runs, separated by commas."
+)
+_RESULTS = flags.DEFINE_string("results", "results", "The folder for results.")
 
 
 def main(argv: list[str]) -> None:
@@ -38,22 +40,22 @@ def main(argv: list[str]) -> None:
     if len(runs) < len(_WORKDIRS.value):
         raise bad_argument(
             "workdirs",
-            "of runs that differ in dataset, noise, method or seed",
+            "directories of runs that differ in dataset, noise, method or seed",
             _WORKDIRS.value,
         )
     file = Path(_RESULTS.value) / "label_issues.jsonl"
-    there = results.read(file)
+    recorded = results.read(file)
     for name, run in runs.items():
         label_issue_study.check(run)
         digest = label_issue_study.settings_digest(run.config)
-        if name in there and there[name]["config"] != digest:
+        if name in recorded and recorded[name]["config"] != digest:
             raise InputError(
                 "`results` should be a folder without results of other "
-                f"settings. Received: {name} in {file}, which is not of "
-                f"{run.workdir}."
+                f"settings. Received: {name} in {file}, which has other "
+                f"settings than {run.workdir}."
             )
     for name, run in runs.items():
-        if name not in there:
+        if name not in recorded:
             print(run.workdir, flush=True)
             measured = label_issue_study.measure(
                 run, lambda line: print(f"    {line}", flush=True)

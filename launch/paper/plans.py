@@ -12,9 +12,10 @@ from mlc_tf.errors import unknown_name
 from mlc_tf.run import directory
 from mlc_tf.run import methods as known_methods
 
-# CIFAR-100 has no uniform noise in Table 1; Clothing1M has a table of its own.
+# The paper has no uniform noise for CIFAR-100, and a separate table for
+# Clothing1M.
 DATASETS = ("digits", "mnist", "twitter", "cifar10")
-# Their files cannot be downloaded.
+# The package cannot download the files of these datasets.
 BY_HAND = ("twitter", "clothing1m")
 Plan = dict[str, ml_collections.ConfigDict]
 
@@ -26,9 +27,9 @@ def config_of(
 
     Args:
         dataset: Name of the dataset.
-        known: The names of datasets to accept.
+        known: The accepted names of datasets.
         variant: The variant of the config; "" for the config itself.
-        manual_dir: The folder of the files of the datasets `BY_HAND`.
+        manual_dir: The folder with the files of the datasets in `BY_HAND`.
 
     Raises:
         InputError: for a dataset that is not in `known`, or an unknown variant.
@@ -49,7 +50,7 @@ def conditions(
     noises: Iterable[str],
     ratios: Iterable[float],
 ) -> Plan:
-    """Returns the runs of Table 1 of one dataset: methods under conditions.
+    """Returns the runs of Table 1 for one dataset, as configs by name.
 
     Raises:
         InputError: for an unknown method.
@@ -76,9 +77,9 @@ def trusted_sizes(
 
     Args:
         config: The config of the dataset and the noise.
-        sizes: Numbers of trusted examples of each class.
-        methods: Names of methods.
-        seeds: Seeds of the runs.
+        sizes: The numbers of trusted examples per class.
+        methods: Names in `METHODS`.
+        seeds: The seeds of the runs, each for every size and method.
 
     Raises:
         InputError: for a size below 1.

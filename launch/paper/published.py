@@ -1,9 +1,9 @@
-"""The paper's Tables 1 and 2: test accuracy in %, to be shown beside ours.
+"""The paper's Tables 1 and 2: test accuracy in %, for comparison with ours.
 
-Co-teaching's numbers are copied there from its own paper, under other noises
-(symmetric without the own class, pair flip at 45 %). On MNIST the row of
-Confusion is the same for uniform and flip-to-one noise: one of them is a
-mistake in the table.
+The paper copies Co-teaching's numbers from the Co-teaching paper, which uses
+other noises (symmetric without the own class, pair flip at 45 %). On MNIST the
+row of Confusion is the same for uniform and flip-to-one noise, so one of these
+rows must be a mistake.
 """
 
 from math import nan
@@ -168,8 +168,8 @@ _TABLE_1: dict[str, dict[str, tuple[tuple[float, ...], ...]]] = {
 }
 
 
-# On Clothing1M, whose labels are noisy as they come; all but MLC's number are
-# copied there from the papers of the methods.
+# Clothing1M, whose labels have natural noise. The paper copies all numbers but
+# MLC's from the papers of the methods.
 TABLE_2: dict[str, float] = {
     "cross_entropy": 68.94,
     "forward": 69.84,
@@ -182,7 +182,7 @@ TABLE_2: dict[str, float] = {
 def accuracy(
     dataset: str, noise: str, ratio: float | None, method: str
 ) -> float | None:
-    """Returns the paper's test accuracy in %, or None where it has none."""
+    """Returns the paper's test accuracy in %, or None for no number."""
     if dataset == "clothing1m" and noise == "none":
         return TABLE_2.get(method)
     rows = _TABLE_1.get(dataset, {}).get(method)

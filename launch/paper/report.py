@@ -11,8 +11,12 @@ from mlc_tf.errors import InputError
 from mlc_tf.launch import command_line
 from mlc_tf.launch.paper import documents
 
-_DOCUMENT = flags.DEFINE_string("document", "README.md", "A Markdown file.")
-_RESULTS = flags.DEFINE_string("results", "results", "Where results are.")
+_DOCUMENT = flags.DEFINE_string(
+    "document", "README.md", "The Markdown file to renew."
+)
+_RESULTS = flags.DEFINE_string(
+    "results", "results", "The folder of the results."
+)
 
 
 def main(argv: list[str]) -> None:

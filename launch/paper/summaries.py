@@ -1,4 +1,4 @@
-"""Results of the paper's experiments as tables of pandas, with its numbers."""
+"""Results of the paper's experiments as pandas tables, with its numbers."""
 
 import dataclasses
 from collections.abc import Iterable
@@ -33,8 +33,8 @@ def by_condition(results: Iterable[Result], dataset: str) -> pd.DataFrame:
     """Returns the accuracy of each method under each noise of Table 1.
 
     Args:
-        results: Results of runs. Results of other datasets and on held-out
-            training data are passed over.
+        results: Results of runs. Results of other datasets, and results
+            on held-out training data, are skipped.
         dataset: Name of the dataset.
 
     Returns:
@@ -72,20 +72,20 @@ def by_clean_examples(
 
     Args:
         results: Results of runs. Results of another dataset, noise, ratio or
-            evaluation set are passed over.
-        dataset: Name of the dataset.
-        noise: Kind of the noise.
-        ratio: Its ratio; None for a noise that has none.
+            evaluation set are skipped.
+        dataset: The name of the dataset.
+        noise: The kind of the noise.
+        ratio: The noise ratio; None for a noise without a ratio.
         evaluated_on: "test" or "validation". Defaults to "test".
 
     Returns:
         One row per method and size, with the columns method, clean_examples,
         accuracy and deviation (in %, mean and standard deviation over the
-        seeds, NaN for one), transition_l1 (NaN without a T) and seeds.
+        seeds; NaN for one seed), transition_l1 (NaN without a T) and seeds.
 
     Raises:
-        InputError: if there is no such result, or two results have one method,
-            size and seed.
+        InputError: if there is no such result, or two results have the same
+            method, size and seed.
     """
     where = dataset, noise, ratio, evaluated_on
     rows = [

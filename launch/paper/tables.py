@@ -19,7 +19,7 @@ from mlc_tf.run.comparison import method_cell
 from mlc_tf.run.comparison import oracle_note
 from mlc_tf.run.results import Result
 
-# Short names of the noises, for the many columns of Table 1.
+# Short names of the noises, since Table 1 has many columns.
 _SHORT = {"uniform": "U", "flip_random": "R", "flip_to_one": "O"}
 
 
@@ -44,10 +44,11 @@ def choices_table(
     """Returns the validation results of each setting, as Markdown.
 
     Args:
-        results: By the names of the runs, SETTING/NOISE/METHOD-seedSEED.
-        dataset: Name of the dataset.
-        noise: Kind of the noise.
-        ratio: Its ratio.
+        results: Results by the names of the runs,
+            SETTING/NOISE/METHOD-seedSEED.
+        dataset: The name of the dataset.
+        noise: The kind of the noise.
+        ratio: The noise ratio; None for a noise without a ratio.
     """
     where = dataset, noise, ratio
     settings: dict[str, list[Result]] = {}
@@ -72,13 +73,13 @@ def choices_table(
 def benchmark_table(
     results: Mapping[str, Result], pattern: str, key: str
 ) -> str:
-    """Returns what benchmarks measured, as a Markdown table.
+    """Returns the measurements of benchmarks, as a Markdown table.
 
     Args:
-        results: By their names.
-        pattern: Matches the names of the results to show, with `*`.
-        key: What to show of each result: columns by name, so that the result
-            is a row; or such mappings by the names of rows.
+        results: Results by their names.
+        pattern: The names of the results to show, with `*` for any text.
+        key: The part of each result to show: either a mapping of columns, which
+            becomes one row; or such mappings by the names of rows.
 
     Raises:
         InputError: if no name matches.
@@ -86,7 +87,7 @@ def benchmark_table(
     rows: dict[str, dict[str, Any]] = {}
     for name in fnmatch.filter(sorted(results), pattern):
         if key not in results[name]:
-            raise bad_argument(f"{key} of {name}", "there", "none")
+            raise bad_argument(f"{key} of {name}", "recorded", "none")
         measured = results[name][key]
         if all("median" in value for value in measured.values()):
             measured = {results[name]["network"]: measured}
@@ -109,27 +110,33 @@ def campaign_table(contents: Sequence[Result]) -> str:
     """Returns how killed runs ended, as a Markdown table.
 
     Args:
-        contents: Results of `launch/benchmark/chaos.py`, one a method.
+        contents: Results of `launch/benchmark/chaos.py`, one for each method.
     """
-    ours = [each for each in contents if each["method"] == "mlc"]
-    others = [each for each in contents if each["method"] != "mlc"]
+    mlc_campaigns = [
+        campaign for campaign in contents if campaign["method"] == "mlc"
+    ]
+    other_campaigns = [
+        campaign for campaign in contents if campaign["method"] != "mlc"
+    ]
     lines = [
         ["", "kills", "damaged checkpoints", "most steps lost by one"]
         + ["runs that ended with other bits"],
         ["---"] * 5,
     ]
     for name, group in (
-        ("`mlc`", ours),
-        (f"the other {len(others)} methods", others),
+        ("`mlc`", mlc_campaigns),
+        (f"the other {len(other_campaigns)} methods", other_campaigns),
     ):
-        damages = [damage for each in group for damage in each["damages"]]
+        damages = [
+            damage for campaign in group for damage in campaign["damages"]
+        ]
         lost = [damage["steps_lost"] for damage in damages]
-        runs = sum(each["runs"] for each in group)
-        other_bits = sum(each["runs_with_other_bits"] for each in group)
+        runs = sum(campaign["runs"] for campaign in group)
+        other_bits = sum(campaign["runs_with_other_bits"] for campaign in group)
         lines.append(
             [
                 name,
-                str(sum(len(each["kills"]) for each in group)),
+                str(sum(len(campaign["kills"]) for campaign in group)),
                 str(len(damages)),
                 f"{max(lost)} of {group[0]['interval']}" if lost else "–",
                 f"{other_bits} of {runs}",
@@ -141,8 +148,8 @@ def campaign_table(contents: Sequence[Result]) -> str:
 def conditions_table(conditions: pd.DataFrame) -> str:
     """Returns Table 1 of one dataset, with the paper's numbers in brackets.
 
-    The best of a column without oracle knowledge is in bold; a dagger marks
-    methods with an oracle. Methods with all conditions have a mean.
+    Bold marks the best number of a column without oracle knowledge; a dagger
+    marks methods with an oracle. Methods with all conditions have a mean.
 
     Args:
         conditions: As `summaries.by_condition` returns it.
@@ -179,11 +186,11 @@ def conditions_table(conditions: pd.DataFrame) -> str:
 
 
 def means_table(tables: Mapping[str, pd.DataFrame]) -> str:
-    """Returns the mean of each method over the conditions of some Table 1.
+    """Returns the means of each method over the conditions of some tables.
 
     Args:
-        tables: By the header of their column, as `summaries.by_condition`
-            returns them.
+        tables: Tables of `summaries.by_condition`, by the headers of their
+            columns.
     """
     columns = {header: _means(table) for header, table in tables.items()}
     lines = [["method", *columns], ["---"] * (len(columns) + 1)]
@@ -204,7 +211,7 @@ def means_table(tables: Mapping[str, pd.DataFrame]) -> str:
 
 
 def _means(conditions: pd.DataFrame) -> dict[str, str]:
-    """Returns the mean of each method that has all conditions, as a cell."""
+    """Returns a cell with the mean of each method that has all conditions."""
     groups = conditions.groupby("method", sort=False)
     count = len(conditions.groupby(["noise", "ratio"]))
     whole = groups["accuracy"].mean()[groups.size() == count]
@@ -219,7 +226,7 @@ def _means(conditions: pd.DataFrame) -> dict[str, str]:
 
 
 def distances_table(conditions: pd.DataFrame) -> str:
-    """Returns how far the T of each method is from the true one.
+    """Returns the distance of the T of each method from the true T.
 
     Args:
         conditions: As `summaries.by_condition` returns it.
@@ -241,11 +248,11 @@ def distances_table(conditions: pd.DataFrame) -> str:
 
 
 def beside_paper_table(conditions: pd.DataFrame) -> str:
-    """Returns how our numbers differ from the paper's, a row a method.
+    """Returns the differences of our numbers from the paper's, by method.
 
     Args:
-        conditions: As `summaries.by_condition` returns it; conditions that the
-            paper has no number for are passed over.
+        conditions: As `summaries.by_condition` returns it. Conditions without a
+            number in the paper are skipped.
     """
     both = conditions[conditions["paper"].notna()]
     lines = [
@@ -270,7 +277,7 @@ def beside_paper_table(conditions: pd.DataFrame) -> str:
 
 
 def tuning_table(content: Result) -> str:
-    """Returns the trials of a search, the best first.
+    """Returns the trials of a search, from the best to the worst.
 
     Args:
         content: As `tuning.search` returns it.
@@ -287,10 +294,10 @@ def tuning_table(content: Result) -> str:
 
 
 def own_settings_table(found: Mapping[str, Result]) -> str:
-    """Returns the best of the searches of methods' own settings.
+    """Returns the best trial of each method's search of own settings.
 
     Args:
-        found: As `tuning.search` returns them, by the names of the methods.
+        found: Results of `tuning.search`, by the names of the methods.
     """
     began, best = "began at, %", "best, %"
     lines = [["method", "trials", began, best, "what it changed"], ["---"] * 5]
@@ -344,9 +351,9 @@ def clean_budget_table(sizes: pd.DataFrame) -> str:
 
 
 def label_issues_table(contents: Sequence[Result]) -> str:
-    """Returns how well wrong labels were found, and the gain of mending them.
+    """Returns how well audits find wrong labels, and the gain of correction.
 
-    A dash stands for the trusted set where runs were fitted to it.
+    A dash in the column of the trusted set marks runs that were fitted to it.
 
     Args:
         contents: Results of `launch/paper/label_issues.py`.
@@ -355,19 +362,19 @@ def label_issues_table(contents: Sequence[Result]) -> str:
     table = pd.DataFrame(
         [
             {
-                "where": _where(each),
+                "where": _where(study),
                 **{
-                    f"{way} {score}": each[way][score]
+                    f"{way} {score}": study[way][score]
                     for way in ways
                     for score in ("auroc", "average_precision")
                 },
-                "clean_set auroc": (each["clean_set"] or {}).get("auroc"),
+                "clean_set auroc": (study["clean_set"] or {}).get("auroc"),
                 **{
                     f"ce {labels}": 100 * trained["test_accuracy"]
-                    for labels, trained in each["cross_entropy"].items()
+                    for labels, trained in study["cross_entropy"].items()
                 },
             }
-            for each in contents
+            for study in contents
         ]
     )
     lines = [
@@ -418,7 +425,7 @@ def _headers(columns: Iterable[tuple[str, float]]) -> list[str]:
 def _condition_cell(
     rows: pd.DataFrame, column: tuple[str, float], best: pd.Series
 ) -> str:
-    """Returns ours and the paper's, for the rows of one method."""
+    """Returns our number and the paper's number, for the rows of one method."""
     if column not in rows.index:
         return "–"
     row = rows.loc[column]

@@ -1,4 +1,4 @@
-"""Makes the paper's tables and figures from runs, and does the missing runs.
+"""Makes the paper's tables and figures, and trains the missing runs.
 
     python launch/paper/tables_and_figures.py --what=table1 --dataset=digits
     python launch/paper/tables_and_figures.py --what=figure3 --dataset=digits \\
@@ -10,10 +10,10 @@
 
     table1        methods under three noises at four ratios (`--noises`,
                   `--ratios`), with the paper's values
-    table2        Clothing1M, whose labels are noisy as they come; without
+    table2        Clothing1M, whose labels have natural noise; without
                   Masking, since nobody knows the structure of this noise
-    figure2       the true T of the three noises at 30 %, of the first four
-                  classes; no run
+    figure2       the true T of the three noises at 30 %, for the first four
+                  classes; needs no runs
     figure3       accuracy over the size of the trusted set (`--sizes`), under
                   the three noises at 30 %
     figure4       mlc and cross_entropy under all noises, and all methods under
@@ -21,13 +21,13 @@
     figure5       mlc, the noise layer (FC) in both forms and cross_entropy,
                   from the runs of table1
     clean_budget  accuracy and distance of T over the size of the trusted set,
-                  with the noise of `configs/DATASET.py`, or any `--config`
+                  with the noise of `configs/DATASET.py`, or of a `--config`
 
-Each dataset is run as `configs/DATASET.py` has it. Finished runs are not run
-again, so the same command resumes; `--dry_run` shows the missing runs and how
-long they take, as far as similar results show it. The results go to
+The runs have the settings of `configs/DATASET.py`. Finished runs are not
+repeated, so the same command resumes. `--dry_run` shows the missing runs, and
+estimates their time from similar results. The results go to
 `results/DATASET.jsonl`, or to `results/WHAT/DATASET.jsonl` for figure3 and
-clean_budget; the table or figure to `results/WHAT/DATASET.md`, `.csv` and
+clean_budget; the table or figure goes to `results/WHAT/DATASET.md`, `.csv` and
 `.png`. A `--variant` of the configs has its own folder, `results/VARIANT/`.
 """
 
@@ -77,7 +77,7 @@ _DEFAULT_SIZES = {
     "figure3": (10, 20, 50, 100),
     "clean_budget": (1, 2, 5, 10, 20, 50),
 }
-# The flags that only some tables or figures have.
+# The flags that only some tables or figures take.
 _OWN_FLAGS = {
     "table1": ("methods", "noises", "ratios"),
     "table2": ("methods",),
@@ -88,54 +88,79 @@ _OWN_FLAGS = {
     "clean_budget": ("methods", "sizes", "config"),
 }
 
-_WHAT = flags.DEFINE_string("what", "table1", f"Of {', '.join(_OWN_FLAGS)}.")
+_WHAT = flags.DEFINE_string(
+    "what", "table1", f"The table or figure: {', '.join(_OWN_FLAGS)}."
+)
 _DATASET = flags.DEFINE_list(
-    "dataset", None, f"Of {', '.join(plans.DATASETS)}. Defaults to digits."
+    "dataset",
+    None,
+    f"The datasets, from {', '.join(plans.DATASETS)}. Defaults to digits, for "
+    "table2 to clothing1m.",
 )
-# In the place of --dataset, for clean_budget.
+# For clean_budget, --config can replace --dataset.
 _CONFIG = command_line.define_config(default=None)
-_METHODS = flags.DEFINE_list("methods", None, "Names of methods, or all.")
-_SEEDS = flags.DEFINE_list("seeds", "0,1,2", "Seeds of the runs.")
+_METHODS = flags.DEFINE_list(
+    "methods",
+    None,
+    "The methods, separated by commas, or all. The default depends on --what.",
+)
+_SEEDS = flags.DEFINE_list("seeds", "0,1,2", "The seeds of the runs.")
 _SEED = flags.DEFINE_integer(
-    "seed", 0, "The seed of the noise, for figure2.", lower_bound=0
+    "seed", 0, "The seed of the noise of figure2.", lower_bound=0
 )
-_NOISES = flags.DEFINE_list("noises", list(published.NOISES), "Kinds of noise.")
+_NOISES = flags.DEFINE_list(
+    "noises", list(published.NOISES), "The kinds of noise."
+)
 _RATIOS = flags.DEFINE_list(
-    "ratios", list(map(str, published.RATIOS)), "Ratios of the noise."
+    "ratios", list(map(str, published.RATIOS)), "The noise ratios."
 )
-_SIZES = flags.DEFINE_list("sizes", None, "Trusted examples of each class.")
-_VARIANT = flags.DEFINE_string("variant", "", "Of the configs, as smoke.")
+_SIZES = flags.DEFINE_list(
+    "sizes",
+    None,
+    "The numbers of trusted examples per class. The default depends on --what.",
+)
+_VARIANT = flags.DEFINE_string(
+    "variant", "", "The variant of the configs, such as smoke."
+)
 _MANUAL_DIR = flags.DEFINE_string(
-    "manual_dir", "", f"The files of {' or '.join(plans.BY_HAND)}."
+    "manual_dir",
+    "",
+    f"The folder of the files of {' or '.join(plans.BY_HAND)}.",
 )
-_RUNS = flags.DEFINE_string("runs", "runs", "Where the runs' directories go.")
-_RESULTS = flags.DEFINE_string("results", "results", "Where results go.")
-_JOBS = flags.DEFINE_integer("jobs", 1, "Runs at a time.")
-_DRY_RUN = flags.DEFINE_bool("dry_run", False, "Only show the missing runs.")
+_RUNS = flags.DEFINE_string(
+    "runs", "runs", "The folder for the directories of the runs."
+)
+_RESULTS = flags.DEFINE_string("results", "results", "The folder for results.")
+_JOBS = flags.DEFINE_integer(
+    "jobs", 1, "The number of runs that train at the same time."
+)
+_DRY_RUN = flags.DEFINE_bool(
+    "dry_run", False, "Whether to show the missing runs without training."
+)
 
 
 def main(argv: list[str]) -> None:
     del argv
-    what = _WHAT.value
-    if what not in _OWN_FLAGS:
-        raise unknown_name("what", what, _OWN_FLAGS)
+    target = _WHAT.value
+    if target not in _OWN_FLAGS:
+        raise unknown_name("what", target, _OWN_FLAGS)
     for name in sorted({*itertools.chain(*_OWN_FLAGS.values())}):
-        if flags.FLAGS[name].present and name not in _OWN_FLAGS[what]:
-            raise bad_argument(name, f"left out with --what={what}", "given")
+        if flags.FLAGS[name].present and name not in _OWN_FLAGS[target]:
+            raise bad_argument(name, f"left out with --what={target}", "given")
     if _JOBS.value < 1:
         raise bad_argument("jobs", "an integer >= 1", _JOBS.value)
-    for config in _configs(what):
-        MAKERS[what](config)
+    for config in _configs(target):
+        MAKERS[target](config)
 
 
-def _configs(what: str) -> list[ml_collections.ConfigDict]:
+def _configs(target: str) -> list[ml_collections.ConfigDict]:
     """Returns the configs of the datasets, after checking all of them."""
     if _CONFIG.value is not None:
         if _DATASET.value is not None:
-            expected = "left out where --config is given"
+            expected = "left out when --config is given"
             raise bad_argument("dataset", expected, _DATASET.value)
         return [_CONFIG.value]
-    known = ("clothing1m",) if what == "table2" else plans.DATASETS
+    known = ("clothing1m",) if target == "table2" else plans.DATASETS
     names = [known[0]] if _DATASET.value is None else _DATASET.value
     if not names:
         raise bad_argument("dataset", f"of {', '.join(known)}", "none")
@@ -146,7 +171,7 @@ def _configs(what: str) -> list[ml_collections.ConfigDict]:
 
 
 def _table1(config: ml_collections.ConfigDict) -> None:
-    """Writes the table of all results of the dataset."""
+    """Writes the table of all results for the dataset."""
     dataset = config.dataset.name
     ratios = _numbers(_RATIOS)
     for flag, values, known in (
@@ -159,10 +184,10 @@ def _table1(config: ml_collections.ConfigDict) -> None:
     plan = plans.conditions(
         config, _methods("table1"), _seeds(), _NOISES.value, ratios
     )
-    there = _run(plan, dataset)
-    if there is None:
+    recorded = _run(plan, dataset)
+    if recorded is None:
         return
-    table = summaries.by_condition(there.values(), dataset)
+    table = summaries.by_condition(recorded.values(), dataset)
     text = (
         f"{tables.conditions_table(table)}\n"
         "The mean L1 distance of a row of T:\n\n"
@@ -175,11 +200,11 @@ def _table1(config: ml_collections.ConfigDict) -> None:
 def _table2(config: ml_collections.ConfigDict) -> None:
     dataset = config.dataset.name
     plan = plans.conditions(config, _methods("table2"), _seeds(), ["none"], [0])
-    there = _run(plan, dataset)
-    if there is None:
+    recorded = _run(plan, dataset)
+    if recorded is None:
         return
     where = dataset, "none", None
-    rows = comparison.summarize(_of(plan, there), *where)
+    rows = comparison.summarize(_results_of(plan, recorded), *where)
     table = summaries.with_paper(rows, *where)
     accuracy = table.set_index("method")[["accuracy", "paper"]]
     figure = charts.bars_figure(
@@ -221,12 +246,12 @@ def _figure3(config: ml_collections.ConfigDict) -> None:
     plan = {}
     for config.noise.kind in published.NOISES:
         plan |= _sizes_plan("figure3", config)
-    there = _run(plan, f"figure3/{dataset}")
-    if there is None:
+    recorded = _run(plan, f"figure3/{dataset}")
+    if recorded is None:
         return
     by_noise = {
         noise: summaries.by_clean_examples(
-            _of(plan, there), dataset, noise, _RATIO
+            _results_of(plan, recorded), dataset, noise, _RATIO
         )
         for noise in published.NOISES
     }
@@ -246,17 +271,19 @@ def _clean_budget(config: ml_collections.ConfigDict) -> None:
     kind = config.noise.kind
     if kind == "none":
         raise bad_argument(
-            "noise.kind", "injected: else the trusted set is given", "none"
+            "noise.kind",
+            "injected noise, since other trusted sets are fixed",
+            "none",
         )
     plan = _sizes_plan("clean_budget", config)
-    if not _DRY_RUN.value:  # is the dataset large enough for the largest size?
+    if not _DRY_RUN.value:  # checks that the dataset has enough examples
         problems.load(max(plan.values(), key=lambda run: run.clean.per_class))
     dataset, noise, _ = directory.name_of(config).split("/")
-    there = _run(plan, f"clean_budget/{dataset}")
-    if there is None:
+    recorded = _run(plan, f"clean_budget/{dataset}")
+    if recorded is None:
         return
     sizes = summaries.by_clean_examples(
-        _of(plan, there),
+        _results_of(plan, recorded),
         config.dataset.name,
         kind,
         config.noise.ratio if problems.has_ratio(kind) else None,
@@ -284,23 +311,23 @@ def _figure5(config: ml_collections.ConfigDict) -> None:
 
 
 def _from_table_1(
-    what: str,
+    target: str,
     config: ml_collections.ConfigDict,
     names: list[str],
     draw: Callable[[pd.DataFrame, str], Figure],
 ) -> None:
-    """Writes a figure of some methods under all conditions of Table 1."""
+    """Writes a figure of the methods under all conditions of Table 1."""
     dataset = config.dataset.name
     plan = plans.conditions(
         config, names, _seeds(), published.NOISES, published.RATIOS
     )
-    there = _run(plan, dataset)
-    if there is None:
+    recorded = _run(plan, dataset)
+    if recorded is None:
         return
-    table = summaries.by_condition(_of(plan, there), dataset)
+    table = summaries.by_condition(_results_of(plan, recorded), dataset)
     figure = draw(table, _title(dataset))
     text = tables.conditions_table(table)
-    _write(f"{what}/{dataset}", _title(dataset), text, table, figure)
+    _write(f"{target}/{dataset}", _title(dataset), text, table, figure)
 
 
 MAKERS: dict[str, Callable[[ml_collections.ConfigDict], None]] = {
@@ -314,20 +341,20 @@ MAKERS: dict[str, Callable[[ml_collections.ConfigDict], None]] = {
 }
 
 
-def _methods(what: str) -> list[str]:
+def _methods(target: str) -> list[str]:
     if _METHODS.value is None:
-        return list(_DEFAULT_METHODS[what])
-    return command_line.method_names(_METHODS, oracles=what != "table2")
+        return list(_DEFAULT_METHODS[target])
+    return command_line.method_names(_METHODS, oracles=target != "table2")
 
 
 def _seeds() -> list[int]:
     return command_line.integers(_SEEDS)
 
 
-def _sizes_plan(what: str, config: ml_collections.ConfigDict) -> plans.Plan:
+def _sizes_plan(target: str, config: ml_collections.ConfigDict) -> plans.Plan:
     given = _SIZES.value is not None
-    sizes = command_line.integers(_SIZES) if given else _DEFAULT_SIZES[what]
-    return plans.trusted_sizes(config, sizes, _methods(what), _seeds())
+    sizes = command_line.integers(_SIZES) if given else _DEFAULT_SIZES[target]
+    return plans.trusted_sizes(config, sizes, _methods(target), _seeds())
 
 
 def _numbers(flag: flags.FlagHolder[list[str]]) -> list[float]:
@@ -335,19 +362,19 @@ def _numbers(flag: flags.FlagHolder[list[str]]) -> list[float]:
         return [float(text) for text in flag.value]
     except ValueError:
         raise bad_argument(
-            flag.name, "numbers, with commas between", ",".join(flag.value)
+            flag.name, "numbers separated by commas", ",".join(flag.value)
         ) from None
 
 
 def _run(plan: plans.Plan, part: str) -> dict[str, Result] | None:
-    """Does the missing runs of a plan, or shows them.
+    """Trains the missing runs of a plan, or shows the missing runs.
 
     Args:
         plan: Configs by the names of the runs.
-        part: The place of the runs and results in the folders of the flags.
+        part: The path of runs and results in the folders --runs and --results.
 
     Returns:
-        All results in the result file; None if runs were only shown.
+        All results in the result file; None with --dry_run.
     """
     runs = Path(_RUNS.value) / _VARIANT.value / part
     file = Path(_RESULTS.value) / _VARIANT.value / f"{part}.jsonl"
@@ -360,13 +387,13 @@ def _run(plan: plans.Plan, part: str) -> dict[str, Result] | None:
 
 
 def _show_missing(
-    plan: plans.Plan, part: str, runs: Path, there: dict[str, Result]
+    plan: plans.Plan, part: str, runs: Path, recorded: dict[str, Result]
 ) -> None:
-    """Prints which runs are missing, and how long they take."""
+    """Prints the missing runs and an estimate of their time."""
     costs = {
-        name: experiments.seconds_before(config, there.values())
+        name: experiments.seconds_before(config, recorded.values())
         for name, config in plan.items()
-        if not experiments.is_done(name, config, runs, there)
+        if not experiments.is_done(name, config, runs, recorded)
     }
     for name, cost in costs.items():
         shown = "?" if cost is None else experiments.duration(cost)
@@ -381,9 +408,9 @@ def _show_missing(
     print(line)
 
 
-def _of(plan: plans.Plan, there: dict[str, Result]) -> list[Result]:
+def _results_of(plan: plans.Plan, recorded: dict[str, Result]) -> list[Result]:
     """Returns the results of a plan; a run that diverged has no result."""
-    return [there[name] for name in plan if name in there]
+    return [recorded[name] for name in plan if name in recorded]
 
 
 def _title(text: str) -> str:

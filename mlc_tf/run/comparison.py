@@ -1,4 +1,4 @@
-"""Methods side by side: results averaged over seeds, as a Markdown table."""
+"""Compares methods: averages results over seeds, as a Markdown table."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -15,21 +15,21 @@ from mlc_tf.run.results import Result
 
 @dataclass(frozen=True)
 class Row:
-    """One method under one noise, over its seeds.
+    """The results of one method under one noise, averaged over seeds.
 
     Attributes:
-        method: Its name in `METHODS`.
-        oracle: What the method knows that no user knows; "" for nothing.
-        seeds: How many runs.
-        accuracy: Test accuracy after the last epoch, in %, mean.
-        deviation: Its standard deviation over the seeds (n - 1), or None for
-            one seed.
-        best_clean: Test accuracy of the epoch that is best on the clean set,
-            in %, mean.
-        best_test: The best test accuracy of any epoch, in %, mean; it is
-            chosen on the test set, and so no result.
-        transition_l1: Mean L1 distance of a row of T from the true row, mean
-            over the seeds; None for a method without a T.
+        method: The name of the method in `METHODS`.
+        oracle: The knowledge of the method that no user has; "" for none.
+        seeds: The number of seeds.
+        accuracy: The mean test accuracy after the last epoch, in %.
+        deviation: The standard deviation of the accuracy over the seeds
+            (n - 1), in %; None for one seed.
+        best_clean: The mean test accuracy of the epoch with the best accuracy
+            on the clean set, in %.
+        best_test: The mean of the best test accuracy of any epoch, in %. This
+            number is chosen on the test set, so it is not a result.
+        transition_l1: The L1 distance of a row of T from the true row, averaged
+            over rows and seeds; None for a method without a T.
     """
 
     method: str
@@ -53,14 +53,14 @@ def summarize(
 
     Args:
         results: Results of runs. Results of another dataset, noise, ratio or
-            evaluation set are passed over.
-        dataset: Name of the dataset.
-        noise: Kind of the noise.
-        ratio: Its ratio; None for a noise that has none.
+            evaluation set are skipped.
+        dataset: The name of the dataset.
+        noise: The kind of the noise.
+        ratio: The noise ratio; None for a noise without a ratio.
         evaluated_on: "test" or "validation". Defaults to "test".
 
     Raises:
-        InputError: if two results have one method and seed.
+        InputError: if two results have the same method and seed.
     """
     by_method: dict[str, dict[int, Result]] = defaultdict(dict)
     for result in results:
@@ -91,8 +91,8 @@ def markdown_table(
 
     Args:
         rows: As `summarize` returns them.
-        beside: Accuracies from elsewhere, in %, by method, by the header of
-            their column. Defaults to none.
+        beside: Further columns by their headers, each with accuracies in % by
+            method. Defaults to none.
     """
     beside = beside or {}
     lines = [
@@ -109,8 +109,8 @@ def markdown_table(
             distance_cell(row.transition_l1),
             str(row.seeds),
             *(
-                mean_cell(each.get(row.method), None)
-                for each in beside.values()
+                mean_cell(accuracies.get(row.method), None)
+                for accuracies in beside.values()
             ),
         ]
         lines.append("| " + " | ".join(cells) + " |")
@@ -130,7 +130,11 @@ def method_cell(method: str, oracle: str) -> str:
 
 def oracle_note(oracles: Mapping[str, str]) -> str:
     """Returns a footnote on the methods that have an oracle; "" for none."""
-    knows = [f"`{name}` {what}" for name, what in oracles.items() if what]
+    knows = [
+        f"`{name}` {knowledge}"
+        for name, knowledge in oracles.items()
+        if knowledge
+    ]
     if not knows:
         return ""
     return f" † Uses knowledge that no user has: {', '.join(knows)}."

@@ -1,6 +1,6 @@
-"""A batch of runs: each in a process of its own, finished runs not again.
+"""Trains a batch of runs, each in its own process, and skips finished runs.
 
-The results go to one result file, from which tables and figures are made.
+The results go to one result file, the source of tables and figures.
 """
 
 import multiprocessing
@@ -30,8 +30,8 @@ from mlc_tf.run import training
 from mlc_tf.run.results import Result
 from mlc_tf.run.termination import Termination
 
-# Each run is forked from a process that has imported TensorFlow, and computed
-# nothing: the import takes longer than a small run.
+# Each run is forked from a process that has only imported TensorFlow, since the
+# import takes longer than a small run.
 _PROCESSES = multiprocessing.get_context("forkserver")
 _PROCESSES.set_forkserver_preload(["mlc_tf.run.training"])
 
@@ -44,43 +44,44 @@ def run_all(
 ) -> list[str]:
     """Runs each config, and copies its result to the result file.
 
-    Interrupted runs resume. Finished runs are copied to `results`, unless the
-    file has their result already, as in a fresh clone. Runs whose loss diverges
-    and runs that are refused are reported, and the others continue; but if the
-    first run to end is refused, no other run starts.
+    Interrupted runs resume. Results of finished runs are copied to `results`,
+    unless the file already has them, as in a fresh clone. If the loss of a run
+    diverges, or if a run is rejected, this function reports the run and
+    continues with the others. But if the first run to end is rejected, no other
+    run starts.
 
     Args:
-        configs: As `training.run` takes them, by the names that the runs have
-            in `results` and their directories in `runs`.
+        configs: Configs for `training.run` by the names of the runs. These are
+            the names in `results`, and the paths of the directories in `runs`.
         runs: The folder of the runs' directories.
         results: The result file, as `results.read` reads it.
-        jobs: Runs at a time. Defaults to 1.
+        jobs: The number of runs at the same time. Defaults to 1.
 
     Returns:
         The names of the runs that diverged.
 
     Raises:
         InputError: before the first run, as `check`; or after the last run, as
-            `training.run` for a run that was refused.
-        InterruptedRunError: as `training.run`, or if this process is asked to
-            end by SIGTERM or SIGINT: then runs under way save their state.
+            `training.run` for the first rejected run.
+        InterruptedRunError: as `training.run`, or if this process receives
+            SIGTERM or SIGINT. The current runs then save their state.
     """
     if not isinstance(jobs, int) or jobs < 1:
         raise bad_argument("jobs", "an integer >= 1", jobs)
     runs, results = Path(runs), Path(results)
     check(configs, runs, results)
-    there = result_files.read(results)
-    finished, recorded, missing = [], 0, []
+    recorded = result_files.read(results)
+    finished, num_recorded, missing = [], 0, []
     for name, config in configs.items():
         if directory.finished_result(runs / name) is not None:
             finished.append(name)
-        elif is_done(name, config, runs, there):
-            recorded += 1
+        elif is_done(name, config, runs, recorded):
+            num_recorded += 1
         else:
             missing.append(name)
     _copy(finished, configs, runs, results)
-    if recorded:
-        print(f"{recorded} results are in '{results}' already.", flush=True)
+    if num_recorded:
+        print(f"{num_recorded} results are in '{results}' already.", flush=True)
     progress, diverged, refused = _Progress(len(missing), jobs), [], None
     for name, seconds, outcome in _outcomes(
         {name: (configs[name], runs / name) for name in missing},
@@ -106,7 +107,7 @@ def check(
     runs: str | Path,
     results: str | Path,
 ) -> None:
-    """Refuses what can be known to be wrong before the first run.
+    """Checks all configs, and all existing runs and results of these names.
 
     Args:
         configs: As `run_all` takes them.
@@ -114,39 +115,41 @@ def check(
         results: The result file.
 
     Raises:
-        InputError: as `settings.check` of any config, or if a directory or a
-            result has other settings.
+        InputError: as `settings.check` for any config, or if a directory or a
+            result of the same name has other settings.
     """
-    there = result_files.read(results)
+    recorded = result_files.read(results)
     for name, config in configs.items():
         settings.check(config)
         directory.check(Path(runs) / name, config)
-        _check_settings(name, _settings_of(config), there, results)
+        _check_settings(name, _settings_of(config), recorded, results)
 
 
 def is_done(
     name: str,
     config: ml_collections.ConfigDict,
     runs: str | Path,
-    there: Mapping[str, Result],
+    recorded: Mapping[str, Result],
 ) -> bool:
-    """Returns whether a run is finished, or has a result of these settings.
+    """Returns whether a run is finished, or has a result with its settings.
 
     Args:
         name: The name of the run.
         config: The config of the run.
         runs: The folder of the runs' directories.
-        there: The results, as `results.read` returns them.
+        recorded: The results, as `results.read` returns them.
     """
     if directory.finished_result(Path(runs) / name) is not None:
         return True
-    return name in there and not _differing(there[name], _settings_of(config))
+    return name in recorded and not _differing(
+        recorded[name], _settings_of(config)
+    )
 
 
 def seconds_before(
     config: ml_collections.ConfigDict, results: Iterable[Result]
 ) -> float | None:
-    """Returns the median of the seconds that similar runs took, or None.
+    """Returns the median duration of similar runs in seconds, or None.
 
     Args:
         config: The config of a run.
@@ -174,7 +177,7 @@ def duration(seconds: float) -> str:
 
 
 class _Progress:
-    """Prints a line for each run that ends, with the time that is left."""
+    """Prints a line for each run that ends, with the remaining time."""
 
     def __init__(self, runs: int, jobs: int) -> None:
         self._runs, self._jobs = runs, jobs
@@ -197,11 +200,12 @@ def _outcomes(
 ) -> Iterator[tuple[str, float, Any]]:
     """Yields (name, seconds, result or error) as runs end.
 
-    Each run has a process of its own: TensorFlow returns no memory, and a run
-    should not depend on the runs before it. When a run fails, or this process
-    is asked to end, no other run starts, and the runs under way save their
-    state. When a run is refused before any run is done, no other run starts
-    unless a run that is under way ends well: all runs may be refused.
+    Each run has its own process, since TensorFlow does not free its memory, and
+    a run should not depend on earlier runs. When a run fails, or when this
+    process receives a signal to end, no other run starts, and the current runs
+    save their state. When a run is rejected before any run has finished, no
+    other run starts unless a current run finishes, since all runs may be
+    rejected.
     """
     waiting = list(tasks)
     running: dict[Any, tuple[str, Any, float]] = {}
@@ -245,13 +249,13 @@ def _outcomes(
 def _started(
     config: ml_collections.ConfigDict, workdir: Path
 ) -> tuple[Any, Any]:
-    """Starts a run; returns where its answer comes from, and its process."""
-    ours, theirs = _PROCESSES.Pipe(duplex=False)
-    process = _PROCESSES.Process(target=_run, args=(theirs, config, workdir))
+    """Starts a run; returns the connection for its answer, and its process."""
+    receiver, sender = _PROCESSES.Pipe(duplex=False)
+    process = _PROCESSES.Process(target=_run, args=(sender, config, workdir))
     with _interrupts_ignored():
         process.start()
-    theirs.close()  # else nobody sees that its other end is closed
-    return ours, process
+    sender.close()  # so that the end of the process closes the pipe
+    return receiver, process
 
 
 def _terminate(running: Mapping[Any, tuple[str, Any, float]]) -> None:
@@ -267,7 +271,7 @@ def _run(answer: Any, config: ml_collections.ConfigDict, workdir: Path) -> None:
 
 
 def _received(answer: Any, process: Any, name: str) -> Any:
-    """Returns the result of a run; an error if its process sent none."""
+    """Returns the result of a run, or an error if its process sent none."""
     try:
         outcome = answer.recv()
     except EOFError:
@@ -275,16 +279,16 @@ def _received(answer: Any, process: Any, name: str) -> Any:
     process.join()
     return outcome or InterruptedRunError(
         f"The run {name} ended with status {process.exitcode} before its "
-        "result. The same command again resumes it."
+        "result. Repeat the command to resume the run."
     )
 
 
 @contextmanager
 def _interrupts_ignored() -> Iterator[None]:
-    """Lets a new process ignore Ctrl-C until it has its own handler.
+    """Makes a new process ignore Ctrl-C until it sets its own handler.
 
-    A terminal sends Ctrl-C to all processes, and a process that still imports
-    TensorFlow would end with a traceback.
+    A terminal sends Ctrl-C to all processes, and a process that is still
+    importing TensorFlow would end with a traceback.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -302,18 +306,21 @@ def _copy(
     runs: Path,
     results: Path,
 ) -> None:
-    """Copies results with their settings, not over results of other settings.
+    """Copies results of finished runs to the result file, with their settings.
 
-    The directory of a run has its config instead.
+    The directory of a run has no settings in its result, but the whole config.
+
+    Raises:
+        InputError: if the file has a result of a run with other settings.
     """
     if not names:
         return
-    there, copied = result_files.read(results), []
+    recorded, copied = result_files.read(results), []
     for name in names:
         result = directory.finished_result(runs / name) or {}
         expected = _settings_of(configs[name])
         length = {key: result.get(key) for key in ("epochs", "train_steps")}
-        _check_settings(name, {**expected, **length}, there, results)
+        _check_settings(name, {**expected, **length}, recorded, results)
         copied.append({"run": name, **result, "training": expected["training"]})
     result_files.write(results, copied)
 
@@ -331,31 +338,31 @@ def _settings_of(config: ml_collections.ConfigDict) -> dict[str, Any]:
 def _check_settings(
     name: str,
     expected: Mapping[str, Any],
-    there: Mapping[str, Result],
+    recorded: Mapping[str, Result],
     results: str | Path,
 ) -> None:
-    """Refuses a result of the run, if there is one, that has other settings."""
-    other = _differing(there[name], expected) if name in there else []
-    if other:
+    """Raises an error if the run has a result with other settings."""
+    differing = _differing(recorded[name], expected) if name in recorded else []
+    if differing:
         raise InputError(
             "`results` should be results with the same settings. Received: "
-            f"{name} in {results}, which differs in {', '.join(other)}; give "
-            "another folder, or remove its line."
+            f"{name} in {results}, which differs in {', '.join(differing)}; "
+            "give another folder, or remove this line."
         )
 
 
-def _differing(there: Result, expected: Mapping[str, Any]) -> list[str]:
-    """Returns the settings that a result differs in.
+def _differing(recorded: Result, expected: Mapping[str, Any]) -> list[str]:
+    """Returns the names of the settings in which a result differs.
 
-    A setting of the training that is missing in it counts as its default.
+    A training setting that the result does not record counts as the default.
     """
     differing = [
         name
         for name, value in expected.items()
-        if name != "training" and there.get(name) != value
+        if name != "training" and recorded.get(name) != value
     ]
     defaults = settings.of_training(settings.default_config())
-    training = {**defaults, **there["training"]}
+    training = {**defaults, **recorded["training"]}
     return differing + [
         name
         for name, value in expected["training"].items()

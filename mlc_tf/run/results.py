@@ -1,6 +1,6 @@
-"""Result files: JSON lines, each with the name of its `run`, sorted by it.
+"""Result files of JSON lines, sorted by the name of the `run`.
 
-Only the process that starts the runs writes a file, one process at a time.
+Only one process, the process that starts the runs, may write a file.
 """
 
 import json
@@ -21,7 +21,7 @@ def read(path: str | Path) -> dict[str, Result]:
     A file that does not exist has no results.
 
     Raises:
-        InputError: if a line is no JSON object with a `run` of its own.
+        InputError: if a line is not a JSON object with a unique `run`.
     """
     path, results = Path(path), dict[str, Result]()
     lines = path.read_text().splitlines() if path.exists() else []
@@ -33,8 +33,8 @@ def read(path: str | Path) -> dict[str, Result]:
             new = False
         if not new:
             raise InputError(
-                "`results` should have a JSON object with a `run` of its own "
-                f"in each line. Received: line {number} of {path}."
+                "`results` should have a JSON object with a unique `run` in "
+                f"each line. Received: line {number} of {path}."
             )
         results[result["run"]] = result
     return results
@@ -44,8 +44,8 @@ def write(path: str | Path, results: Iterable[Result]) -> None:
     """Adds results to a file, in place of older results of the same runs.
 
     Args:
-        path: The file. It is made if it does not exist.
-        results: Mappings for JSON, each with its `run`.
+        path: The file. The function creates a missing file.
+        results: Mappings for JSON, each with the name of a `run`.
 
     Raises:
         InputError: as `read`, or if the file cannot be written.

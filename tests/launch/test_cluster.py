@@ -1,4 +1,4 @@
-"""The examples for clusters, where there is none: by schema and by dry run."""
+"""Tests the cluster examples without a cluster, by schema and by dry run."""
 
 import json
 import os
@@ -50,7 +50,9 @@ def test_the_pods_find_each_other(manifests):
     assert service["spec"]["clusterIP"] == "None"
     label = service["spec"]["selector"]["job-name"]
     assert label == job["metadata"]["name"]
-    environment = {each["name"]: each["value"] for each in container["env"]}
+    environment = {
+        variable["name"]: variable["value"] for variable in container["env"]
+    }
     workers = spec["completions"]
     assert workers == spec["parallelism"] == int(environment["WORKERS"])
     for index in range(workers):
@@ -77,7 +79,7 @@ def executable(path, text):
 
 @pytest.fixture
 def slurm(tmp_path):
-    """An environment in which `srun` starts two tasks of a job, one by one."""
+    """An environment in which `srun` starts the two tasks of a job in turn."""
     executable(
         tmp_path / "srun",
         "shift  # its own flag\n"

@@ -1,4 +1,4 @@
-"""The command `mlc_tf`, its help, and `--config`, from an empty folder."""
+"""Tests the command `mlc_tf`, its help, and `--config`, in an empty folder."""
 
 import shutil
 import subprocess
@@ -12,7 +12,7 @@ from tests.support import ROOT
 
 
 def errors(answer):
-    """Returns the status of a launcher, and its error lines."""
+    """Returns the exit status of a launcher, and its error lines."""
     status, _, stderr = answer
     assert "Traceback" not in stderr, stderr
     lines = stderr.splitlines()
@@ -20,7 +20,7 @@ def errors(answer):
 
 
 def mlc_tf(*arguments):
-    """Returns the answer of the command, in a process that loads no library."""
+    """Returns status, stdout and stderr of the command."""
     completed = subprocess.run(
         [sys.executable, "-m", "mlc_tf.launch.main", *arguments],
         cwd=ROOT,
@@ -61,7 +61,7 @@ HELPS = {
     "full": ("main.py", "train", "--helpfull"),
     "script": ("train.py", "--help"),
 }
-# Each way to name a config; none trains, for the noise is refused.
+# All ways to name a config. The invalid noise ratio stops each before training.
 FORMS = (
     (),
     ("--config=digits",),
@@ -86,7 +86,7 @@ MISTAKES = {
 
 @pytest.fixture(scope="module")
 def answers(tmp_path_factory):
-    """Returns what all these commands answer, by command, form or mistake."""
+    """Returns the answers of all commands, by command, form or mistake."""
     folder = tmp_path_factory.mktemp("empty")
     shutil.copy(ROOT / "configs" / "digits.py", folder / "mine.py")
     (folder / "broken.py").write_text("def get_config(:")

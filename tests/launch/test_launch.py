@@ -1,4 +1,4 @@
-"""The launchers, as a user starts them: in processes of their own."""
+"""Tests the launchers as a user starts them, each in its own process."""
 
 import json
 import re
@@ -81,7 +81,7 @@ def test_audit_finds_the_labels_that_were_made_wrong(tmp_path):
     assert issues["is_label_issue"].sum() == summary["label_issues"]
     assert sorted(issues["index"]) == list(range(len(issues)))
     assert issues["label_quality"].is_monotonic_increasing
-    # The labels are those of the noisy set, at their places.
+    # The labels are the labels of the noisy set, in the same order.
     noisy = problems.load(digits.get_config()).noisy
     given = issues.set_index("index")["given_label"].sort_index()
     np.testing.assert_array_equal(given, noisy.labels)
@@ -155,7 +155,7 @@ def test_review_writes_a_page_of_the_worst_labels(tmp_path):
     assert "`output` should be a file that can be written" in refused[2]
 
 
-def test_export_writes_what_the_run_came_to(tmp_path):
+def test_export_writes_the_network_and_results_of_the_run(tmp_path):
     export = "export.py", "--workdir=run"
     trained, version, keras_file, litert, onnx, unwritable = launch(
         tmp_path,
@@ -184,7 +184,7 @@ def test_export_writes_what_the_run_came_to(tmp_path):
 
 
 def test_train_keeps_replicas_of_a_split_cpu_in_step(tmp_path):
-    one, two = launch(
+    single, split = launch(
         tmp_path,
         ("train.py", config(), "--workdir=one"),
         (
@@ -195,13 +195,13 @@ def test_train_keeps_replicas_of_a_split_cpu_in_step(tmp_path):
             "--config.train.replicas=2",
         ),
     )
-    assert one[0] == two[0] == 0, two[2]
-    results = [json.loads(run[1].splitlines()[-1]) for run in (one, two)]
+    assert single[0] == split[0] == 0, split[2]
+    results = [json.loads(run[1].splitlines()[-1]) for run in (single, split)]
     for name in ("test_accuracy", "transition_l1", "train_steps"):
         assert results[1][name] == pytest.approx(results[0][name], rel=1e-3)
 
 
-def test_compare_runs_what_is_missing_and_prints_the_table(tmp_path):
+def test_compare_trains_missing_runs_and_prints_the_table(tmp_path):
     compare = (
         "compare.py",
         config(),
@@ -215,20 +215,20 @@ def test_compare_runs_what_is_missing_and_prints_the_table(tmp_path):
     assert first[0] == again[0] == 0, first[2]
     assert first[1].count("| `cross_entropy` |") == 2
     assert "[1/2] pair-0.4/cross_entropy-seed3: " in first[1]
-    there = result_files.read(tmp_path / "results/digits.jsonl")
+    recorded = result_files.read(tmp_path / "results/digits.jsonl")
     name = "flip_to_one-0.4/cross_entropy-seed3"
-    assert [*there] == [name, "pair-0.4/cross_entropy-seed3"]
-    assert (there[name]["epochs"], there[name]["seed"]) == (1, 3)
+    assert [*recorded] == [name, "pair-0.4/cross_entropy-seed3"]
+    assert (recorded[name]["epochs"], recorded[name]["seed"]) == (1, 3)
     assert (tmp_path / f"runs/digits/{name}/result.json").exists()
     printed = [line for line in first[1].splitlines() if line[:1] != "["]
     assert again[1].splitlines() == printed
     assert changed[0] == 0, changed[2]
-    there = result_files.read(tmp_path / "results/choices/digits.jsonl")
-    assert [*there] == ["slow/flip_to_one-0.4/cross_entropy-seed3"]
+    recorded = result_files.read(tmp_path / "results/choices/digits.jsonl")
+    assert [*recorded] == ["slow/flip_to_one-0.4/cross_entropy-seed3"]
     assert changed[1].count("| `cross_entropy` |") == 1
 
 
-def test_clean_budget_draws_what_trusted_sets_come_to(tmp_path):
+def test_clean_budget_draws_accuracy_over_trusted_sets(tmp_path):
     budget = (
         PAPER,
         "--what=clean_budget",
@@ -239,11 +239,11 @@ def test_clean_budget_draws_what_trusted_sets_come_to(tmp_path):
         "--seeds=4",
     )
     held_out = "--config.dataset.validation=0.2", "--results=held_out"
-    run, other = launch(
+    run, resumed = launch(
         tmp_path, budget, (*budget, *held_out, "--runs=held_out")
     )
-    assert run[0] == other[0] == 0, run[2] + other[2]
-    assert other[1].count("| 30 | ") == 1
+    assert run[0] == resumed[0] == 0, run[2] + resumed[2]
+    assert resumed[1].count("| 30 | ") == 1
     folder = tmp_path / "results/clean_budget"
     table = pd.read_csv(folder / "digits-flip_to_one-0.4.csv")
     assert table["clean_examples"].tolist() == [10, 30]
@@ -274,8 +274,8 @@ def test_table_1_plans_runs_and_is_made_of_their_results(tmp_path):
     assert "2 of 2 runs are missing, 2 of unknown cost" in planned[1]
     assert "0 of 2 runs are missing" in left[1]
     folder = tmp_path / "results"
-    there = result_files.read(folder / "digits.jsonl")
-    accuracies = [result["test_accuracy"] for result in there.values()]
+    recorded = result_files.read(folder / "digits.jsonl")
+    accuracies = [result["test_accuracy"] for result in recorded.values()]
     first, second = (f"**{100 * accuracy:.2f}**" for accuracy in accuracies)
     markdown = (folder / "table1/digits.md").read_text()
     assert f"| `clean_only` | {first} | {second} |" in markdown
@@ -317,10 +317,10 @@ def test_the_papers_figures_from_runs(tmp_path):
     assert same["uniform"] and not same["flip_to_one"]
 
     table = pd.read_csv(folder / "figure3/digits.csv")
-    there = result_files.read(folder / "figure3/digits.jsonl")
+    recorded = result_files.read(folder / "figure3/digits.jsonl")
     assert len(table) == 3 and {*table["clean_examples"]} == {50}
     for row in table.itertuples():
-        result = there[f"5-per-class/{row.noise}-0.3/clean_only-seed0"]
+        result = recorded[f"5-per-class/{row.noise}-0.3/clean_only-seed0"]
         assert row.accuracy == pytest.approx(100 * result["test_accuracy"])
         assert f"| {row.clean_examples} | {row.accuracy:.2f} |" in answers[3][1]
     for name in ("figure2", "figure3"):
@@ -335,13 +335,13 @@ def test_tables_and_figures_of_a_fresh_clone_need_no_runs(tmp_path):
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / "results" / f"{part}.jsonl", copy)
     methods = "--methods=mlc,cross_entropy,ce_control,glc"
-    others = "noise_layer,confusion,forward,lre,co_teaching,mlc_paper"
+    other_methods = "noise_layer,confusion,forward,lre,co_teaching,mlc_paper"
     table = PAPER, "--what=table1"
     answers = launch(
         tmp_path,
         (
             *(*table, "--dataset=digits"),
-            f"{methods},{others},noise_layer_logits",
+            f"{methods},{other_methods},noise_layer_logits",
         ),
         (*table, "--dataset=mnist", methods),
         (*table, "--dataset=mnist", "--methods=mlc,glc", "--dry_run"),
@@ -385,14 +385,14 @@ def test_table_2_where_the_data_is(tmp_path, monkeypatch):
     assert f"{count} of {count} runs are missing" in plan[1], plan
     assert status == 0, stderr
     folder = tmp_path / "results/smoke"
-    there = result_files.read(folder / "clothing1m.jsonl")
-    accuracy = 100 * there["none/cross_entropy-seed0"]["test_accuracy"]
+    recorded = result_files.read(folder / "clothing1m.jsonl")
+    accuracy = 100 * recorded["none/cross_entropy-seed0"]["test_accuracy"]
     assert f"| `cross_entropy` | {accuracy:.2f} |" in stdout
     assert "| 1 | 68.94 |" in stdout
     assert (folder / "table2/clothing1m.png").stat().st_size > 10_000
 
 
-def test_tune_writes_what_it_found(tmp_path):
+def test_tune_writes_the_result_of_each_search(tmp_path):
     tune = (
         "tune.py",
         config(),
@@ -402,7 +402,7 @@ def test_tune_writes_what_it_found(tmp_path):
         "--validation=0.25",
     )
     elsewhere = *tune, "--methods=gce", "--runs=mine", "--trials=1"
-    own, training, more, others, mine, over = launch(
+    own, training, more, fresh_clone, mine, over = launch(
         tmp_path,
         (*tune, "--methods=gce"),
         (*tune, "--methods=cross_entropy,clean_only", "--what=training"),
@@ -413,15 +413,18 @@ def test_tune_writes_what_it_found(tmp_path):
     )
     assert own[0] == training[0] == more[0] == 0, (own, training, more)
     assert more[1].count("gce, trial ") == 1
-    # As in a fresh clone, whose results tell where its configs come from.
-    assert others[0] == 2 and "digits.jsonl; give another fold" in others[2]
+    # A fresh clone has results of searches, but no state.
+    assert (
+        fresh_clone[0] == 2
+        and "digits.jsonl; give another fold" in fresh_clone[2]
+    )
     assert not (tmp_path / "elsewhere").exists()
-    # Nor where there is a state, but of another search than the results are.
+    # The state may also belong to another search than the results.
     assert mine[0] == 0, mine[2]
     assert over[0] == 2 and "gce in results/tuning/digits.jsonl" in over[2]
-    there = result_files.read(tmp_path / "results/tuning/digits.jsonl")
-    assert [*there] == ["gce", "training"]
-    found = there["training"]
+    recorded = result_files.read(tmp_path / "results/tuning/digits.jsonl")
+    assert [*recorded] == ["gce", "training"]
+    found = recorded["training"]
     assert len(found["trials"]) == 2 and len(found["conditions"]) == 2
     assert f"training: best {found['best']}" in training[1]
     assert "gce, trial 0: " in own[1]
@@ -465,14 +468,14 @@ def test_relabel_makes_a_dataset_that_trains(tmp_path, rng):
         (*settings, "--config.dataset.name=npz:mended.npz", "--workdir=new"),
     )
     assert old[0] == applied[0] == new[0] == 0, old[2] + applied[2] + new[2]
-    assert "40 labels changed, 0 examples dropped, 0 as they were" in applied[1]
+    assert "40 labels changed, 0 examples dropped, 0 left as" in applied[1]
     assert "--config.dataset.name=npz:mended.npz" in applied[1]
     mended = np.load(tmp_path / "mended.npz")
     np.testing.assert_array_equal(mended["y_train"], labels[:40])
     assert (tmp_path / "new/result.json").exists()
 
 
-def test_describe_tells_the_data_and_draws_it(tmp_path):
+def test_describe_prints_the_data_and_draws_it(tmp_path):
     noise = "--config.noise.kind=pair", "--config.noise.ratio=0.2"
     (described,) = launch(tmp_path, ("describe.py", config(), *noise))
     assert described[0] == 0, described[2]
@@ -503,14 +506,14 @@ def test_benchmark_writes_ratios(tmp_path):
         (MEASURE, config(), "--networks=lenet", "--rounds=1"),
     )
     assert measured[0] == steps[0] == 0, measured[2] + steps[2]
-    there = result_files.read(tmp_path / "results/benchmark.jsonl")
-    assert [*there] == ["input-digits-mlp", "step-lenet"]
-    written = there["input-digits-mlp"]
+    recorded = result_files.read(tmp_path / "results/benchmark.jsonl")
+    assert [*recorded] == ["input-digits-mlp", "step-lenet"]
+    written = recorded["input-digits-mlp"]
     assert {"run": "input-digits-mlp", **json.loads(measured[1])} == written
     assert written["rounds"] == 2 and written["versions"]["tensorflow"]
     for name in ("supply_to_demand", "pair_to_plain"):
         assert is_summary(written[name])
-    written = there["step-lenet"]
+    written = recorded["step-lenet"]
     assert (written["network"], written["batch_size"]) == ("lenet", 64)
     ratios = written["ratio_to_cross_entropy"]
     assert ratios["cross_entropy"]["median"] == 1
@@ -644,14 +647,15 @@ MISTAKES = [
 
 
 def test_a_wrong_value_gets_one_sentence(tmp_path):
-    # In one test: in several processes of pytest, each would ask all of them.
+    # One test checks all values, since each worker of pytest-xdist would
+    # otherwise run all commands.
     answers = launch(tmp_path, *(mistake[:-1] for mistake in MISTAKES))
     wrong = []
     for (*command, expected), (status, _, stderr) in zip(MISTAKES, answers):
         errors = [
             line for line in stderr.splitlines() if line.startswith("error: ")
         ]
-        told = len(errors) == 1 and expected in errors[0]
-        if status != 2 or not told or "Traceback" in stderr:
+        explained = len(errors) == 1 and expected in errors[0]
+        if status != 2 or not explained or "Traceback" in stderr:
             wrong.append((command, expected, status, stderr))
     assert not wrong

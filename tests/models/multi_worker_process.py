@@ -1,4 +1,4 @@
-"""One worker of a job of several, whose end a test compares with the others'.
+"""Trains as one worker of several; a test compares the results of the workers.
 
 multi_worker_process.py plain|mlc|readers OUTPUT
 """
@@ -32,7 +32,7 @@ def network():
 
 
 class Counted(examples.Arrays):
-    """Examples that tell which of them were loaded."""
+    """Examples that record which of them were loaded."""
 
     def __init__(self, x, labels):
         super().__init__(x, labels)
@@ -44,7 +44,7 @@ class Counted(examples.Arrays):
 
 
 def train(noisy, clean):
-    """Returns a model after three epochs, as the strategy in scope has it."""
+    """Returns a model after three epochs, under the strategy in scope."""
     model = MetaLossCorrection(
         network(), virtual_learning_rate=0.1, transition=Exponentiated(0.1)
     )
@@ -73,14 +73,14 @@ def sets():
     return Counted(x, labels), Counted(x[:20], labels[:20])
 
 
-def main(what, output):
+def main(kind, output):
     strategy = distribution.strategy(
         "multi_worker" if "TF_CONFIG" in os.environ else "none"
     )
     keras.utils.set_random_seed(0)
     noisy, clean = sets()
     with strategy.scope():
-        if what == "plain":
+        if kind == "plain":
             model = network()
             model.compile("sgd", "sparse_categorical_crossentropy")
             model.fit(noisy.x, noisy.labels, batch_size=BATCH, verbose=0)

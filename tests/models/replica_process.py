@@ -1,6 +1,6 @@
-"""Trains 20 steps on so many replicas, and saves what came out; for a test.
+"""Trains 20 steps on a number of replicas, and saves the results for a test.
 
-A process has one number of replicas, so each is a process of its own.
+A process has one number of replicas, so each number needs its own process.
 """
 
 import itertools
@@ -48,8 +48,8 @@ def build(name):
 def main(replicas, output, *names):
     strategy = distribution.strategy("mirrored", replicas)
     rng = np.random.default_rng(0)
-    # Small: without normalization ten times as much saturates the softmax, and
-    # float32's rounding grows to 1e-3 (float64's stays 1e-16).
+    # Without normalization, ten times this rate saturates the softmax, and the
+    # rounding error of float32 grows to 1e-3 (float64 stays at 1e-16).
     x, labels = 0.1 * rng.normal(size=(160, 8, 8, 1)), rng.integers(0, 4, 160)
     found = {}
     for name, dtype in itertools.product(names, ("float32", "float64")):

@@ -1,4 +1,4 @@
-"""What strangers load, with what the network said."""
+"""Tests that other runtimes load the exports and give the same answers."""
 
 import json
 import subprocess
@@ -26,7 +26,7 @@ from tests.support import ROOT
 
 T = noise.transition_matrix("flip_to_one", 3, 0.4, seed=0)
 NAMES = ["cat", "dog", "eel"]
-# Of logits; and of the probabilities of other runtimes.
+# Tolerances for logits, and for the probabilities of other runtimes.
 EXACT = {"rtol": 1e-6, "atol": 1e-6}
 PORTABLE = {"rtol": 0, "atol": 1e-5}
 NETWORKS = {
@@ -36,10 +36,10 @@ NETWORKS = {
     "resnet50": ((32, 32, 3), {"weights": ""}),
     "word_window": ((3, 2), {"table_sizes": [10, 7]}),
 }
-# Takes a minute to convert, in which nothing else happens than in the others.
+# These networks take a minute to convert, and add nothing to the other cases.
 LARGE = ("resnet50",)
 # A process in which `mlc_tf` cannot be imported, with each format's runtime.
-STRANGER = """
+PROGRAM = """
 import importlib.abc, sys
 
 class Refused(importlib.abc.MetaPathFinder):
@@ -99,8 +99,8 @@ def mlp():
     return build("mlp")
 
 
-def said_and_heard(root):
-    """Maps networks to what they said, and a stranger heard."""
+def network_and_runtime_answers(root):
+    """Returns the network's logits and the runtimes' answers, by network."""
     said = {}
     for name in NETWORKS:
         network, folder = build(name), root / name
@@ -118,7 +118,7 @@ def said_and_heard(root):
         np.save(folder / "x.npy", x)
         said[name] = network.predict(x, verbose=0)
     completed = subprocess.run(
-        [sys.executable, "-c", STRANGER, root],
+        [sys.executable, "-c", PROGRAM, root],
         capture_output=True,
         text=True,
         cwd=root,
@@ -134,9 +134,9 @@ def test_every_network_is_exported():
     assert set(NETWORKS) == set(networks.NETWORKS)
 
 
-def test_a_stranger_gets_what_the_networks_say(tmp_path):
-    # One process for all, since it takes longer to start than to answer.
-    for name, (logits, heard) in said_and_heard(tmp_path).items():
+def test_other_runtimes_give_the_answers_of_the_networks(tmp_path):
+    # One process runs all networks, since its start takes longest.
+    for name, (logits, heard) in network_and_runtime_answers(tmp_path).items():
         np.testing.assert_allclose(
             heard["logits.logits"], logits, **EXACT, err_msg=name
         )
@@ -180,7 +180,8 @@ def test_the_command_line_of_tensorflow_runs_it(mlp, tmp_path):
 def test_any_batch_size_is_served(mlp, tmp_path):
     version = export.saved_model(mlp, tmp_path / "served", NAMES)
     signatures = tf.saved_model.load(version).signatures
-    assert set(signatures) == {"serving_default", "logits"}  # no T, no more
+    # Without T there is no third signature.
+    assert set(signatures) == {"serving_default", "logits"}
     for format, path in (("litert", "mlp.tflite"), ("onnx", "mlp.onnx")):
         export.write(mlp, tmp_path / path, format)
     session = onnxruntime.InferenceSession(tmp_path / "mlp.onnx")
@@ -191,10 +192,10 @@ def test_any_batch_size_is_served(mlp, tmp_path):
         x = inputs_of(mlp, size)
         served = signatures["serving_default"](inputs=x)["probabilities"]
         assert served.shape == (size, 3)
-        other = runner(inputs=x)["probabilities"]
-        np.testing.assert_allclose(other, served, **PORTABLE)
-        (other,) = session.run(["probabilities"], {"inputs": x})
-        np.testing.assert_allclose(other, served, **PORTABLE)
+        answer = runner(inputs=x)["probabilities"]
+        np.testing.assert_allclose(answer, served, **PORTABLE)
+        (answer,) = session.run(["probabilities"], {"inputs": x})
+        np.testing.assert_allclose(answer, served, **PORTABLE)
 
 
 @pytest.mark.parametrize("signature", ["serving_default", "logits"])
@@ -203,9 +204,14 @@ def test_another_dtype_or_shape_is_refused(signature, mlp, tmp_path):
     serve = tf.saved_model.load(version).signatures[signature]
     with pytest.raises(tf.errors.InvalidArgumentError, match="float"):
         serve(inputs=tf.zeros([2, 4, 4, 1], tf.int32))
-    # Both are 16 numbers an example, which the network would take.
-    for shape, told in (([2, 2, 8, 1], r"\[2,2,8,1\]"), ([2, 16], r"\[2,16\]")):
-        message = rf"Shape .* {told} is not comp.* expected shape \[\?,4,4,1\]"
+    # Both shapes have 16 numbers per example, as many as the network takes.
+    for shape, shown_shape in (
+        ([2, 2, 8, 1], r"\[2,2,8,1\]"),
+        ([2, 16], r"\[2,16\]"),
+    ):
+        message = (
+            rf"Shape .* {shown_shape} is not comp.* expected shape \[\?,4,4,1\]"
+        )
         with pytest.raises(tf.errors.InvalidArgumentError, match=message):
             serve(inputs=tf.zeros(shape))
 
@@ -246,8 +252,8 @@ def test_sizes_that_are_unknown_may_be_any(tmp_path):
         probs = tf.nn.softmax(network(x))
         served = serve(inputs=x)["probabilities"]
         np.testing.assert_allclose(served, probs, **EXACT)
-        (other,) = session.run(["probabilities"], {"inputs": x})
-        np.testing.assert_allclose(other, probs, **PORTABLE)
+        (answer,) = session.run(["probabilities"], {"inputs": x})
+        np.testing.assert_allclose(answer, probs, **PORTABLE)
     with pytest.raises(InputError, match="`format` = 'litert'.*TensorList"):
         export.write(network, tmp_path / "lstm.tflite", "litert")
 
@@ -361,7 +367,7 @@ def test_files_are_of_float32(dtype, tmp_path):
     network = build("mlp")
     with pytest.raises(InputError, match="computes in float32 for 'litert'"):
         export.write(network, tmp_path / "mlp.tflite", "litert")
-    export.write(network, tmp_path / "served")  # which can do it
+    export.write(network, tmp_path / "served")  # this format has no such limit
     x = inputs_of(network)
     serve = tf.saved_model.load(tmp_path / "served").signatures["logits"]
     served = serve(inputs=x)["logits"]
@@ -433,10 +439,12 @@ def test_the_example_of_serving_has_the_form_of_its_answers(tmp_path):
     assert sum(row["probabilities"]) == pytest.approx(1, abs=1e-4)
     assert row["class_index"] == np.argmax(row["probabilities"])
     assert row["class_name"] == names[row["class_index"]]
-    # And nothing but its value of a single output.
+    # A single output has no name, only its value.
     (only,) = noisy["predictions"]
     posterior = signatures["noisy_label_posterior"](inputs=x)
-    assert [np.shape(only)] == [each.shape[1:] for each in posterior.values()]
+    assert [np.shape(only)] == [
+        output.shape[1:] for output in posterior.values()
+    ]
     assert sum(only) == pytest.approx(1, abs=1e-4)
 
 

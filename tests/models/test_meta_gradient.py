@@ -168,17 +168,17 @@ def test_worked_example(form):
         ),
     }[form]
     weights = tf.zeros([1, 3], tf.float64)
-    one = tf.ones([1, 1], tf.float64)
+    ones = tf.ones([1, 1], tf.float64)
 
     def noisy_gradient(transition):
         with tf.GradientTape() as tape:
             tape.watch(weights)
-            value = loss(one @ weights, tf.constant([0]), transition)
+            value = loss(ones @ weights, tf.constant([0]), transition)
         return [tape.gradient(value, weights)]
 
     exact = meta_gradient.exact(
         noisy_gradient,
-        lambda fast: losses.cross_entropy(one @ fast[0], tf.constant([1])),
+        lambda fast: losses.cross_entropy(ones @ fast[0], tf.constant([1])),
         [weights],
         tf.eye(3, dtype=tf.float64),
         learning_rate=1.0,
@@ -262,9 +262,9 @@ def test_head_moves_the_last_layer_alone(use_bias, rng):
     forward = LastLayer(base).forward(x)
     assert len(forward.weights) == len(last.weights)
     moved = [2 * weight for weight in forward.weights]
-    ours = forward.logits_at(moved, x)
+    logits = forward.logits_at(moved, x)
     last.set_weights(moved)
-    np.testing.assert_allclose(ours, base(x, training=True), **FLOAT64)
+    np.testing.assert_allclose(logits, base(x, training=True), **FLOAT64)
 
 
 def test_no_virtual_step_gives_no_gradient(rng):

@@ -35,9 +35,9 @@ from tests.models.small_models import dense_base
 from tests.models.small_models import dense_logits
 from tests.models.small_models import random_pair
 
-# T as it is given, and frozen.
+# T stays frozen at the given start.
 FROZEN = Projected(learning_rate=0.0)
-# Not symmetric, and with entries that steps of rate 2 push below 0.
+# This T is not symmetric, and steps of rate 2 push entries below 0.
 START = np.array(
     [[0.9, 0.099, 0.001], [0.001, 0.6, 0.399], [0.4, 0.001, 0.599]]
 )
@@ -80,7 +80,7 @@ def test_steps_equal_the_numpy_reference(
         beta=2.0,
         transition_update=kind,
     )
-    # Eq. 9 had something to do.
+    # Eq. 9 changed T.
     assert (matrix == 0).any() != exponentiated
 
 
@@ -175,32 +175,32 @@ def test_only_the_actual_pass_moves_batch_norm_statistics(clean_weight, rng):
 )
 def test_frozen_identity_equals_cross_entropy(meta_gradient, rng):
     elements = [random_pair(rng, dense_base()) for _ in range(3)]
-    one, other = dense_base("float64"), dense_base("float64")
-    other.set_weights(one.get_weights())
+    base, plain_base = dense_base("float64"), dense_base("float64")
+    plain_base.set_weights(base.get_weights())
     frozen = MetaLossCorrection(
-        one,
+        base,
         transition=FROZEN,
         meta_gradient=meta_gradient,
     )
     compiled(frozen, momentum=0.9).fit(dataset(*elements), verbose=0)
-    compiled(CrossEntropy(other), momentum=0.9).fit(
+    compiled(CrossEntropy(plain_base), momentum=0.9).fit(
         dataset(*elements), verbose=0
     )
     np.testing.assert_array_equal(frozen.transition_matrix, np.eye(CLASSES))
-    for ours, plain in zip(one.get_weights(), other.get_weights()):
-        np.testing.assert_allclose(ours, plain, **FLOAT64)
+    for weights, plain in zip(base.get_weights(), plain_base.get_weights()):
+        np.testing.assert_allclose(weights, plain, **FLOAT64)
 
 
 @pytest.mark.parametrize(
     "meta_gradient", ["exact", "head", "finite_difference"]
 )
 def test_a_clean_weight_adds_the_loss_of_the_clean_batch(meta_gradient, rng):
-    # With the weight by which the two means are one of all examples.
+    # With this weight the two mean losses sum to the mean over all examples.
     noisy, clean = random_pair(rng, dense_base("float64"), "float64")
-    one, other = dense_base("float64"), dense_base("float64")
-    other.set_weights(one.get_weights())
+    base, plain_base = dense_base("float64"), dense_base("float64")
+    plain_base.set_weights(base.get_weights())
     model = MetaLossCorrection(
-        one,
+        base,
         transition=FROZEN,
         meta_gradient=meta_gradient,
         clean_weight=CLEAN_BATCH / BATCH,
@@ -208,9 +208,11 @@ def test_a_clean_weight_adds_the_loss_of_the_clean_batch(meta_gradient, rng):
     compiled(model, 0.1).fit(dataset((noisy, clean)), verbose=0)
     both = tuple(np.concatenate(halves) for halves in zip(noisy, clean))
     rate = 0.1 * (1 + CLEAN_BATCH / BATCH)
-    compiled(CrossEntropy(other), rate).fit(dataset((both, clean)), verbose=0)
-    for ours, plain in zip(one.get_weights(), other.get_weights()):
-        np.testing.assert_allclose(ours, plain, **FLOAT64)
+    compiled(CrossEntropy(plain_base), rate).fit(
+        dataset((both, clean)), verbose=0
+    )
+    for weights, plain in zip(base.get_weights(), plain_base.get_weights()):
+        np.testing.assert_allclose(weights, plain, **FLOAT64)
 
 
 @pytest.mark.parametrize(
@@ -245,13 +247,14 @@ def test_a_class_weight_counts_clean_examples_as_often(meta_gradient, rng):
         *[model.transition_matrix for model in models], **FLOAT64
     )
     assert not np.allclose(models[0].transition_matrix, start)
-    for ours, plain in zip(*[base.get_weights() for base in bases]):
-        np.testing.assert_allclose(ours, plain, **FLOAT64)
+    for weights, plain in zip(*[base.get_weights() for base in bases]):
+        np.testing.assert_allclose(weights, plain, **FLOAT64)
 
 
 @pytest.mark.parametrize("soft", [False, True])
 def test_the_transition_follows_the_noisy_labels(soft, rng):
-    # After the step of the meta-gradient, from the outputs before any step.
+    # T first takes the meta-gradient step, then this step, which uses the
+    # outputs from before any step.
     (x, labels), clean = random_pair(rng, dense_base("float64"), "float64")
     bases = [dense_base("float64") for _ in range(2)]
     bases[1].set_weights(bases[0].get_weights())
@@ -277,8 +280,8 @@ def test_the_transition_follows_the_noisy_labels(soft, rng):
     after = before + np.minimum(share, 1) * (rows - before)
     np.testing.assert_allclose(following.transition_matrix, after, **FLOAT64)
     assert not np.allclose(before, after, atol=1e-2)
-    for ours, other in zip(*[base.get_weights() for base in bases]):
-        np.testing.assert_allclose(ours, other, **FLOAT64)
+    for weights, expected in zip(*[base.get_weights() for base in bases]):
+        np.testing.assert_allclose(weights, expected, **FLOAT64)
 
 
 @pytest.mark.parametrize(
@@ -300,15 +303,15 @@ def test_bad_clean_class_weight(weight):
 def test_frozen_true_matrix_equals_forward_correction(rng):
     matrix = rng.dirichlet(np.ones(CLASSES), CLASSES)
     elements = [random_pair(rng, dense_base()) for _ in range(3)]
-    one, other = dense_base("float64"), dense_base("float64")
-    other.set_weights(one.get_weights())
-    frozen = MetaLossCorrection(one, transition=Projected(0.0, initial=matrix))
+    base, plain_base = dense_base("float64"), dense_base("float64")
+    plain_base.set_weights(base.get_weights())
+    frozen = MetaLossCorrection(base, transition=Projected(0.0, initial=matrix))
     compiled(frozen).fit(dataset(*elements), verbose=0)
-    compiled(ForwardCorrection(other, transition=matrix)).fit(
+    compiled(ForwardCorrection(plain_base, transition=matrix)).fit(
         dataset(*elements), verbose=0
     )
-    for ours, plain in zip(one.get_weights(), other.get_weights()):
-        np.testing.assert_allclose(ours, plain, **FLOAT64)
+    for weights, plain in zip(base.get_weights(), plain_base.get_weights()):
+        np.testing.assert_allclose(weights, plain, **FLOAT64)
 
 
 def test_no_virtual_step_leaves_the_transition(rng):
@@ -361,7 +364,7 @@ def test_the_steps_of_the_transition_fall_along_a_cosine(rng):
             before = np.log(model.transition_matrix)
             model.fit(dataset(random_pair(rng, base)), verbose=0)
             moved = np.log(model.transition_matrix) - before
-            # Rows are known up to their normalisation.
+            # Only the normalized rows are known.
             lengths.append(np.linalg.norm(moved - moved.mean(1)[:, None]))
         steps.append(lengths)
     constant, falling = steps
@@ -457,7 +460,7 @@ def test_head_needs_a_linear_dense_layer_last(make_base):
 
 
 def convolutions(model):
-    """Counts what of a step's graph its results need."""
+    """Counts the convolutions in a step's graph that its results need."""
     model.compile("sgd")
     model.optimizer.build(model.trainable_variables)
     half = tf.zeros([4, *model.base.input_shape[1:]]), tf.zeros([4], tf.int64)
@@ -485,14 +488,14 @@ def convolutions(model):
     "make, forward_passes, backward_passes",
     [
         (CrossEntropy, 1, 1),
-        # Noisy and clean; Virtual-Train, the clean gradient, the reverse pass
-        # through what T touches, and Actual-Train.
+        # Forward: noisy and clean. Backward: Virtual-Train, the clean gradient,
+        # the reverse pass through the operations on T, and Actual-Train.
         (MetaLossCorrection, 2, 4),
         (PaperMetaLossCorrection, 2, 4),
-        # Noisy and clean; Actual-Train.
+        # Forward: noisy and clean. Backward: Actual-Train.
         (lambda b: MetaLossCorrection(b, meta_gradient="head"), 2, 1),
-        # Noisy, clean, and noisy at moved weights; Virtual-Train, the clean
-        # gradient, Actual-Train.
+        # Forward: noisy, clean, and noisy at moved weights. Backward:
+        # Virtual-Train, the clean gradient, and Actual-Train.
         (
             lambda b: MetaLossCorrection(b, meta_gradient="finite_difference"),
             3,
@@ -506,7 +509,7 @@ def test_a_step_computes_nothing_twice(
 ):
     base = make_base()
     layers = sum(isinstance(x, keras.layers.Conv2D) for x in base.layers)
-    # Of a backward pass two a layer, but the images need no gradient.
+    # A backward pass has two per layer, but the images need no gradient.
     expected = forward_passes * layers + backward_passes * (2 * layers - 1)
     assert convolutions(make(base)) == expected
 
@@ -585,11 +588,11 @@ def test_xla_takes_the_same_step(make, form, rng):
     x = (high * rng.random((12, *shape))).astype(np.float32)
     noisy, clean = tf.constant(rng.integers(0, 10, (2, 12)))
     element = (tf.constant(x), noisy), (tf.constant(x), clean)
-    start = 0.6 * np.eye(10) + 0.04  # each entry can move either way
+    start = 0.6 * np.eye(10) + 0.04  # each entry can grow or shrink
     matrices = []
     for jit_compile in (False, True):
         keras.utils.set_random_seed(0)
-        # As long a step as is allowed: its direction is what is compared.
+        # The step has the maximum length, so the test compares its direction.
         model = MetaLossCorrection(
             make(),
             meta_gradient=form,
@@ -599,7 +602,7 @@ def test_xla_takes_the_same_step(make, form, rng):
         )
         model.compile("sgd", jit_compile=jit_compile)
         model.optimizer.build(model.base.trainable_variables)
-        # Not by `fit`: what Keras compiles here is told, not hidden.
+        # Not by `fit`, so that the compilation is explicit.
         step = tf.function(model.train_step, jit_compile=jit_compile)
         step(element)
         matrices.append(model.transition_matrix)

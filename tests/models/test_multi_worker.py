@@ -1,7 +1,7 @@
-"""Two workers on the loopback, which train one model: real processes.
+"""Tests two workers, real processes on this machine, that train one model.
 
-`MultiWorkerFit` is here too: when Keras' own `fit` works over workers, the
-first test fails, and the room can go.
+When Keras' own `fit` works over several workers, the first test fails. Then
+`MultiWorkerFit` is no longer needed.
 """
 
 import json
@@ -25,11 +25,11 @@ from tests.support import ROOT
 PROCESS = [sys.executable, "-m", "tests.models.multi_worker_process"]
 
 
-def start(what, folder, workers=2):
+def start(kind, folder, workers=2):
     addresses = distribution.free_addresses(workers)
     return [
         subprocess.Popen(
-            [*PROCESS, what, str(folder / f"{index}.npz")],
+            [*PROCESS, kind, str(folder / f"{index}.npz")],
             cwd=ROOT,
             env={
                 **os.environ,
@@ -49,12 +49,12 @@ def test_fit_of_keras_still_fails_over_workers(tmp_path):
     assert all(worker.returncode for worker in workers), (
         "Keras' `fit` works over several workers: drop mlc_tf/multi_worker_fit"
     )
-    assert "PerReplica" in errors[0]  # which it cannot reduce
+    assert "PerReplica" in errors[0]  # which `fit` cannot reduce
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """(arrays, history) of worker 0, worker 1, and of one device."""
+    """(arrays, history) of worker 0, of worker 1, and of one device."""
     folder = tmp_path_factory.mktemp("workers")
     workers = start("mlc", folder)
     for worker in workers:
@@ -79,20 +79,20 @@ def test_both_workers_end_with_the_same_bits(trained):
 
 
 def test_workers_end_near_one_device(trained):
-    # BatchNorm takes the statistics of a worker's half of each batch.
-    (two, history), _, (one, one_history) = trained
-    assert np.abs(two["T"] - one["T"]).max() < 0.1
-    assert set(history) == set(one_history)
-    assert abs(history["val_loss"][-1] - one_history["val_loss"][-1]) < 0.2
+    # BatchNorm uses the statistics of the worker's half of each batch.
+    (two, history), _, (single, single_history) = trained
+    assert np.abs(two["T"] - single["T"]).max() < 0.1
+    assert set(history) == set(single_history)
+    assert abs(history["val_loss"][-1] - single_history["val_loss"][-1]) < 0.2
 
 
 def test_each_worker_loads_its_half_of_each_batch(trained):
     batch, steps = multi_worker_process.BATCH, multi_worker_process.STEPS
-    first, second, one = (arrays["seen"] for arrays, _ in trained)
-    whole = one.reshape(-1, batch)
+    first, second, single = (arrays["seen"] for arrays, _ in trained)
+    whole = single.reshape(-1, batch)
     epochs = multi_worker_process.EPOCHS
     assert len(whole) == epochs * steps
-    # Loading runs in parallel, so it is seen in any order.
+    # Loading runs in parallel, so the order of examples varies.
     for seen, half in zip((first, second), np.split(whole, 2, axis=1)):
         rows = seen.reshape(-1, batch // 2).tolist()
         assert sorted(rows) == sorted(half.tolist())
@@ -153,7 +153,7 @@ def test_a_job_that_loses_a_worker_or_is_ended_resumes(tmp_path):
 
     lost = shutil.copytree(workdir, tmp_path / "copy")
     process = cluster(workdir)
-    # One is asked to end, before its first step, and tells the other.
+    # One worker receives SIGTERM before its first step, and informs the other.
     while "Resuming" not in (line := process.stdout.readline()):
         assert process.poll() is None
     assert re.search(r"from epoch \d, step \d+\.", line)
@@ -170,7 +170,7 @@ def test_a_job_that_loses_a_worker_or_is_ended_resumes(tmp_path):
     assert [row["epoch"] for row in rows] == [1, 2, 3, 4]
     assert result["test_accuracy"] > 0.7
 
-    # The directory of a job of two goes on with one device.
+    # A run of two workers resumes with one device.
     completed = subprocess.run(
         [
             sys.executable,

@@ -32,7 +32,7 @@ def make_base(seed=0, dropout=0.0):
 
 @pytest.fixture
 def sets(rng):
-    """Three separated clouds; labels as they are."""
+    """Three separated clouds of points, with true labels."""
     labels = np.arange(240) % CLASSES
     x = rng.normal(size=(240, WIDTH)) + 4 * np.eye(WIDTH)[labels]
     x = x.astype(np.float32)
@@ -61,8 +61,8 @@ def trained(sets, arguments=None, **options):
     return model
 
 
-def assert_same_state(one, other, **tolerance):
-    for first, second in zip(one.get_weights(), other.get_weights()):
+def assert_same_state(model, other_model, **tolerance):
+    for first, second in zip(model.get_weights(), other_model.get_weights()):
         np.testing.assert_allclose(first, second, **(tolerance or FLOAT32))
 
 
@@ -91,7 +91,7 @@ def test_a_keras_application_trains(rng):
     x = rng.normal(size=(8, 32, 32, 3)).astype(np.float32)
     half = x, np.arange(8) % 2
     model = MetaLossCorrection(base)
-    model.compile("adam", run_eagerly=True)  # tracing it takes a minute
+    model.compile("adam", run_eagerly=True)  # tracing takes a minute
     before = base.get_weights()
     history = model.fit(data.pair(half, half, batch_size=8), verbose=0)
     assert np.isfinite(history.history["loss"]).all()
@@ -109,7 +109,9 @@ def test_a_text_model_trains(rng):
     )
     x = rng.integers(0, 15, (64, 5)).astype(np.int32)
     labels = np.arange(64) % 2
-    x += 15 * labels[:, np.newaxis].astype(np.int32)  # a class, its words
+    x += 15 * labels[:, np.newaxis].astype(
+        np.int32
+    )  # each class has its own words
     model = MetaLossCorrection(base)
     model.compile(keras.optimizers.Adam(0.1), metrics=["accuracy"])
     half = x, labels
@@ -146,7 +148,7 @@ def test_evaluate_takes_sample_weights(sets):
 
 
 def test_the_loss_of_fit_is_the_corrected_one(sets):
-    # One step: the loss at the first weights under the T of that step.
+    # The loss of one step is the loss at the initial weights under T.
     model = MetaLossCorrection(
         make_base(), transition=Projected(learning_rate=0.0)
     )
@@ -231,12 +233,12 @@ def test_any_metric_is_reported(sets):
 def test_every_way_to_execute_gives_the_same(options, meta_gradient, sets):
     arguments = {"meta_gradient": meta_gradient}
     plain = trained(sets, arguments=arguments)
-    other = trained(sets, arguments=arguments, **options)
-    assert_same_state(plain, other, rtol=1e-3, atol=1e-4)
+    changed = trained(sets, arguments=arguments, **options)
+    assert_same_state(plain, changed, rtol=1e-3, atol=1e-4)
 
 
 def test_gradient_accumulation_equals_a_larger_batch(sets):
-    # Four steps of 16 with T frozen are one step of 64.
+    # With T frozen, four steps of 16 equal one step of 64.
     noisy = tuple(array[:64] for array in sets[0])
     arguments = {"transition": Exponentiated(learning_rate=0.0)}
     whole = MetaLossCorrection(make_base(), **arguments)
@@ -305,8 +307,8 @@ def test_regularization_of_the_base_reaches_its_weights(sets):
         )
         model.compile(keras.optimizers.SGD(0.1))
         start = base.get_weights()[0]
-        one = data.pair(*sets, 16, epochs=range(1)).take(1)
-        model.fit(one, verbose=0)
+        pairs = data.pair(*sets, 16, epochs=range(1)).take(1)
+        model.fit(pairs, verbose=0)
         return start, base.get_weights()[0]
 
     start, plain = after(0.0)
@@ -324,7 +326,7 @@ def test_dropout_masks_are_those_of_the_forward_pass(sets):
 
 @pytest.mark.parametrize("meta_gradient", ["head", "finite_difference"])
 def test_one_device_equals_two_replicas(meta_gradient, sets, two_replicas):
-    # "exact", and every other method, in the conformance suite.
+    # The conformance suite covers "exact" and all other methods.
     arguments = {
         "meta_gradient": meta_gradient,
         "transition": Exponentiated(expectation_rate=0.5),
@@ -342,8 +344,8 @@ def test_one_device_equals_two_replicas(meta_gradient, sets, two_replicas):
 
 
 def test_same_seed_same_result(sets):
-    one, other = trained(sets), trained(sets)
-    assert_same_state(one, other, rtol=0, atol=0)
+    model, other_model = trained(sets), trained(sets)
+    assert_same_state(model, other_model, rtol=0, atol=0)
 
 
 def test_weights_resume_where_they_were(sets, tmp_path):
@@ -531,7 +533,7 @@ def test_bad_elements(x, message):
         model.fit(x, verbose=0)
 
 
-def test_the_front_door_names_what_it_shows():
+def test_the_package_lists_its_public_names():
     for name in mlc_tf.__all__:
         assert hasattr(mlc_tf, name)
 

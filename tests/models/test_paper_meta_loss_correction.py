@@ -1,5 +1,7 @@
-"""What Algorithm 1 does at its edges; the steps themselves are compared with
-the NumPy reference in test_meta_loss_correction.py."""
+"""Tests the edge cases of Algorithm 1.
+
+test_meta_loss_correction.py compares the steps with the NumPy reference.
+"""
 
 import inspect
 
@@ -23,7 +25,9 @@ from tests.models.small_models import random_pair
 
 def test_the_defaults_are_the_papers_for_mnist():
     parameters = inspect.signature(PaperMetaLossCorrection).parameters
-    defaults = {name: each.default for name, each in parameters.items()}
+    defaults = {
+        name: parameter.default for name, parameter in parameters.items()
+    }
     assert defaults["virtual_learning_rate"] == 0.01
     assert defaults["transition_learning_rate"] == 1.0
     model = PaperMetaLossCorrection(dense_base())
@@ -56,8 +60,8 @@ def test_a_step_that_empties_no_column_is_that_of_projected_columns(rng):
         compiled(model).fit(dataset(*elements), verbose=0)
     np.testing.assert_array_equal(*[m.transition_matrix for m in models])
     assert not np.array_equal(models[0].transition_matrix, np.eye(CLASSES))
-    for ours, other in zip(*[base.get_weights() for base in bases]):
-        np.testing.assert_array_equal(ours, other)
+    for weights, expected in zip(*[base.get_weights() for base in bases]):
+        np.testing.assert_array_equal(weights, expected)
 
 
 def test_a_plain_step_cannot_empty_a_column(rng, monkeypatch):

@@ -1,4 +1,4 @@
-"""Warm-up requests: what tensorflow-serving-api would read in them."""
+"""Tests that tensorflow-serving-api would read the warm-up requests."""
 
 import numpy as np
 import pytest
@@ -27,25 +27,28 @@ FIELD = descriptor_pb2.FieldDescriptorProto
 
 @pytest.fixture(scope="module")
 def prediction_log():
-    """The class of the message, made of its fields."""
+    """The class of the message, built from its fields."""
     file = descriptor_pb2.FileDescriptorProto(
         name="serving.proto", package="serving", syntax="proto3"
     )
     for name, fields in MESSAGES.items():
         message = file.message_type.add(name=name)
-        for field, number, kind in fields:
-            one = message.field.add(name=field, number=number)
-            one.label = (
+        for field_name, number, kind in fields:
+            field = message.field.add(name=field_name, number=number)
+            field.label = (
                 FIELD.LABEL_REPEATED
                 if kind == "InputsEntry"
                 else FIELD.LABEL_OPTIONAL
             )
             if kind == "TensorProto":
-                one.type = FIELD.TYPE_BYTES  # its class is TensorFlow's
+                field.type = (
+                    FIELD.TYPE_BYTES
+                )  # TensorFlow has the class of this field
             elif kind is None:
-                one.type = FIELD.TYPE_STRING
+                field.type = FIELD.TYPE_STRING
             else:
-                one.type, one.type_name = FIELD.TYPE_MESSAGE, f".serving.{kind}"
+                field.type = FIELD.TYPE_MESSAGE
+                field.type_name = f".serving.{kind}"
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)
     return message_factory.GetMessageClass(
@@ -66,7 +69,7 @@ def decoded(message):
     "array",
     [
         np.arange(6, dtype=np.float32).reshape(1, 2, 3),
-        np.zeros((1, 70, 70), np.uint8),  # a length of two bytes and more
+        np.zeros((1, 70, 70), np.uint8),  # the length takes two bytes or more
     ],
     ids=["short", "long"],
 )

@@ -1,4 +1,4 @@
-"""The steps of T: worked numbers and their properties."""
+"""Tests the steps of T: worked numbers, and properties of the steps."""
 
 import numpy as np
 import pytest
@@ -59,7 +59,7 @@ def test_both_steps_agree_to_first_order(kind, take, rng):
 
 
 def expected_step(matrix, probs, labels, rate):
-    """The step, with the gradient of the mean loss in closed form."""
+    """Returns the step, with the gradient of the mean loss in closed form."""
     explained = (probs @ matrix)[np.arange(len(labels)), labels]
     gradient = np.zeros_like(matrix)
     np.add.at(
@@ -77,7 +77,8 @@ def test_an_expectation_step_of_a_sure_network_counts_the_labels():
     start = np.array([[0.8, 0.2], [0.4, 0.6]])
     labels = np.array([0, 0, 1, 1])
     counted = np.array([[2 / 3, 1 / 3], [0, 1]])
-    # By the share of the class, 3/4 and 1/4; at most all of the way.
+    # A row moves by the rate times the class frequency, 3/4 or 1/4, at most
+    # all of the way.
     for rate, shares in ((1.0, [0.75, 0.25]), (2.0, [1, 0.5]), (9.0, [1, 1])):
         moved, _ = expected_step(start, probs, labels, rate)
         share = np.array(shares)[:, np.newaxis]
@@ -110,11 +111,11 @@ def test_a_class_that_explains_no_label_keeps_its_row():
 @pytest.mark.parametrize("limit, scale", [(1.0, 0.2), (5.0, 1.0), (None, 1.0)])
 def test_a_long_step_is_shortened(limit, scale):
     step = np.array([[3.0, 0.0], [0.0, 4.0]])
-    ours = transitions.shortened(tf.constant(step), limit)
-    np.testing.assert_allclose(ours, scale * step, rtol=1e-6)
+    shortened = transitions.shortened(tf.constant(step), limit)
+    np.testing.assert_allclose(shortened, scale * step, rtol=1e-6)
 
 
-def test_update_keeps_what_it_would_empty():
+def test_update_keeps_a_row_or_column_that_would_be_empty():
     matrix = np.array([[0.6, 0.4], [0.1, 0.9]])
     gradient = np.array([[9.0, 9.0], [0.0, 0.0]])
     np.testing.assert_allclose(update(matrix, gradient, 1.0, "rows"), matrix)

@@ -1,4 +1,4 @@
-"""The objects that say how T starts and moves."""
+"""Tests the objects that define how T starts and moves."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Benchmarks measure what they say: in turns, of small networks here."""
+"""Tests the benchmarks on small networks."""
 
 import keras
 import numpy as np
@@ -21,7 +21,7 @@ from mlc_tf.run import settings
 
 @pytest.fixture
 def small(monkeypatch):
-    """The name of a subject that is built and traced in no time."""
+    """The name of a subject that is quick to build and trace."""
 
     def build(num_classes):
         return keras.Sequential(
@@ -96,7 +96,7 @@ def test_each_stage_runs(small):
         assert np.isfinite(row["measured"]["median"])
 
 
-def test_compilation_tells_what_is_refused():
+def test_compilation_reports_what_is_refused():
     request = Request(None, ("lenet",), 1)
     ((name, measured),) = BENCHMARKS["compilation"](request)
     assert name == "compilation-lenet"
@@ -118,15 +118,17 @@ def test_classes_compare_with_the_fewest(small, monkeypatch):
 
 
 def test_the_peak_is_of_a_process_of_its_own():
-    ballast = np.ones(2**30, np.uint8)  # ours: the child has none of it
+    ballast = np.ones(
+        2**30, np.uint8
+    )  # only this process holds it, not the child
     peak = memory.peak("lenet", "cross_entropy", 10, 2)
     assert 100 < peak["process"] and 0 < peak["steps"] < peak["process"]
-    # In MiB: what is ours besides is at least what the child's TensorFlow is.
+    # In MiB. Without the ballast this process is as large as the child.
     assert peak["process"] < memory._mebibytes("VmRSS") - 512
     assert ballast.sum() == 2**30
 
 
-def test_a_method_costs_what_its_phases_cost(monkeypatch):
+def test_the_cost_of_a_method_is_the_sum_over_its_phases(monkeypatch):
     config = settings.default_config()
     config.clean.per_class = 10
     config.network.name = "mlp"
@@ -147,7 +149,7 @@ def test_a_method_costs_what_its_phases_cost(monkeypatch):
 
 
 def test_the_bytes_between_replicas_are_those_of_the_variables():
-    # LeNet has 61,706 weights; of them 850 in its head, and T has 100 entries.
+    # LeNet has 61,706 weights, 850 of them in its head, and T has 100 entries.
     # Each step also sends the loss, the metric's two numbers and the norm of G.
     float32 = 4
     sent = {

@@ -63,15 +63,15 @@ def test_curves_over_the_size_of_the_trusted_set():
 
 def test_two_methods_under_all_noises_and_all_under_each():
     figure = charts.robustness_figure(CONDITIONS, ("mlc", "cross_entropy"))
-    first, *others = figure.axes
+    first, *rest = figure.axes
     assert curves(first) == {
         "mlc, uniform": ([10, 40], [50, 51], [0.5, 0]),
         "mlc, flip_to_one": ([10, 40], [0, 1], [0.5, 0]),
         "cross_entropy, uniform": ([10, 40], [70, 71], [0.5, 0]),
         "cross_entropy, flip_to_one": ([10, 40], [20, 21], [0.5, 0]),
     }
-    assert [ax.get_title() for ax in others] == ["uniform", "flip_to_one"]
-    assert curves(others[1])["glc"] == ([10, 40], [10, 11], [0.5, 0])
+    assert [ax.get_title() for ax in rest] == ["uniform", "flip_to_one"]
+    assert curves(rest[1])["glc"] == ([10, 40], [10, 11], [0.5, 0])
 
 
 def test_bars_with_the_papers_marks():
@@ -80,7 +80,7 @@ def test_bars_with_the_papers_marks():
     assert [bar.get_width() for bar in ax.patches] == [70, 60]
     (marks,) = ax.lines
     assert marks.get_xdata() == [65]
-    # Beside the second bar, the bar of glc.
+    # The mark is beside the second bar, the bar of glc.
     assert ax.convert_yunits("glc") == pytest.approx(
         ax.patches[1].get_y() + ax.patches[1].get_height() / 2
     )

@@ -1,4 +1,4 @@
-"""The committed results: all of them are there, and the configs follow them."""
+"""Tests that all committed results exist, and that the configs follow them."""
 
 import functools
 import hashlib
@@ -15,9 +15,9 @@ from mlc_tf.run import settings
 from tests.support import ROOT
 
 RESULTS = ROOT / "results"
-# How many results each file has, and a digest of their numbers. Both were
-# computed from the files of single results that were there before, to show that
-# each number was carried over to the last bit. A new result changes its line.
+# The number of results in each file, and a digest of their numbers. Both were
+# computed from the former files of single results, so they show that every bit
+# of every number was carried over. A new result changes the line of its file.
 CARRIED = {
     "benchmark": (19, "34271c50a4d41c93"),
     "chaos": (21, "e6d17d0f74a845c9"),
@@ -47,8 +47,8 @@ def numbers(content):
         for key in sorted(content.keys() - {*RENAMED}):
             yield from numbers(content[key])
     elif isinstance(content, list):
-        for each in content:
-            yield from numbers(each)
+        for item in content:
+            yield from numbers(item)
     elif isinstance(content, int | float) and not isinstance(content, bool):
         yield content
 
@@ -56,17 +56,21 @@ def numbers(content):
 def test_all_results_were_carried_over_to_the_last_bit():
     found = {}
     for path in RESULTS.rglob("*.jsonl"):
-        there = results.read(path)
-        content = sorted((run, [*numbers(row)]) for run, row in there.items())
+        recorded = results.read(path)
+        content = sorted(
+            (run, [*numbers(row)]) for run, row in recorded.items()
+        )
         digest = hashlib.sha256(repr(content).encode()).hexdigest()[:16]
         name = path.relative_to(RESULTS).with_suffix("")
-        found[str(name)] = (len(there), digest)
-        assert path.read_text().splitlines(keepends=True) == sorted_lines(there)
+        found[str(name)] = (len(recorded), digest)
+        assert path.read_text().splitlines(keepends=True) == sorted_lines(
+            recorded
+        )
     assert found == CARRIED
 
 
-def sorted_lines(there):
-    return [f"{json.dumps(there[run])}\n" for run in sorted(there)]
+def sorted_lines(recorded):
+    return [f"{json.dumps(recorded[run])}\n" for run in sorted(recorded)]
 
 
 CONFIGS = {"digits": digits, "mnist": mnist, "twitter": twitter}
@@ -78,10 +82,11 @@ SEARCHES = {
 
 
 def best_of(found):
-    return max(found["trials"], key=lambda each: each["accuracy"])["values"]
+    return max(found["trials"], key=lambda trial: trial["accuracy"])["values"]
 
 
-# The best rate of mlc_paper on MNIST needs a larger clean batch than all share.
+# The best rate of mlc_paper on MNIST needs a larger clean batch than the shared
+# size.
 @pytest.mark.parametrize(
     "name",
     [name for name in SEARCHES if not name.endswith(("-training", "_paper"))],
@@ -94,12 +99,14 @@ def test_a_methods_own_settings_are_the_best_that_were_searched(name):
     config.method.name = method
     for option, value in best.items():
         if not option.startswith("method."):
-            continue  # all methods share it
-        there = functools.reduce(getattr, option.split("."), config)
+            continue  # all methods share this setting
+        configured = functools.reduce(getattr, option.split("."), config)
         if option.endswith(f"{method}.learning_rate"):
-            there = settings.learning_rate(config)
-        # None is the default of the class, which is tried first.
-        assert value == (found["tried"][option][0] if there is None else there)
+            configured = settings.learning_rate(config)
+        # None stands for the default of the class, the first trial.
+        assert value == (
+            found["tried"][option][0] if configured is None else configured
+        )
 
 
 @pytest.mark.parametrize("dataset", CONFIGS)

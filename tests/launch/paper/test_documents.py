@@ -42,7 +42,7 @@ def write(path, results, runs=None):
     """Writes results, with the names of their runs or with numbers."""
     runs = runs or [f"{index}" for index in range(len(results))]
     result_files.write(
-        path, [{"run": run, **each} for run, each in zip(runs, results)]
+        path, [{"run": run, **result} for run, result in zip(runs, results)]
     )
 
 
@@ -77,7 +77,7 @@ def test_the_table_marks_oracles_and_the_paper():
     table = tables.methods_table(rows, *WHERE)
     assert "| `mlc` | 96.00 ± 1.41 | 97.00 | 98.00 | 0.300 | 2 |" in table
     assert "| `true_forward` † | 98.00 |" in table
-    assert "no user knows: `true_forward` the true T." in table
+    assert "no user has: `true_forward` the true T." in table
     assert "| 97.36 |" in table and "| – |" in table
     alone = comparison.markdown_table(rows).splitlines()
     for line, longer in zip(alone[:5], table.splitlines()):
@@ -152,8 +152,8 @@ def test_a_result_may_hold_its_rows():
         "10": {"expected": 1, "measured": ratio(1.0)},
         "100": {"expected": 0.5},
     }
-    there = {"a": {"network": "n", "key": rows}}
-    assert tables.benchmark_table(there, "a", "key").splitlines()[2:] == [
+    recorded = {"a": {"network": "n", "key": rows}}
+    assert tables.benchmark_table(recorded, "a", "key").splitlines()[2:] == [
         "| 10 | 1 | 1.00 (0.50–1.25) |",
         "| 100 | 0.50 | – |",
     ]
@@ -161,11 +161,11 @@ def test_a_result_may_hold_its_rows():
 
 def test_a_benchmark_without_the_key_is_refused(tmp_path):
     content = {"network": "same", "key": {"exact": ratio(1.0)}, "cost": {}}
-    there = {"a": content, "b": content}
+    recorded = {"a": content, "b": content}
     with pytest.raises(InputError, match=r"rows of \*"):
-        tables.benchmark_table(there, "*", "key")
+        tables.benchmark_table(recorded, "*", "key")
     with pytest.raises(InputError, match="`ky of a` should"):
-        tables.benchmark_table(there, "a", "ky")
+        tables.benchmark_table(recorded, "a", "ky")
     write(tmp_path / "benchmark.jsonl", [content], ["a"])
     text = "<!-- costs: a -->\n| `mlc` | what | |\n<!-- end of table -->"
     with pytest.raises(InputError, match="the cost of mlc"):
@@ -230,7 +230,7 @@ def test_an_unknown_mark_is_refused(tmp_path):
     [
         ("table: mnist uniform", "The mark of table should have all of its"),
         ("table: mnist uniform 0.4 more", "should have all of its arguments"),
-        ("table: mnist uniform x", "`ratio` should be a number, or - for"),
+        ("table: mnist uniform x", "`ratio` should be a number, or -"),
         ("choices: mnist uniform 0.4", "`choices` should be found for"),
         ("tuning: mnist mlc", "a folder with results in tuning/mnist.jsonl"),
         ("own_settings: mnist", "a folder with results in tuning/mnist.jsonl"),
@@ -328,9 +328,9 @@ def test_label_issues_are_averaged_over_seeds(tmp_path):
         "| digits, uniform 0.4, `mlc` | 0.8500 | 0.6000 | 0.5000 | 0.4250 "
         "| 0.2500 | 55.00 ± 7.07 | 75.00 ± 7.07 | 65.00 ± 7.07 | 0.9500 | 2 |"
     )
-    other = {**study(0, 0.8, 0.5), "noise": "human:worst", "ratio": None}
-    other["clean_set"] = None
-    result_files.write(tmp_path / "issues.jsonl", [{"run": "2", **other}])
+    human_noise = {**study(0, 0.8, 0.5), "noise": "human:worst", "ratio": None}
+    human_noise["clean_set"] = None
+    result_files.write(tmp_path / "issues.jsonl", [{"run": "2", **human_noise}])
     renewed = documents.fill_tables(marks.format("old\n"), tmp_path)
     (line,) = [line for line in renewed.splitlines() if "human" in line]
     assert line.startswith("| digits, human:worst, `mlc` | 0.8000 |")
@@ -366,16 +366,16 @@ def test_the_paper_and_the_best_stand_in_the_table():
     lines = tables.conditions_table(conditions).splitlines()
     assert lines[0] == "| method | U 0.1 | O 0.1 | mean | seeds |"
     assert lines[2:6] == [
-        # Equal in a column: both are the best.
+        # Both numbers of the column are equal, so both are the best.
         "| `mlc` | **95.00** (98.98) | **97.00 ± 1.41** (99.18) "
         "| **96.00** (99.08) | 1–2 |",
         "| `cross_entropy` | 94.00 (98.59) | **97.00** (97.59) "
         "| 95.50 (98.09) | 1 |",
         "| `true_forward` † | 98.00 | 99.00 | 98.50 | 1 |",
-        # Not all conditions, no mean.
+        # A method without all conditions has no mean.
         "| `glc` | – | 90.00 (97.86) | – | 1 |",
     ]
-    assert lines[-1].endswith("no user knows: `true_forward` the true T.")
+    assert lines[-1].endswith("no user has: `true_forward` the true T.")
 
 
 def test_the_means_of_several_datasets_stand_side_by_side():
@@ -386,11 +386,11 @@ def test_the_means_of_several_datasets_stand_side_by_side():
     lines = tables.means_table(by_header).splitlines()
     assert lines[0] == "| method | mnist | less |"
     assert lines[2:5] == [
-        "| `mlc` | **96.00** | – |",  # of one of two conditions there
+        "| `mlc` | **96.00** | – |",  # has only one of the two conditions
         "| `cross_entropy` | 95.50 | – |",
         "| `true_forward` † | 98.50 | – |",
     ]
-    assert lines[5] == ""  # `glc` has no mean anywhere
+    assert lines[5] == ""  # `glc` has no mean in either table
 
 
 def test_distances_of_t_have_a_table():
@@ -461,7 +461,7 @@ def test_the_mark_of_own_settings(tmp_path):
     contents = [
         {
             "trials": trials,
-            "best": max(trials, key=lambda each: each["accuracy"])["values"],
+            "best": max(trials, key=lambda trial: trial["accuracy"])["values"],
         }
         for trials in searches.values()
     ]

@@ -17,12 +17,14 @@ pytest.importorskip("cleanlab")
 def run(tmp_path_factory):
     workdir = tmp_path_factory.mktemp("runs") / "run"
     config = digits.get_config("smoke")
-    config.method.mlc.clean_weight = 0.0  # so that it can audit the clean set
+    config.method.mlc.clean_weight = (
+        0.0  # so that the run can audit the clean set
+    )
     training.run(config, workdir, verbose=0)
     return finished_run.load(workdir)
 
 
-def test_what_each_network_is_trained_on(run, monkeypatch):
+def test_each_network_trains_on_its_own_labels(run, monkeypatch):
     trained = []
 
     def network_of(config, problem):
@@ -52,7 +54,7 @@ def test_what_each_network_is_trained_on(run, monkeypatch):
             "labels_right": pytest.approx(right),
             "test_accuracy": pytest.approx(accuracy),
         }
-    # One network for all: cleanlab then says what it says itself.
+    # One network predicts for all, so the study must agree with cleanlab.
     alone = found["network_alone"]
     assert found["cleanlab"] == pytest.approx(alone, abs=1e-6)
     assert found["audit"]["auroc"] != alone["auroc"] > 0.5
@@ -95,11 +97,11 @@ def test_a_trusted_set_too_small_to_plant_errors_in(run, monkeypatch):
 
 
 def test_settings_have_a_digest_of_their_own(run):
-    other = run.config.copy_and_resolve_references()
+    changed = run.config.copy_and_resolve_references()
     assert label_issue_study.settings_digest(
-        other
+        changed
     ) == label_issue_study.settings_digest(run.config)
-    other.clean.per_class += 1
+    changed.clean.per_class += 1
     assert label_issue_study.settings_digest(
-        other
+        changed
     ) != label_issue_study.settings_digest(run.config)

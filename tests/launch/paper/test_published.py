@@ -14,8 +14,8 @@ def mean(dataset, method):
     return np.mean([value for value in values if value is not None])
 
 
-# The means that the paper states in the last column of its Table 1, where
-# they follow from the others.
+# The means in the last column of the paper's Table 1, where they follow from
+# the other columns.
 @pytest.mark.parametrize(
     "dataset, method, stated",
     [
@@ -38,7 +38,7 @@ def test_rows_have_the_mean_that_the_paper_states(dataset, method, stated):
     np.testing.assert_allclose(mean(dataset, method), stated, atol=0.011)
 
 
-def test_what_the_paper_does_not_have():
+def test_missing_numbers_of_the_paper_are_none():
     for where in (
         ("digits", "uniform", 0.4, "mlc"),
         ("mnist", "uniform", 0.4, "pencil"),

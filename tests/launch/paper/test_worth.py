@@ -1,4 +1,4 @@
-"""The table of what each change is worth is the result files'."""
+"""Tests that the table of the worth of each change follows the results."""
 
 import re
 import statistics
@@ -7,7 +7,7 @@ from mlc_tf.models import meta_loss_correction
 from mlc_tf.run import results
 from tests.support import ROOT
 
-# These settings have no step on the noisy labels, like this one.
+# Like this setting, these settings have no step on the noisy labels.
 COMPARED = {"columns": "no_expectation", "projected": "no_expectation"}
 NOISES = {"O": "flip_to_one", "U": "uniform"}
 
