@@ -1,1 +1,1 @@
-"""One config a dataset: what `launch/train.py --config=NAME` trains with."""
+"""The settings of each dataset, which `launch/train.py --config=NAME` uses."""

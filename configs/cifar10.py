@@ -1,10 +1,11 @@
 """CIFAR-10, WRN-40-2, 40 % of each class flipped to another (section 4.1).
 
-The schedule is that of the authors' code: 30,000 steps of plain cross-entropy
-at rate 0.1, then 50,000 of the method at a lower one, 64 images a step. The
-paper's Table 1 has 82.75 % for MLC and 71.25 % for cross-entropy; the authors
-report the best epoch on the test set. On two CPU cores a full run takes days:
-our numbers are of the variant "reduced", and do not compare with the paper's.
+The schedule follows the authors' code: 30,000 steps of plain cross-entropy at
+rate 0.1, then 50,000 steps of the method at a lower rate, with 64 images per
+step. The paper's Table 1 has 82.75 % for MLC and 71.25 % for cross-entropy; the
+authors report the best epoch on the test set. On two CPU cores a full run takes
+days. Our numbers come from the variant "reduced" and are not comparable with
+the paper's numbers.
 Images are not augmented, as in the paper; --config.train.augment=crop_and_flip
 crops and mirrors them as the GLC code does.
 
@@ -26,7 +27,10 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
 
     Args:
         variant: "reduced" trains LeNet for minutes; "smoke" shrinks every size.
-            Defaults to neither.
+            Defaults to "", the full run.
+
+    Raises:
+        InputError: for any other variant.
     """
     config = settings.default_config()
     config.dataset.name = "cifar10"
@@ -34,7 +38,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.network.name = "wide_resnet"  # paper: WRN-40-2
     config.network.weight_decay = 5e-4  # paper
     config.optimizer.momentum = 0.9  # paper
-    # The released 1e-4 is for the sum over 64 examples.
+    # The authors' code has 1e-4, for the sum of the losses of 64 examples.
     config.optimizer.learning_rate = 6.4e-3
     config.train.batch_size = 64  # paper
     config.train.warmup_epochs = 30_000 // _STEPS_PER_EPOCH
@@ -53,7 +57,8 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         config.train.batch_size = 128
         config.train.warmup_epochs = 0
         config.train.epochs = 8
-        # Of those that were run, as on MNIST: nothing was searched on CIFAR.
+        # Values of configs/mnist.py, for the methods that were run; nothing was
+        # searched on CIFAR.
         config.method.mlc.transition.expectation_rate = 0.03
         config.method.cross_entropy.learning_rate = 0.025
         config.method.lre.learning_rate = 0.01

@@ -1,9 +1,9 @@
-"""CIFAR-100N, WRN-40-2: the labels that people gave to CIFAR-100.
+"""CIFAR-100N, WRN-40-2: CIFAR-100 with labels by human annotators.
 
-Not in the paper; the settings are those of configs/cifar10.py. 40 % of the
-labels, human:noisy, are wrong. TFDS downloads the images; its page on
-cifar100_n tells how to get the labels, and --config.dataset.manual_dir where
-they are.
+The paper does not use this dataset; the settings come from configs/cifar10.py.
+In the set human:noisy, 40 % of the labels are wrong. TFDS downloads the images;
+its page on cifar100_n describes how to get the labels, and
+--config.dataset.manual_dir names their folder.
 Images are not augmented, as in the paper; --config.train.augment=crop_and_flip
 crops and mirrors them as the GLC code does.
 
@@ -17,9 +17,17 @@ from mlc_tf.configs import cifar10
 
 
 def get_config(variant: str = "") -> ml_collections.ConfigDict:
-    """Returns the config; the variant "smoke" shrinks every size."""
+    """Returns the config.
+
+    Args:
+        variant: A variant of configs/cifar10.py: "reduced" trains LeNet for
+            minutes; "smoke" shrinks every size. Defaults to "", the full run.
+
+    Raises:
+        InputError: for any other variant.
+    """
     config = cifar10.get_config(variant)
     config.dataset.name = "cifar100_n"
     config.noise.kind = "human:noisy"
-    config.clean.per_class = 5  # as CIFAR-100
+    config.clean.per_class = 5  # as configs/cifar100.py
     return config

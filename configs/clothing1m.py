@@ -1,11 +1,12 @@
 """Clothing1M, ResNet-50 pretrained on ImageNet: real noise (section 4.1).
 
-The paper's Table 2 has 71.06 % for MLC and 68.94 % for cross-entropy; we have
-no numbers of our own. Name the authors' folder with
---config.dataset.manual_dir; TFDS writes the images again, to
---config.dataset.data_dir. The 14,000 validation images are the clean set
-(--config.dataset.clean=split:train takes the 50,000 of training instead; the
-paper does not say). --config.network.weights=FILE starts from other weights.
+The paper's Table 2 has 71.06 % for MLC and 68.94 % for cross-entropy. We have
+no numbers of our own. --config.dataset.manual_dir names the folder that the
+authors distribute; TFDS writes a copy of the images to
+--config.dataset.data_dir. The clean set is the 14,000 validation images. With
+--config.dataset.clean=split:train it is the 50,000 clean training images; the
+paper does not say which of the two it uses. --config.network.weights=FILE
+starts from other weights.
 
     python launch/train.py --config=configs/clothing1m.py
     python launch/train.py --config=configs/clothing1m.py:smoke
@@ -18,11 +19,18 @@ from mlc_tf.run import settings
 
 
 def get_config(variant: str = "") -> ml_collections.ConfigDict:
-    """Returns the config; the variant "smoke" shrinks every size."""
+    """Returns the config.
+
+    Args:
+        variant: "smoke" shrinks every size. Defaults to "", the full run.
+
+    Raises:
+        InputError: for any other variant.
+    """
     config = settings.default_config()
     config.dataset.name = "clothing1m"
-    config.dataset.cache = "none"  # a million images: read in each epoch
-    config.noise.kind = "none"  # the labels are noisy as they come
+    config.dataset.cache = "none"  # too large for memory
+    config.noise.kind = "none"  # the dataset's own labels are noisy
     config.clean.batch_size = 32
     config.network.name = "resnet50"  # paper
     config.network.weights = "imagenet"  # paper
@@ -30,8 +38,9 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.optimizer.learning_rate = 8e-3  # paper
     config.optimizer.momentum = 0.9  # paper
     config.train.batch_size = 32  # paper
-    # Ours: the paper does not say how long; about ten passes of a million,
-    # with a checkpoint and an evaluation every 5,000 steps.
+    # Our choice, because the paper does not give the length: about ten passes
+    # over a million images, with a checkpoint and an evaluation every 5,000
+    # steps.
     config.train.epochs = 62
     config.train.steps_per_epoch = 5_000
     config.method.mlc_paper.virtual_learning_rate = 1e-2

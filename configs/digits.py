@@ -1,7 +1,7 @@
 """Digits (scikit-learn, embedded) with 40 % of each class flipped to another.
 
-The package's smallest real run. Its last line is the result; the numbers to
-expect, with those of the other methods, are in the README.
+This is the package's smallest real run. Its last line is the result. README.md
+has the expected accuracy of this method and of the other methods.
 
     python launch/train.py --config=configs/digits.py
     python launch/train.py --config=configs/digits.py:smoke
@@ -14,7 +14,14 @@ from mlc_tf.run import settings
 
 
 def get_config(variant: str = "") -> ml_collections.ConfigDict:
-    """Returns the config; the variant "smoke" shrinks every size."""
+    """Returns the config.
+
+    Args:
+        variant: "smoke" shrinks every size. Defaults to "", the full run.
+
+    Raises:
+        InputError: for any other variant.
+    """
     config = settings.default_config()
     config.dataset.name = "digits"
     config.clean.per_class = 10
@@ -22,7 +29,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.train.epochs = 30
     config.optimizer.learning_rate = 0.05
     config.optimizer.schedule = "cosine"
-    # Chosen on held-out training images; see RESULTS.md.
+    # The values below were chosen on held-out training images; see RESULTS.md.
     config.network.weight_decay = 3e-3
     slower = "mlc", "ce_control", "cross_entropy", "forward", "confusion"
     for method in slower:
@@ -35,11 +42,11 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.method.mlc.transition.name = "projected"
     config.method.mlc.transition.smoothing = 0.2
     config.method.mlc.transition.max_step = 5.0
-    # A thousand noisy images are few: the trusted hundred count, and T needs
-    # what the noisy labels say of it.
+    # A thousand noisy images are few. So training also uses the hundred trusted
+    # images, and T is also fitted to the noisy labels.
     config.method.mlc.transition.expectation_rate = 0.3
     config.method.mlc.clean_weight = 0.3
-    # Few steps, so long ones; see BUILD_NOTES.md.
+    # The run has few steps, so T needs long steps; see BUILD_NOTES.md.
     config.method.noise_layer.noise_learning_rate = 10.0
     config.method.masking_hard.noise_learning_rate = 10.0
     if variant == "smoke":

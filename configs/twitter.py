@@ -1,10 +1,11 @@
 """Twitter part of speech, 40 % of each tag flipped to another (section 4.1).
 
 The paper's Table 1 has 84.36 % for MLC and 70.28 % for cross-entropy, with
-50-dimensional embeddings that are trained elsewhere and not at hand. Ours are
-trained with the network, from words, suffixes and shapes, unless
---config.dataset.embeddings names a file of them; numbers of the two do not
-compare. --config.dataset.manual_dir names the folder of the three files.
+pretrained 50-dimensional embeddings that are not available to us. Our
+embeddings are trained with the network, from words, prefixes, suffixes and
+shapes, unless --config.dataset.embeddings names a file of pretrained vectors.
+Numbers with the two kinds of embeddings are not comparable.
+--config.dataset.manual_dir names the folder of the three files.
 
     python launch/train.py --config=configs/twitter.py
     python launch/train.py --config=configs/twitter.py:smoke
@@ -17,7 +18,14 @@ from mlc_tf.run import settings
 
 
 def get_config(variant: str = "") -> ml_collections.ConfigDict:
-    """Returns the config; the variant "smoke" shrinks every size."""
+    """Returns the config.
+
+    Args:
+        variant: "smoke" shrinks every size. Defaults to "", the full run.
+
+    Raises:
+        InputError: for any other variant.
+    """
     config = settings.default_config()
     config.dataset.name = "twitter"
     config.clean.per_class = 8  # paper
@@ -26,9 +34,9 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.network.name = "word_window"  # paper: two layers, three words
     config.network.weight_decay = 1e-4
     config.optimizer.name = "adam"  # paper
-    # The paper has a constant rate of 1e-3, a weight decay of 5e-5 and batches
-    # of 64. Embeddings that are trained learn the noisy labels by heart in the
-    # 15 epochs of the GLC code. See RESULTS.md for the search.
+    # The paper has a constant learning rate of 1e-3, a weight decay of 5e-5 and
+    # batches of 64. In the 15 epochs of the GLC code, trained embeddings
+    # memorise the noisy labels. See RESULTS.md for the search.
     config.optimizer.learning_rate = 1.5e-3
     config.optimizer.schedule = "cosine"
     config.train.batch_size = 256
@@ -37,13 +45,16 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.method.mlc.virtual_learning_rate = 1.0
     config.method.mlc.transition.learning_rate = 200.0
     config.method.mlc.transition.max_step = 8.0
-    # Eight trusted words of a tag say less of it than thousands of noisy ones.
+    # Eight trusted words per tag determine T less well than thousands of noisy
+    # words, so T is also fitted to the noisy labels.
     config.method.mlc.transition.expectation_rate = 3.0
     config.method.mlc.clean_weight = 0.1
-    # Four of ten words are of the same four tags, of the trusted ones a sixth.
+    # Four frequent tags have four tenths of the noisy words, but a sixth of the
+    # trusted words.
     config.method.mlc.clean_class_weight = "given_labels"
     config.method.noise_layer.noise_learning_rate = 3.0
-    # Those that did better with a rate of their own; results/tuning/twitter/.
+    # These methods do better with another learning rate; see
+    # results/tuning/twitter.jsonl.
     config.method.noise_layer.learning_rate = 7.5e-4
     for method in ("glc", "confusion"):
         config.method[method].learning_rate = 3e-3

@@ -41,7 +41,7 @@ _BATCH_SIZE = flags.DEFINE_integer("batch_size", 256, "Examples in a batch.")
 def main(argv: list[str]) -> None:
     del argv
     if _WORKDIR.value is None:
-        raise bad_argument("workdir", "that of a finished run", None)
+        raise bad_argument("workdir", "the directory of a finished run", None)
     if _BATCH_SIZE.value < 1:
         raise bad_argument("batch_size", "an integer >= 1", _BATCH_SIZE.value)
     if _PICK.value < 0:

@@ -21,7 +21,6 @@ from mlc_tf.errors import bad_argument
 from mlc_tf.errors import unknown_name
 from mlc_tf.run import methods
 
-_DEFAULT_CONFIG = "digits"
 # Flags of a launcher, or of all modules; absl's own would exit with 1.
 _HELP = {"--help", "-help", "-h", "-?", "--helpshort"}
 _FULL_HELP = {"--helpfull", "-helpfull"}
@@ -29,11 +28,17 @@ _FULL_HELP = {"--helpfull", "-helpfull"}
 flags.disclaim_key_flags()  # `--config` is a flag of the launcher, not of ours
 
 
-def define_config() -> flags.FlagHolder[ConfigDict]:
+def define_config(
+    default: str | None = "digits",
+) -> flags.FlagHolder[ConfigDict]:
     """Defines `--config`, a name in `mlc_tf.configs` or a path, and overrides.
 
     `run` sets its default when the flags are parsed: the overrides are checked
     then, and a mistake in them is printed in one line.
+
+    Args:
+        default: The name or path without the flag; None for no config. Defaults
+            to "digits".
     """
     config = config_flags.DEFINE_config_file(
         "config",
@@ -44,7 +49,8 @@ def define_config() -> flags.FlagHolder[ConfigDict]:
     )
     flag = flags.FLAGS[config.name]
     flag.parser = _ConfigParser(config.name)
-    flag.default_as_str = repr(_DEFAULT_CONFIG)
+    flag.parser.default = default
+    flag.default_as_str = repr(default)
     return config
 
 
@@ -115,6 +121,8 @@ def method_names(
 class _ConfigParser(config_flags.config_flags.ConfigFileFlagParser):
     """Loads a config by its name, or by its path."""
 
+    default: str | None = None
+
     def parse(self, text: str) -> ConfigDict:
         name, colon, variant = text.partition(":")
         if name in _config_names():
@@ -150,13 +158,14 @@ def _help(launcher: ModuleType, full: bool) -> str:
 
 def _parse(argv: list[str]) -> list[str]:
     try:
-        if "config" in flags.FLAGS and flags.FLAGS["config"].value is None:
-            flags.FLAGS.set_default("config", _DEFAULT_CONFIG)
+        if "config" in flags.FLAGS:
+            default = flags.FLAGS["config"].parser.default
+            flags.FLAGS.set_default("config", default)
         rest = flags.FLAGS(argv)
         if flags.FLAGS["verbosity"].using_default_value:
             # TFDS logs every file that it opens; --verbosity=0 shows that.
             flags.FLAGS.verbosity = logging.ERROR
-        if "config" in flags.FLAGS:
+        if "config" in flags.FLAGS and flags.FLAGS["config"].value is not None:
             flags.FLAGS["config"].value.is_locked  # noqa: B018, loads the file
         return rest
     except flags.Error as error:

@@ -40,7 +40,7 @@ def main(argv: list[str]) -> None:
     if _FORMAT.value not in _FORMATS:
         raise unknown_name("format", _FORMAT.value, _FORMATS)
     for flag, what in (
-        (_WORKDIR, "that of a finished run"),
+        (_WORKDIR, "the directory of a finished run"),
         (_OUTPUT, "the folder of the versions, or a file"),
     ):
         if not flag.value:

@@ -28,7 +28,7 @@ _OUTPUT = flags.DEFINE_string("output", None, "A new .npz, or .csv of images.")
 def main(argv: list[str]) -> None:
     del argv
     for flag, what in (
-        (_WORKDIR, "that of a finished run"),
+        (_WORKDIR, "the directory of a finished run"),
         (_DECISIONS, "a CSV file that the review page gave"),
         (_OUTPUT, "a new file"),
     ):

@@ -33,7 +33,7 @@ _MOST = flags.DEFINE_integer("most", 200, "Suspicious labels to show.")
 def main(argv: list[str]) -> None:
     del argv
     if _WORKDIR.value is None:
-        raise bad_argument("workdir", "that of a finished run", None)
+        raise bad_argument("workdir", "the directory of a finished run", None)
     if _MOST.value < 1:
         raise bad_argument("most", "an integer >= 1", _MOST.value)
     run = finished_run.load(_WORKDIR.value)

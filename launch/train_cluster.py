@@ -2,7 +2,7 @@
 
     mlc_tf train_cluster --workers=2 --config=digits
 
-All other flags are those of `mlc_tf train`. It prints the commands for real
+It takes all flags of `mlc_tf train`. It prints the commands for real
 machines; `launch/cluster/` has a Kubernetes Job and a Slurm script.
 """
 

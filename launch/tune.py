@@ -8,8 +8,8 @@ weight decay, for the best mean over the methods; `own` the settings that are
 each method's own. Every search has as many trials, or as many as it has values
 to try, and the first is the config as it is. A share of the training set is
 held out with its true labels (`--validation`); the test set is not seen. A
-search that was cut off goes on. Each search writes a file in
-`results/tuning/DATASET/`, and does not replace the file of another search.
+search that was cut off goes on. Each search writes a line into
+`results/tuning/DATASET.jsonl`, and does not replace the line of another search.
 """
 
 import json
@@ -21,9 +21,8 @@ from absl import flags
 from mlc_tf.errors import InputError
 from mlc_tf.errors import bad_argument
 from mlc_tf.errors import unknown_name
-from mlc_tf.errors import writable_or_error
 from mlc_tf.launch import command_line
-from mlc_tf.run import directory
+from mlc_tf.run import results
 
 _WHAT = ("training", "own")
 _CONFIG = command_line.define_config()
@@ -53,10 +52,11 @@ def main(argv: list[str]) -> None:
         searches = {"training": (tuning.TRAINING, names)}
     else:
         searches = {name: (tuning.own_settings(name), [name]) for name in names}
-    part = Path("tuning") / config.dataset.name
-    runs, results = Path(_RUNS.value) / part, Path(_RESULTS.value) / part
+    part = f"tuning/{config.dataset.name}"
+    runs = Path(_RUNS.value) / part
+    path = Path(_RESULTS.value) / f"{part}.jsonl"
     for name in searches:
-        _check_own(runs / name, results / f"{name}.json")
+        _check_own(runs / name, path, name)
     for name, (searched, tried_with) in searches.items():
         found = tuning.search(
             config,
@@ -66,25 +66,23 @@ def main(argv: list[str]) -> None:
             runs / name,
             lambda line, name=name: print(f"{name}, {line}", flush=True),
         )
-        path = results / f"{name}.json"
-        with writable_or_error("results", path.parent):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            directory.write_json(path, found)
+        results.write(path, [{"run": name, **found}])
         print(f"{name}: best {found['best']}\n{path}")
 
 
-def _check_own(state: Path, result: Path) -> None:
+def _check_own(state: Path, path: Path, name: str) -> None:
     """Refuses a result that the search of this state did not write."""
-    if not result.exists():
+    found = results.read(path).get(name)
+    if found is None:
         return
     search = state / "search.json"
     own = json.loads(search.read_text()) if search.exists() else {}
-    found = json.loads(result.read_text())
-    what = found.keys() - {"trials", "best"}
-    if any(found[name] != own.get(name) for name in what):
+    what = found.keys() - {"run", "trials", "best"}
+    if any(found[key] != own.get(key) for key in what):
         raise InputError(
             "`results` should be a folder without what another search found. "
-            f"Received: {result}; give another folder, or remove it."
+            f"Received: {name} in {path}; give another folder, or remove its "
+            "line."
         )
 
 

@@ -53,14 +53,15 @@ def strategy(name: str, replicas: int = 0) -> tf.distribute.Strategy:
         if name not in _made:
             workers, index = cluster(os.environ.get("TF_CONFIG"))
             print(
-                f"Worker {index} of {', '.join(workers)} joins the others.",
+                f"Worker {index} of {', '.join(workers)} joins the other "
+                "workers.",
                 flush=True,
             )
             try:
                 _made[name] = tf.distribute.MultiWorkerMirroredStrategy()
             except tf.errors.OpError as error:
                 raise InterruptedRunError(
-                    f"Worker {index} could not join the others: "
+                    f"Worker {index} could not join the other workers: "
                     f"{' '.join(error.message.split())}."
                 ) from None
         return _made[name]
@@ -114,7 +115,7 @@ def tf_config(workers: Sequence[str], index: int) -> str:
 
 
 def free_addresses(count: int) -> list[str]:
-    """Returns `count` addresses "localhost:PORT" that no process uses.
+    """Returns `count` addresses "localhost:PORT" whose ports are free.
 
     The ports are below those that systems assign automatically: such a port
     could be assigned to another process before the worker starts.

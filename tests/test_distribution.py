@@ -172,4 +172,4 @@ def test_a_port_in_use_is_told(tmp_path):
     )
     (tmp_path / "code.py").write_text(code)
     completed = processes.run(tmp_path / "code.py")
-    assert "Worker 0 could not join the others: " in completed.stdout
+    assert "Worker 0 could not join the other workers: " in completed.stdout

@@ -1,7 +1,7 @@
-"""How fast this machine does what: ratios, each within one run.
+"""Benchmarks: the time, memory and traffic of training steps, as ratios.
 
-Each entry of `BENCHMARKS` maps a `Request` to what it measured, one mapping for
-a JSON file under each file's name, as it is there.
+Each entry of `BENCHMARKS` measures a `Request` and yields results for the
+result file, each with its name.
 """
 
 from collections.abc import Callable
@@ -24,12 +24,12 @@ from mlc_tf.launch.benchmark import step
 
 @dataclass(frozen=True)
 class Request:
-    """What to measure on.
+    """What to measure.
 
     Attributes:
-        config: An experiment; for "input" and "methods".
-        networks: Names of `SUBJECTS`; for the others.
-        rounds: Times that all is measured.
+        config: The experiment, for "input" and "methods".
+        networks: Names of `SUBJECTS`, for the other benchmarks.
+        rounds: How often each time is measured.
     """
 
     config: ml_collections.ConfigDict
@@ -40,7 +40,7 @@ class Request:
 Measured = Iterator[tuple[str, dict[str, Any]]]
 
 
-def _experiment(measure: Callable[..., dict[str, Any]], what: str) -> Any:
+def _experiment(what: str, measure: Callable[..., dict[str, Any]]) -> Any:
     def benchmark(request: Request) -> Measured:
         config = request.config
         name = f"{what}-{config.dataset.name}-{config.network.name}"
@@ -49,7 +49,7 @@ def _experiment(measure: Callable[..., dict[str, Any]], what: str) -> Any:
     return benchmark
 
 
-def _networks(measure: Callable[..., dict[str, Any]], what: str) -> Any:
+def _networks(what: str, measure: Callable[..., dict[str, Any]]) -> Any:
     def benchmark(request: Request) -> Measured:
         for name in request.networks:
             measured = measure(name, request.rounds)
@@ -58,13 +58,24 @@ def _networks(measure: Callable[..., dict[str, Any]], what: str) -> Any:
     return benchmark
 
 
+_OF_EXPERIMENTS = {
+    "input": input_pipeline.input_pipeline,
+    "methods": methods.measure,
+}
+_OF_NETWORKS = {
+    "step": step.measure,
+    "stages": stages.measure,
+    "compilation": compilation.measure,
+    "classes": classes.measure,
+    "memory": memory.measure,
+    "replicas": replicas.measure,
+}
 BENCHMARKS: Mapping[str, Callable[[Request], Measured]] = {
-    "input": _experiment(input_pipeline.input_pipeline, "input"),
-    "methods": _experiment(methods.measure, "methods"),
-    "step": _networks(step.measure, "step"),
-    "stages": _networks(stages.measure, "stages"),
-    "compilation": _networks(compilation.measure, "compilation"),
-    "classes": _networks(classes.measure, "classes"),
-    "memory": _networks(memory.measure, "memory"),
-    "replicas": _networks(replicas.measure, "replicas"),
+    **{
+        what: _experiment(what, measure)
+        for what, measure in _OF_EXPERIMENTS.items()
+    },
+    **{
+        what: _networks(what, measure) for what, measure in _OF_NETWORKS.items()
+    },
 }

@@ -1,14 +1,15 @@
-"""Kills runs at random moments, damages checkpoints, and looks at the end.
+"""Kills runs at random moments, damages checkpoints, and compares the results.
 
-    python launch/chaos.py --methods=mlc --kills=20 --damages=10
-    python launch/chaos.py --methods=all --kills=5
+    python launch/benchmark/chaos.py --methods=mlc --kills=20 --damages=10
+    python launch/benchmark/chaos.py --methods=all --kills=5
 
 A run is killed (SIGKILL, at a moment drawn from the length of the whole run)
-and started again until it ends; then the next one begins, until there were so
-many kills. Each should end with the bits of the run that nobody disturbed:
-weights, optimizer, T of each epoch, metrics of each epoch. After some kills the
-last checkpoint is cut off or has a bit flipped before the run is started again.
-One JSON file a method tells what happened; a finished method is not run again.
+and started again until it ends; then the next run begins, until the number of
+kills is reached. Each run should end with the bits of a run that nobody
+disturbed: weights, optimizer, T of each epoch, metrics of each epoch. After
+some kills the last checkpoint is cut off or has a bit flipped before the run is
+started again. `results/chaos.jsonl` gets a result for each method; a method
+that has a result is not run again.
 """
 
 import hashlib
@@ -33,18 +34,19 @@ from mlc_tf.run import callbacks
 from mlc_tf.run import checkpoints
 from mlc_tf.run import directory
 from mlc_tf.run import methods
+from mlc_tf.run import results
 
 _METHODS = flags.DEFINE_list("methods", "mlc", "Names, or all.")
-_KILLS = flags.DEFINE_integer("kills", 5, "How many, of each method.")
+_KILLS = flags.DEFINE_integer("kills", 5, "Kills of each method's runs.")
 _DAMAGES = flags.DEFINE_integer(
-    "damages", 0, "How many kills more, each with a damaged checkpoint."
+    "damages", 0, "Further kills, each with a damaged checkpoint."
 )
 _INTERVAL = flags.DEFINE_integer("interval", 7, "Steps between checkpoints.")
-_SEED = flags.DEFINE_integer("seed", 0, "Of the moments and the damages.")
-_OUTPUT = flags.DEFINE_string("output", "results/chaos", "Of the JSON files.")
+_SEED = flags.DEFINE_integer("seed", 0, "The seed of the kills and damages.")
+_RESULTS = flags.DEFINE_string("results", "results", "Where results go.")
 
 _CONFIG = "configs/digits.py"
-_TRAIN = Path(__file__).with_name("train.py")
+_TRAIN = Path(__file__).parents[1] / "train.py"
 
 
 def main(argv: list[str]) -> None:
@@ -59,16 +61,14 @@ def main(argv: list[str]) -> None:
         names = list(methods.METHODS)
     for name in names:
         methods.get(name)
-    output = Path(_OUTPUT.value)
+    file = Path(_RESULTS.value) / "chaos.jsonl"
     for name in names:
-        path = output / f"{name}.json"
-        if path.exists():
-            print(f"{path} is there.", flush=True)
+        if name in results.read(file):
+            print(f"{name} is in {file} already.", flush=True)
             continue
         with tempfile.TemporaryDirectory() as folder:
             report = _campaign(name, Path(folder))
-        output.mkdir(parents=True, exist_ok=True)
-        directory.write_json(path, report)
+        results.write(file, [{"run": name, **report}])
         print(
             f"{name}: {len(report['kills'])} kills, {len(report['damages'])} "
             f"damages, {report['runs']} runs, of which "

@@ -33,12 +33,12 @@ def input_pipeline(
         rounds: Times that everything is measured, a step at a time.
 
     Returns:
-        For a JSON file: images per second of the pipeline alone; over the
-        rounds, those of a cross-entropy step that is fed by it, and the time
-        of such a step, fetching its batch included, fed by `pair` (noise in
-        the labels, and noise injected by `add_noise` while data flows), as a
-        ratio to that of the same step fed by a plain shuffled pipeline without
-        clean set and noise.
+        The content of a JSON file: the images per second of the pipeline alone,
+        and of a cross-entropy step that the pipeline feeds; and the time of a
+        step fed by `pair`, as a ratio to the time of the same step fed by a
+        plain shuffled pipeline without clean set and noise. The time includes
+        fetching the batch; the noise is in the labels, or `add_noise` injects
+        it while data flows.
     """
     problem = problems.load(config)
     model = CrossEntropy(training.build_base(config, problem))

@@ -1,9 +1,9 @@
-"""Measures this machine, and writes ratios as JSON, a file each.
+"""Measures training steps on this machine, and writes ratios.
 
-    python launch/benchmark.py --what=step --networks=lenet,wide_resnet_40_2
-    python launch/benchmark.py --what=methods --config=configs/mnist.py
-    python launch/benchmark.py --what=input --config=configs/cifar10.py \\
-        --config.train.augment=crop_and_flip
+    python launch/benchmark/measure.py --what=step --networks=lenet
+    python launch/benchmark/measure.py --what=methods --config=configs/mnist.py
+    python launch/benchmark/measure.py --what=input \\
+        --config=configs/cifar10.py --config.train.augment=crop_and_flip
 
 `--what` is one of
 
@@ -17,35 +17,32 @@
     input        what the input pipeline supplies, and what pairing and noise
                  add to a step
 
-Nothing else should run meanwhile.
+The results go to `results/benchmark.jsonl`, and a picture of all steps that
+were measured to `results/benchmark.png`. Nothing else should run meanwhile.
 """
 
 import json
 from pathlib import Path
 
 from absl import flags
-from ml_collections import config_flags
 
 from mlc_tf.errors import bad_argument
 from mlc_tf.errors import unknown_name
 from mlc_tf.launch import benchmark
 from mlc_tf.launch import command_line
 from mlc_tf.launch.benchmark.subjects import SUBJECTS
+from mlc_tf.launch.paper import charts
 from mlc_tf.run import directory
-from mlc_tf.run import figures
+from mlc_tf.run import results
 from mlc_tf.run import settings
 
-_CONFIG = config_flags.DEFINE_config_file(
-    "config", "configs/cifar10.py", "The experiment: configs/DATASET.py."
-)
+_CONFIG = command_line.define_config("cifar10")
 _WHAT = flags.DEFINE_string("what", "step", "What to measure.")
 _NETWORKS = flags.DEFINE_list(
     "networks", "lenet,wide_resnet_40_2", f"Of {', '.join(SUBJECTS)}."
 )
 _ROUNDS = flags.DEFINE_integer("rounds", 50, "Times that all is measured.")
-_OUTPUT = flags.DEFINE_string(
-    "output", "results/benchmark", "The folder that the files go to."
-)
+_RESULTS = flags.DEFINE_string("results", "results", "Where results go.")
 
 
 def main(argv: list[str]) -> None:
@@ -70,35 +67,23 @@ def main(argv: list[str]) -> None:
     settings.check(config)
     request = benchmark.Request(config, tuple(_NETWORKS.value), _ROUNDS.value)
     try:
-        Path(_OUTPUT.value).mkdir(parents=True, exist_ok=True)
+        Path(_RESULTS.value).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise bad_argument(
-            "output", "a folder that can be made", f"{error.filename}"
+            "results", "a folder that can be made", f"{error.filename}"
         ) from None
+    file = Path(_RESULTS.value) / "benchmark.jsonl"
     for name, measured in benchmark.BENCHMARKS[what](request):
-        output = Path(_OUTPUT.value) / f"{name}.json"
-        content = {
-            "what": what,
-            **measured,
-            "versions": directory.versions(),
-        }
-        directory.write_json(output, content)
+        content = {"what": what, **measured, "versions": directory.versions()}
+        results.write(file, [{"run": name, **content}])
         print(json.dumps(content, indent=2), flush=True)
     if what == "step":
-        _draw(Path(_OUTPUT.value))
-
-
-def _draw(folder: Path) -> None:
-    """Draws the steps of all networks that were measured, in one picture."""
-    contents = [
-        json.loads(path.read_text())
-        for path in sorted(folder.glob("step-*.json"))
-    ]
-    ratios = {
-        content["network"]: content["ratio_to_cross_entropy"]
-        for content in contents
-    }
-    figures.ratios_figure(ratios).savefig(folder / "step.png", dpi=150)
+        ratios = {
+            measured["network"]: measured["ratio_to_cross_entropy"]
+            for measured in results.read(file).values()
+            if measured["what"] == "step"
+        }
+        charts.ratios_figure(ratios).savefig(file.with_suffix(".png"), dpi=150)
 
 
 if __name__ == "__main__":

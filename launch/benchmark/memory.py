@@ -44,7 +44,7 @@ def peak(
     Args:
         network: A name of `SUBJECTS`.
         variant: A name of `step.VARIANTS`.
-        num_classes: That the network tells apart.
+        num_classes: The number of classes of the network.
         steps: How many.
 
     Returns:

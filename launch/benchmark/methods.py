@@ -19,9 +19,9 @@ def measure(config: ml_collections.ConfigDict, rounds: int) -> dict[str, Any]:
         rounds: Times that each step is taken.
 
     Returns:
-        The cost of a method's training steps as a ratio to those of
+        The cost of a method's training steps as a ratio to the cost of
         `cross_entropy`: the sum over its phases, since each has the full
-        length. What goes between phases is not in it.
+        length. Computations between phases are not included.
     """
     config = config.copy_and_resolve_references()
     problem = problems.load(config)

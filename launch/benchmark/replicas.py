@@ -45,9 +45,9 @@ def measure(network: str, rounds: int) -> dict[str, Any]:
 def collectives(network: str, variant: str) -> list[int]:
     """Returns the bytes that go into each collective of a step's graph.
 
-    Those are all-reduces, and the gathering of an embedding's gradient. The
-    graph is that of one of two workers, processes of this machine: only
-    between workers are they nodes of it.
+    The collectives are all-reduces and the gathering of an embedding's
+    gradient. The graph belongs to one of two workers, local processes:
+    only between workers are collectives nodes of the graph.
 
     Args:
         network: A name of `SUBJECTS`.

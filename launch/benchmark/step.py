@@ -26,7 +26,7 @@ VARIANTS: Mapping[str, Callable[[keras.Model], PairModel]] = {
 
 
 def measure(network: str, rounds: int) -> dict[str, Any]:
-    """Measures steps in turns; returns ratios to that of cross-entropy.
+    """Measures steps in turns; returns ratios to the cross-entropy step.
 
     Args:
         network: A name of `SUBJECTS`, with batches noisy and clean of one

@@ -26,7 +26,7 @@ def check_batch_size(name: str, size: Any, which: str, available: int) -> None:
     Args:
         name: Name of the argument, for messages: "batch_size".
         size: The batch size, in examples.
-        which: Name of the set, for messages: "noisy" or "clean".
+        which: Name of the set, for messages, such as "noisy".
         available: Number of examples in the set.
     """
     if not isinstance(size, (int, np.integer)) or size < 1:
@@ -42,7 +42,7 @@ def check_arrays(which: str, x: Any, labels: Any) -> tuple[Any, Any]:
     """Returns inputs and labels as arrays, after checking them.
 
     Args:
-        which: Name of the set, for messages: "noisy" or "clean".
+        which: Name of the set, for messages, such as "noisy".
         x: `(examples, ...)`, numeric and finite.
         labels: `(examples,)` non-negative integers, or `(examples, classes)`
             probabilities, whose rows sum to 1.
@@ -97,7 +97,7 @@ def check_stream(which: str, source: tf.data.Dataset) -> int:
     """Returns the length of an unbatched dataset of `(x, label)`.
 
     Args:
-        which: Name of the set, for messages: "noisy" or "clean".
+        which: Name of the set, for messages, such as "noisy".
         source: Elements `(x, label)`, where a label is a scalar integer class
             id or a vector of probabilities, `(classes,)`.
 
@@ -209,7 +209,7 @@ def checked_labels(which: str, labels: Any, num_classes: int) -> tf.Tensor:
     """Returns a batch of labels with a check of the class ids in its graph.
 
     Args:
-        which: Name of the set, for messages: "noisy" or "clean".
+        which: Name of the set, for messages, such as "noisy".
         labels: `(batch,)` class ids, or `(batch, num_classes)` probabilities.
         num_classes: Number of classes.
 

@@ -44,8 +44,8 @@ KINDS = ("uniform", "flip_random", "flip_to_one", "pair", "asymmetric_cifar10")
 MODES = ("exact", "iid")
 # Truck (9), bird (2), deer (4), cat (3) and dog (5) in CIFAR-10's order.
 _CIFAR10_TARGETS = (0, 1, 0, 5, 7, 3, 6, 7, 8, 1)
-# Exact uniform noise is refused if the remainder is more than this share of the
-# selected examples of a class.
+# Exact uniform noise is an error if the remainder is more than this share of
+# the selected examples of a class.
 MAX_UNIFORM_REMAINDER = 0.25
 # Errors that NumPy raises for a file that holds no array, or a damaged array.
 _UNREADABLE = (

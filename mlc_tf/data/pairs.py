@@ -231,8 +231,8 @@ def _augmented(
 
     Args:
         batch: (inputs, labels).
-        augment: As in `pair`.
-        seed: As in `pair`.
+        augment: Maps inputs and a key to inputs; None changes nothing.
+        seed: An integer >= 0, part of the key.
         place: `(2,)` or `(3,)` integers: epoch, step and, with several
             replicas, replica.
         which: 0 for the noisy half, 1 for the clean half.

@@ -1,4 +1,4 @@
-"""Examples with named splits: one file a dataset, one explicit dict of them."""
+"""Datasets with named splits: one module per dataset or file format."""
 
 from collections.abc import Callable
 from typing import Any
@@ -25,7 +25,7 @@ DATASETS: dict[str, Callable[[Options], Splits]] = {
     "clothing1m": clothing1m.load,
     "twitter": twitter.load,
 }
-# The user's own data, named "scheme:ARGUMENT".
+# Loaders of the user's own data, which names like "npz:PATH" select.
 SCHEMES: dict[str, Callable[[str, Options], Splits]] = {
     "tfds": tfds_loader.load,
     "npz": npz.load,
@@ -35,17 +35,23 @@ SCHEMES: dict[str, Callable[[str, Options], Splits]] = {
 
 
 def load(name: str, options: Options | None = None, **kwargs: Any) -> Splits:
-    """Returns the splits of a dataset, checked.
+    """Loads a dataset and checks its splits.
 
     Args:
         name: A name of `DATASETS`, or "tfds:NAME", "npz:PATH", "folder:PATH"
             or "csv:PATH".
-        options: What is asked of it. Defaults to that in `kwargs`.
-        **kwargs: Fields of `Options`.
+        options: Options of the dataset. Defaults to `Options(**kwargs)`.
+        **kwargs: Fields of `Options`; ignored if `options` is given.
 
     Raises:
-        InputError: for an unknown name, an option that the dataset has no use
-            for, or with what is wrong in the data.
+        InputError: for an unknown name, an option that the dataset does not
+            use, or invalid data; the message names the split and the example.
+
+    Example:
+
+    >>> splits = load("digits")
+    >>> len(splits.train), len(splits.test), splits.num_classes
+    (1297, 500, 10)
     """
     options = options or Options(**kwargs)
     scheme, _, argument = name.partition(":")

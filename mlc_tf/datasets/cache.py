@@ -1,4 +1,4 @@
-"""Decoding once: into memory, or into a file that later runs use."""
+"""Caches decoded inputs in memory, or in a file that later runs use."""
 
 import hashlib
 from pathlib import Path
@@ -8,12 +8,14 @@ from mlc_tf.data.examples import Examples
 
 
 def cached(examples: Examples, cache: str, identity: str) -> Examples:
-    """Returns the examples, decoded once where that is asked for.
+    """Returns the examples with the requested cache.
 
     Args:
-        examples: To be read from their source.
-        cache: As `Options.cache`.
-        identity: Tells these inputs from all others, for the file's name.
+        examples: The examples, which are read from their source.
+        cache: "none" (no cache), "memory" (decode once, keep all inputs) or
+            "disk:DIR" (decode once, into a file in that folder).
+        identity: A text that is different for different inputs; the name of
+            the file is a hash of it. Used with "disk:DIR" only.
     """
     if cache == "none":
         return examples

@@ -1,8 +1,8 @@
-"""CIFAR-10N and CIFAR-100N: CIFAR with the labels that people gave it.
+"""Loads CIFAR-10N and CIFAR-100N: CIFAR with labels by human annotators.
 
-TFDS stores each label with its image. (The files of the authors come in the
-order of TFDS and in that of PyTorch; who mixes them gets labels of other
-images.)
+TFDS stores each label with its image. The authors distribute the labels in two
+orders, for TFDS and for PyTorch; labels in the wrong order belong to other
+images, which `_check_order` detects.
 """
 
 from collections.abc import Callable
@@ -15,7 +15,8 @@ from mlc_tf.datasets.options import Options
 from mlc_tf.datasets.splits import Splits
 from mlc_tf.errors import InputError
 
-# TFDS feature of each set of labels, as `noise.kind` = "human:SET" names it.
+# The TFDS feature of each set of labels; `noise.kind` = "human:SET" selects a
+# set.
 CIFAR10_N = {
     "aggregate": "aggre_label",
     "random1": "random_label1",
@@ -25,7 +26,8 @@ CIFAR10_N = {
 }
 CIFAR100_N = {"noisy": "noise_label"}
 # The worst published set is wrong on 40.21 % (CIFAR-10N) and 40.20 %
-# (CIFAR-100N) of the images; labels of other images are wrong on 90 or more.
+# (CIFAR-100N) of the images; labels in the wrong order are wrong on 90 % or
+# more.
 _MOST_WRONG = 0.6
 
 
@@ -33,8 +35,8 @@ def loader(name: str, sets: Mapping[str, str]) -> Callable[[Options], Splits]:
     """Returns the loader of `cifar10_n` or `cifar100_n`.
 
     Args:
-        name: Of the TFDS dataset.
-        sets: TFDS feature of each set of human labels.
+        name: Name of the TFDS dataset.
+        sets: Maps the name of each set of human labels to its TFDS feature.
 
     References:
         Wei et al., 2022, arXiv:2110.12088.
@@ -43,9 +45,12 @@ def loader(name: str, sets: Mapping[str, str]) -> Callable[[Options], Splits]:
     def load(options: Options) -> Splits:
         """Returns the splits, with `human_labels` of the training set.
 
+        Args:
+            options: `data_dir`, `manual_dir` and `cache` are used.
+
         Raises:
-            InputError: as `tfds_loader.load`; and if human labels disagree
-                with most of the true ones.
+            InputError: if the dataset cannot be prepared, or if a set of human
+                labels disagrees with most true labels.
         """
         options.only(name, "data_dir", "manual_dir", "cache")
         builder = tfds_loader.prepared(name, options)
@@ -71,7 +76,7 @@ def _check_order(
     wrong = np.mean(labels != true)
     if wrong > _MOST_WRONG:
         raise InputError(
-            f"The labels human:{chosen} of {name} should agree with most of "
-            f"the true ones. Received: {wrong:.1%} that do not, as when labels "
-            "in the order of PyTorch are read for images in that of TFDS."
+            f"The labels human:{chosen} of {name} should agree with most true "
+            f"labels. Received: {wrong:.1%} that disagree, as if labels in the "
+            "order of PyTorch belonged to images in the order of TFDS."
         )

@@ -1,4 +1,4 @@
-"""Clothing1M: a million photographs with real label noise."""
+"""Loads Clothing1M: a million photographs with real label noise."""
 
 from typing import Any
 
@@ -10,26 +10,27 @@ from mlc_tf.datasets.splits import Splits
 from mlc_tf.errors import import_optional
 
 IMAGE_SIZE = (224, 224)
-# Of the shorter way: images are resized to 256, and 224 are kept.
+# Images are resized to 256 by 256, and the central 224 by 224 are kept.
 _KEPT = 224 / 256
-# How many left-out images a note names.
+# Maximum number of skipped images that a note names.
 _NAMED = 10
 
 
 def load(options: Options) -> Splits:
-    """Returns noisy_train, test and, as the clean set, the validation split.
+    """Returns the splits noisy_train and test, and validation as the clean set.
 
-    Images are resized to 256 by 256 and cropped to the centre 224, uint8.
+    Images are resized to 256 by 256 and cropped to the central 224 by 224
+    pixels, uint8.
 
     Args:
-        options: `manual_dir`, the folder that the authors hand out;
-            `data_dir`; `cache`; `image_size`, instead of 224 by 224; `clean`,
-            "split:train" for the 50,000 clean training images instead of the
-            14,000 of "split:validation".
+        options: `manual_dir`, the folder that the authors distribute;
+            `data_dir`; `cache`; `image_size`, (height, width) instead of 224
+            by 224; `clean`, "split:train" for the 50,000 clean training images
+            instead of the 14,000 images of "split:validation".
 
     Raises:
-        InputError: with what was looked for in the folder, or the line of the
-            list that is wrong.
+        InputError: if a file is missing in the folder, or a line of a list is
+            invalid. The message names the files or the line.
 
     References:
         Xiao et al., CVPR 2015.

@@ -1,4 +1,4 @@
-"""A TFDS builder for Clothing1M, over the files that its authors hand out."""
+"""A TFDS builder for Clothing1M, from the files that its authors distribute."""
 
 import collections
 import os
@@ -26,7 +26,7 @@ CLASSES = (
     "Vest",
     "Underwear",
 )
-# Of each split: its list of images, and the file of their labels.
+# For each split: the list of its images, and the file of their labels.
 _FILES = {
     "noisy_train": ("noisy_train_key_list.txt", "noisy_label_kv.txt"),
     "train": ("clean_train_key_list.txt", "clean_label_kv.txt"),
@@ -38,8 +38,8 @@ _FILES = {
 class Clothing1m(tfds.core.GeneratorBasedBuilder):
     """Clothing photographs with the labels that shops gave them.
 
-    Images that are missing or do not decode are left out; `info.metadata`
-    holds their names under "skipped", by split.
+    Images that are missing or cannot be decoded are skipped;
+    `info.metadata["skipped"]` has their names, by split.
     """
 
     name = "clothing1m"
@@ -88,7 +88,7 @@ class Clothing1m(tfds.core.GeneratorBasedBuilder):
         if missing:
             raise InputError(
                 "`dataset.manual_dir` should hold Clothing1M as its authors "
-                f"hand it out: {', '.join(sorted(wanted))}. Received: "
+                f"distribute it: {', '.join(sorted(wanted))}. Received: "
                 f"`dataset.manual_dir` = '{root}', without "
                 f"{', '.join(missing)}."
             )
@@ -113,9 +113,9 @@ class Clothing1m(tfds.core.GeneratorBasedBuilder):
         for key, line in keys.items():
             if key not in labels:
                 raise InputError(
-                    f"{labels_path} should tell the label of each image of "
-                    f"{_FILES[split][0]}. Received: none for {key!r} of its "
-                    f"line {line}."
+                    f"{labels_path} should give the label of each image of "
+                    f"{_FILES[split][0]}. Received: no label for {key!r}, "
+                    f"which is in line {line}."
                 )
             encoded = _read_image(root, key)
             if encoded is None:
@@ -125,7 +125,7 @@ class Clothing1m(tfds.core.GeneratorBasedBuilder):
 
 
 def _read_keys(path: str) -> dict[str, int]:
-    """Returns the images of a list, each with its line."""
+    """Returns the image names of a list, each with its line number."""
     keys: dict[str, int] = {}
     with open(path, encoding="utf-8") as file:
         for number, text in enumerate(file, start=1):
@@ -144,6 +144,7 @@ def _read_keys(path: str) -> dict[str, int]:
 
 
 def _read_labels(path: str) -> dict[str, int]:
+    """Returns the class id of each image name in a file of labels."""
     labels = {}
     with open(path, encoding="utf-8") as file:
         for number, text in enumerate(file, start=1):
@@ -161,6 +162,7 @@ def _read_labels(path: str) -> dict[str, int]:
 
 
 def _check_disjoint(keys: dict[str, dict[str, int]]) -> None:
+    """Raises if an image is in the lists of two splits."""
     counts = collections.Counter(key for part in keys.values() for key in part)
     shared = next((key for key, count in counts.items() if count > 1), None)
     if shared is not None:
@@ -176,8 +178,8 @@ def _check_disjoint(keys: dict[str, dict[str, int]]) -> None:
 
 
 def _read_image(root: str, key: str) -> bytes | None:
-    """Returns a file's content, or None if it is missing or no image."""
-    # As written: images/ may be a link to a larger disk.
+    """Returns a file's content; None if it is missing or not an image."""
+    # Links are not resolved: images/ may be a link to a larger disk.
     path = os.path.normpath(os.path.join(root, key))
     if not path.startswith(os.path.normpath(root) + os.sep):
         raise InputError(

@@ -1,4 +1,4 @@
-"""The user's own table: one row an example, one column its label."""
+"""Loads the user's own table: each row is an example, one column its label."""
 
 from __future__ import annotations
 
@@ -21,19 +21,21 @@ _SPLIT = "split"
 def load(path: str, options: Options) -> Splits:
     """Returns the splits of a CSV file with a header.
 
-    It has a column "split" (train, test, and whatever `clean` names) and one
-    of labels. All other columns are inputs: numbers as they are, text as one
-    column of 0 and 1 for each value that occurs in the training rows.
+    The file has a column "split" (train, test, or the name that `clean` gives)
+    and a column of labels. All other columns are inputs. Numeric columns are
+    used as they are; a text column becomes one column of 0 and 1 for each value
+    that occurs in the training rows.
 
     Args:
-        path: The file.
-        options: `label_key`, the column of labels, "label" by default; and
-            `clean`, "split:NAME" or "column:NAME" (of training rows).
+        path: The CSV file, in UTF-8.
+        options: `label_key`, the name of the label column ("label" by default),
+            and `clean`: "split:NAME" for rows with that split, or
+            "column:NAME" for training rows in which that column is true.
 
     Raises:
         InputError: if a column or a cell is missing, a test label does not
-            occur in the training rows, or inputs are no finite numbers; with
-            the line.
+            occur in the training rows, or an input is not finite. The message
+            names the line.
     """
     options.only("csv:PATH", "label_key", "clean")
     scheme, chosen = options.trusted("csv:PATH", "split", "column")
@@ -53,8 +55,8 @@ def load(path: str, options: Options) -> Splits:
     for name in wanted:
         if not (which == name).any():
             raise InputError(
-                f"{path} should have rows of the {name} set. Received: the "
-                f"splits {', '.join(table[_SPLIT].unique())}, and none of it."
+                f"{path} should have rows of the {name} set. Received: rows of "
+                f"the splits {', '.join(table[_SPLIT].unique())} only."
             )
     names = tables.class_names(table[label_key][train])
     ids = tables.class_ids(table[label_key], names)
@@ -62,14 +64,14 @@ def load(path: str, options: Options) -> Splits:
     if strange.any():
         row = int(np.argmax(strange))
         raise InputError(
-            f"{path} should have no class that the training rows lack. "
+            f"{path} should have only classes of the training rows. "
             f"Received: {table[label_key][row]!r} in line {tables.line(row)}."
         )
     x = _inputs(path, table.drop(columns=marked), train)
     lines = np.array([f"{path}:{tables.line(row)}" for row in range(len(x))])
     splits = {
-        name: Arrays(x[here], ids[here], lines[here].tolist())
-        for name, here in ((name, which == name) for name in wanted)
+        name: Arrays(x[rows], ids[rows], lines[rows].tolist())
+        for name, rows in ((name, which == name) for name in wanted)
     }
     return Splits(
         splits["train"],
@@ -81,10 +83,11 @@ def load(path: str, options: Options) -> Splits:
 
 
 def _inputs(path: str, table: pd.DataFrame, train: pd.Series) -> np.ndarray:
+    """Returns the inputs `(rows, features)` float32 of the input columns."""
     if table.columns.empty:
         raise InputError(
-            f"{path} should have a column of inputs. Received: none beside the "
-            "labels and splits."
+            f"{path} should have a column of inputs. Received: only columns "
+            "of labels and splits."
         )
     columns = []
     for name in table.columns:
@@ -107,6 +110,7 @@ def _inputs(path: str, table: pd.DataFrame, train: pd.Series) -> np.ndarray:
 
 
 def _numbers(column: pd.Series) -> pd.Series | None:
+    """Returns a column as float32; None if it is not numeric."""
     try:
         return column.astype(np.float32)
     except ValueError:

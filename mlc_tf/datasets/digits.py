@@ -1,4 +1,4 @@
-"""scikit-learn's digits: 1,797 real 8x8 images that come with the package."""
+"""Digits: 1,797 real 8x8 images that scikit-learn contains."""
 
 import numpy as np
 import sklearn.datasets
@@ -18,11 +18,15 @@ def load(options: Options | None = None) -> Splits:
     The split is stratified and always the same.
 
     Args:
-        options: None has a use here.
+        options: Must have its default values; digits uses none of them.
+            Defaults to `Options()`.
+
+    Raises:
+        InputError: if an option is set.
 
     References:
-        Alpaydin and Kaynak, 1998, UCI "Optical Recognition of Handwritten
-        Digits", its test part.
+        Alpaydin and Kaynak, 1998: the test part of UCI "Optical Recognition of
+        Handwritten Digits".
     """
     (options or Options()).only("digits")
     digits = sklearn.datasets.load_digits()

@@ -1,4 +1,4 @@
-"""The user's own images: in one folder per split and class, or in a table."""
+"""Loads the user's own images, from class folders or from a CSV of labels."""
 
 from __future__ import annotations
 
@@ -26,22 +26,25 @@ _COLUMNS = ("file", "label", "split")
 
 
 def load(path: str, options: Options | None = None) -> Splits:
-    """Returns the splits of images under a folder, read as RGB, uint8.
+    """Returns the splits of the images in a folder.
 
-    They lie in `PATH/{train,test[,clean]}/CLASS/IMAGE`; or anywhere under the
-    folder, with `labels` telling each file's label and split.
+    The images are `PATH/{train,test[,clean]}/CLASS/IMAGE`. With the option
+    `labels` they may be anywhere in the folder, and a CSV gives the label and
+    the split of each file. Inputs are RGB, `(height, width, 3)` uint8.
 
     Args:
         path: The folder.
         options: `image_size`; `cache`; `labels`, a CSV with the columns file
             (relative to the folder), label and split; `clean`, "split:NAME"
-            ("split:clean" by default, where there is one), "column:NAME" of
-            that CSV, or "list:FILE" of training images.
+            ("split:clean" by default, if that split exists), "column:NAME" (a
+            column of the CSV, true for trusted training images) or "list:FILE"
+            (a text file of trusted training images).
 
     Raises:
         InputError: if a folder, file or column is missing or empty, a file is
-            named twice or lies in two splits, a split has a class that `train`
-            lacks, images have several sizes, or one cannot be read.
+            named twice or is in two splits, a split has a class that `train`
+            lacks, the images differ in size and `image_size` is not given, or
+            an image cannot be read.
     """
     options = options or Options()
     options.only("folder:PATH", "image_size", "cache", "labels", "clean")
@@ -80,7 +83,7 @@ def load(path: str, options: Options | None = None) -> Splits:
 
 
 def _found(root: Path, clean_split: str, required: bool) -> pd.DataFrame:
-    """Returns the table of the images in class folders."""
+    """Returns the table (file, label, split) of the images in class folders."""
     missing = [name for name in ("train", "test") if not (root / name).is_dir()]
     if missing:
         raise InputError(
@@ -116,7 +119,7 @@ def _found(root: Path, clean_split: str, required: bool) -> pd.DataFrame:
 
 
 def _listed(root: Path, labels: Path) -> pd.DataFrame:
-    """Returns the table that a CSV file gives, with its lines."""
+    """Reads the table (file, label, split) from a CSV; adds the column line."""
     table = tables.read(labels, _COLUMNS)
     table["line"] = [tables.line(row) for row in range(len(table))]
     table["file"] = table["file"].map(os.path.normpath)
@@ -125,7 +128,7 @@ def _listed(root: Path, labels: Path) -> pd.DataFrame:
         if outside or not (root / file).is_file():
             raise InputError(
                 f"{labels} should name images in {root}. Received: {file!r} in "
-                f"line {number}, which is not there."
+                f"line {number}, which does not exist."
             )
     twice = table["file"].duplicated()
     if twice.any():
@@ -144,7 +147,7 @@ def _listed(root: Path, labels: Path) -> pd.DataFrame:
 
 
 def _named(root: Path, path: Path, table: pd.DataFrame) -> pd.Series:
-    """Returns which rows a list of trusted files names."""
+    """Returns which rows of the table the list of trusted files names."""
     lines = existing_file("dataset.clean", path).read_text().splitlines()
     training = set(table["file"][table["split"] == "train"])
     names: dict[str, int] = {}
@@ -173,38 +176,38 @@ def _check_classes(
 ) -> None:
     for row in table[table["split"].isin(("test", clean_split))].itertuples():
         if row.id < 0:
-            where = (
-                f", line {row.line} of the labels" if "line" in table else ""
-            )
+            line = f", line {row.line} of the labels" if "line" in table else ""
             raise InputError(
-                f"The classes of {row.split} should be those of train, "
-                f"{', '.join(names)}. Received: {row.label!r}, of "
-                f"{row.file}{where}."
+                f"The split {row.split} should have only the classes of train, "
+                f"{', '.join(names)}. Received: {row.label!r}, the label of "
+                f"{row.file}{line}."
             )
 
 
 def _check_contents(root: Path, table: pd.DataFrame) -> None:
-    """Raises if the same image lies in two splits."""
+    """Raises if the same image is in two splits."""
     paths = [root / file for file in table["file"]]
     contents = ImageFiles(paths, table["id"].to_numpy(), (1, 1)).fingerprints()
     first: dict[object, tuple[Path, str]] = {}
     for path, split, content in zip(paths, table["split"], contents):
-        twin, other = first.setdefault(content, (path, split))
-        if other != split:
+        twin, twin_split = first.setdefault(content, (path, split))
+        if twin_split != split:
             raise InputError(
-                f"The {split} set should not overlap the {other} set. "
+                f"The {split} set should not overlap the {twin_split} set. "
                 f"Received: the same image as {twin} and {path}."
             )
 
 
 def _common_size(root: Path, table: pd.DataFrame) -> tuple[int, int]:
+    """Returns the (height, width) that all images have, or raises."""
     image = import_optional("PIL.Image", "files")
     expected = None
     for file in table["file"]:
         try:
             with image.open(root / file) as opened:
                 width, height = opened.size
-        # As Pillow raises them; the last where a header tells a huge size.
+        # The errors that Pillow raises; the last if a header claims a huge
+        # size.
         except (
             OSError,
             SyntaxError,
@@ -220,7 +223,7 @@ def _common_size(root: Path, table: pd.DataFrame) -> tuple[int, int]:
             raise InputError(
                 "The images should all have one size, "
                 f"{expected[0]} by {expected[1]}, or `dataset.image_size` "
-                f"should tell one. Received: {height} by {width} in "
+                f"should be given. Received: {height} by {width} in "
                 f"{root / file}."
             )
     assert expected is not None  # noqa: S101, no table is empty
@@ -240,7 +243,8 @@ def _examples(
 
 
 def _subfolders(folder: Path) -> list[str]:
-    # Not .ipynb_checkpoints, nor macOS' __MACOSX.
+    """Returns the names of the class folders in a folder, sorted."""
+    # Skips .ipynb_checkpoints, and __MACOSX of macOS archives.
     names = sorted(
         entry.name
         for entry in folder.iterdir()

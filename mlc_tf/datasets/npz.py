@@ -1,4 +1,4 @@
-"""The user's own arrays, in one `.npz` file."""
+"""Loads the user's own arrays from one `.npz` file."""
 
 import os
 import tokenize
@@ -12,7 +12,7 @@ from mlc_tf.datasets.options import Options
 from mlc_tf.datasets.splits import Splits
 from mlc_tf.errors import InputError
 
-# What NumPy raises for files that are no archive, or a broken one.
+# Errors that NumPy raises for a file that is not an archive, or is damaged.
 _UNREADABLE = (
     AttributeError,
     EOFError,
@@ -28,18 +28,20 @@ _REQUIRED = ("x_train", "y_train", "x_test", "y_test")
 
 
 def load(path: str, options: Options | None = None) -> Splits:
-    """Returns the splits in a file written by `numpy.savez`.
+    """Returns the splits in a file that `numpy.savez` wrote.
 
     Args:
-        path: A `.npz` with `x_train`, `y_train`, `x_test`, `y_test`; and, if
-            there is a trusted set, `x_clean` and `y_clean`; and, if the
-            classes have names, `class_names`, strings. Without names there are
-            as many classes as the largest label says.
-        options: None has a use here.
+        path: A `.npz` file with the arrays `x_train`, `y_train`, `x_test` and
+            `y_test`; inputs are `(examples, ...)` and labels `(examples,)`
+            integers. Optional arrays: `x_clean` and `y_clean`, the trusted
+            set, and `class_names`, strings. Without `class_names`, the number
+            of classes is the largest training label + 1.
+        options: Must have its default values; "npz:PATH" uses none of them.
+            Defaults to `Options()`.
 
     Raises:
-        InputError: if there is no such file, it is no `.npz`, lacks an array,
-            or holds Python objects, which are never unpickled.
+        InputError: if the file does not exist, is not a `.npz` file, lacks an
+            array, or contains Python objects, which are never unpickled.
     """
     (options or Options()).only("npz:PATH")
     if not os.path.isfile(path):
@@ -50,7 +52,7 @@ def load(path: str, options: Options | None = None) -> Splits:
     except _UNREADABLE:
         raise InputError(
             "`npz:PATH` should be a .npz file of numeric arrays. Received: "
-            f"{path!r}, which cannot be read as one."
+            f"{path!r}, which cannot be read."
         ) from None
     missing = [name for name in _REQUIRED if name not in arrays]
     if ("x_clean" in arrays) != ("y_clean" in arrays):
@@ -58,12 +60,12 @@ def load(path: str, options: Options | None = None) -> Splits:
     if missing:
         raise InputError(
             f"`npz:PATH` should hold the arrays {', '.join(_REQUIRED)}, and "
-            "x_clean and y_clean where there is a trusted set. Received: "
+            "for a trusted set x_clean and y_clean. Received: "
             f"{path!r} without {', '.join(missing)}."
         )
     names = arrays.get("class_names")
     if names is None:
-        # Labels that are no ids are refused, with their index, by `checked`.
+        # `Splits.checked` rejects labels that are not ids, with their index.
         labels = arrays["y_train"]
         integers = np.issubdtype(labels.dtype, np.integer) and labels.size
         names = np.arange(int(labels.max()) + 1 if integers else 0)

@@ -1,4 +1,4 @@
-"""What a dataset can be asked for, beyond its name."""
+"""The options of all datasets: folders, keys, image size, cache."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -13,33 +13,35 @@ CACHES = ("memory", "none", "disk:DIR")
 
 @dataclass(frozen=True)
 class Options:
-    """The options of all datasets; each refuses those it has no use for.
+    """The options of all datasets; a dataset rejects options it does not use.
 
     Attributes:
-        data_dir: Where TFDS keeps prepared datasets. Defaults to
-            `TFDS_DATA_DIR`, or to the folder that TFDS uses by itself.
-        manual_dir: Where the files lie that TFDS cannot download (Clothing1M,
-            Twitter, the human labels). Defaults to `downloads/manual` in
-            `data_dir`.
-        clean: Which examples are trusted: "split:NAME", "column:NAME" (true or
-            false, of a table) or "list:FILE" (file names, one a line).
-            Defaults to the dataset's own clean set, if it has one; else one is
-            drawn.
+        data_dir: The folder of prepared TFDS datasets. Defaults to "":
+            `TFDS_DATA_DIR`, or else the default folder of TFDS.
+        manual_dir: The folder of the files that TFDS cannot download
+            (Clothing1M, Twitter, the human labels). Defaults to "":
+            `downloads/manual` in `data_dir`.
+        clean: The trusted examples: "split:NAME", "column:NAME" (a column of
+            true and false in a table) or "list:FILE" (a text file with one
+            file name per line). Defaults to "": the dataset's own clean set,
+            or else a set that is drawn from the training set.
         cache: "memory" (decode once, keep all inputs), "disk:DIR" (decode
-            once, into files there) or "none" (decode in each epoch). Defaults
-            to "memory".
-        image_size: (height, width) to resize images to. Defaults to their own,
-            which must then be one.
-        labels: A CSV of images (`folder:`), with the columns file, label and
-            split. Defaults to none: class folders.
-        input_key: The TFDS feature to learn from. Defaults to the one that
-            TFDS names for supervised learning.
-        label_key: The TFDS feature, or the column of a table, to learn.
-            Defaults to the same, or to "label".
+            once, into files in that folder) or "none" (decode in each epoch).
+            Defaults to "memory".
+        image_size: (height, width) in pixels, to which images are resized.
+            Defaults to `()`: images keep their size, which must be the same
+            for all.
+        labels: Path of a CSV of images (`folder:`), with the columns file,
+            label and split. Defaults to "": the images lie in class folders.
+        input_key: The TFDS feature that is the network's input. Defaults to "":
+            the input that TFDS names for supervised learning.
+        label_key: The TFDS feature, or the column of a table, that is the
+            label. Defaults to "": the label that TFDS names for supervised
+            learning, or the column "label".
         train_split: The TFDS split to train on. Defaults to "train".
         test_split: The TFDS split to test on. Defaults to "test".
-        embeddings: A text file of words with their vectors (`twitter`).
-            Defaults to none: embeddings are trained.
+        embeddings: Path of a text file of words and their vectors (`twitter`).
+            Defaults to "": embeddings are trained.
     """
 
     data_dir: str = ""
@@ -62,23 +64,38 @@ class Options:
             )
         size = self.image_size
         if size and not (
-            len(size) == 2 and all(isinstance(n, int) and n > 0 for n in size)
+            len(size) == 2
+            and all(isinstance(pixels, int) and pixels > 0 for pixels in size)
         ):
             raise bad_argument("dataset.image_size", "(height, width)", size)
 
     def only(self, name: str, *used: str) -> None:
-        """Raises if an option is given that the dataset `name` cannot use."""
+        """Raises an `InputError` if an unused option is set.
+
+        Args:
+            name: Name of the dataset, for messages.
+            *used: Names of the options that the dataset uses.
+        """
         for option in dataclasses.fields(self):
             value = getattr(self, option.name)
             if option.name not in used and value != option.default:
                 raise InputError(
                     f"`dataset.{option.name}` should be left out for the "
-                    f"dataset {name}, which has no use for it. Received: "
+                    f"dataset {name}, which does not use it. Received: "
                     f"`dataset.{option.name}` = {value!r}."
                 )
 
     def trusted(self, name: str, *schemes: str) -> tuple[str, str]:
-        """Returns the scheme and the argument of `clean`, "" for none."""
+        """Returns the scheme and the argument of `clean`, `("", "")` if unset.
+
+        Args:
+            name: Name of the dataset, for messages.
+            *schemes: The schemes that the dataset supports: "split", "column",
+                "list".
+
+        Raises:
+            InputError: if `clean` has another scheme, or no argument.
+        """
         scheme, _, argument = self.clean.partition(":")
         if self.clean and (scheme not in schemes or not argument):
             expected = " or ".join(f"{known}:..." for known in schemes)
@@ -91,7 +108,7 @@ class Options:
 
     @classmethod
     def from_config(cls, section: Any) -> "Options":
-        """Returns the options in the section `dataset` of a config."""
+        """Returns the options in a config's section `dataset`."""
         names = [option.name for option in dataclasses.fields(cls)]
         values = {name: section[name] for name in names}
         values["image_size"] = tuple(values["image_size"])
@@ -99,7 +116,15 @@ class Options:
 
 
 def existing_file(name: str, path: str | Path) -> Path:
-    """Returns the path of a file that a user named, or raises."""
+    """Returns the path of an existing file.
+
+    Args:
+        name: Name of the argument that holds the path, for messages.
+        path: The path.
+
+    Raises:
+        InputError: if there is no such file.
+    """
     path = Path(path)
     if not path.is_file():
         raise InputError(

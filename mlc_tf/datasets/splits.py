@@ -1,4 +1,4 @@
-"""The splits of a dataset, and the clean set that is drawn from one of them."""
+"""The splits of a dataset, held-out examples and the draw of a clean set."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -19,21 +19,22 @@ from mlc_tf.errors import check_seed
 
 @dataclass(frozen=True)
 class Splits:
-    """A dataset: labelled examples under names.
+    """A dataset: its splits, its class names and facts about its examples.
 
     Attributes:
-        train: The training set, inputs in the dataset's own units.
+        train: The training set; its inputs have the dataset's own units.
         test: The test set.
-        class_names: One name per class.
-        clean: The trusted set; None until one is drawn.
-        human_labels: Labels that people gave to the training set, ids
-            `(examples,)`, by the name of each set of them. Defaults to none.
-        groups: Which training examples are held out together, as the words of
-            one tweet: an id of its group for each, `(examples,)`. Defaults to
-            None, each by itself.
-        twins_are_one: Whether equal inputs are the same example, as images
-            are; a window of words is not. Defaults to True.
-        notes: What a user should know of this data, a sentence each.
+        class_names: The name of each class, in the order of the class ids.
+        clean: The trusted set. Defaults to None: `draw_clean` draws it.
+        human_labels: Sets of labels that people gave to the training examples,
+            by name; each set is `(examples,)` class ids. Defaults to `{}`.
+        groups: `(examples,)` group ids of the training examples. Examples of
+            one group, such as the words of one tweet, are held out together.
+            Defaults to None: each example is its own group.
+        twins_are_one: Whether equal inputs are the same example. This holds for
+            images, but not for windows of words. Defaults to True.
+        notes: Sentences that a user should know about the data, such as how
+            many images were skipped. Defaults to `()`.
     """
 
     train: Examples
@@ -50,15 +51,17 @@ class Splits:
         return len(self.class_names)
 
     def checked(self) -> "Splits":
-        """Returns itself, after checking what of every split is at hand.
+        """Returns these splits, after checking those that are not streams.
 
         Raises:
-            InputError: with the split, the index and what is wrong there.
+            InputError: if inputs or labels are invalid, the clean set lacks a
+                class, or the clean set shares an input with another split. The
+                message names the split and the example.
         """
         for which in ("train", "test", "clean"):
             examples = getattr(self, which)
             if examples is not None and not isinstance(examples, Stream):
-                # Inputs that lie elsewhere are looked at as they are read.
+                # Inputs in files are not checked before they are read.
                 x = getattr(examples, "x", examples.labels)
                 checks.check_arrays(which, x, examples.labels)
                 self._check_labels(which, examples)
@@ -72,14 +75,18 @@ class Splits:
         return self
 
     def hold_out(self, share: float, seed: int) -> "Splits":
-        """Returns splits whose test set is a share of the training set.
+        """Returns splits whose test set is a part of the training set.
 
-        For choosing hyperparameters without the test set, which leaves.
-        Groups are held out as a whole.
+        The result serves to choose hyperparameters: it does not contain the
+        test set. A group is held out as a whole.
 
         Args:
-            share: Of the training examples, or of their groups, in (0, 1).
-            seed: Draws them.
+            share: The share of the training examples, or of their groups, that
+                is held out, in (0, 1).
+            seed: An integer >= 0, which draws the held-out examples.
+
+        Raises:
+            InputError: if `share` is invalid or leaves no training examples.
         """
         rng = np.random.default_rng([check_seed(seed), 2])
         groups = self.groups
@@ -102,26 +109,31 @@ class Splits:
     def draw_clean(
         self, per_class: int, seed: int, fewer_if_rare: bool = False
     ) -> "Splits":
-        """Returns splits with a clean set that has left the training set.
+        """Moves randomly drawn training examples to the clean set.
+
+        Only examples whose input occurs once in the training and test splits
+        are drawn (see `twins_are_one`).
 
         Args:
-            per_class: Examples of each class.
-            seed: Draws them.
-            fewer_if_rare: Whether a class with no more than `per_class`
-                examples gives all but one of them. Defaults to False: it is
-                an error.
+            per_class: Number of clean examples of each class, at least 1.
+            seed: An integer >= 0, which draws the examples.
+            fewer_if_rare: Whether a class with at most `per_class` such
+                examples gives all but one of them. Defaults to False: such a
+                class is an error.
+
+        Returns:
+            Splits with the clean set, and without it in the training set.
 
         Raises:
-            InputError: if a class has no more than `per_class` examples whose
-                input occurs but once in the training and test splits.
+            InputError: if a class has at most `per_class` such examples.
         """
         if not isinstance(per_class, (int, np.integer)) or per_class < 1:
             raise bad_argument("clean.per_class", "an integer >= 1", per_class)
         rng = np.random.default_rng([check_seed(seed), 3])
-        alone = self._without_twin()
+        unique = self._without_twin()
         drawn = []
         for label, name in enumerate(self.class_names):
-            members = np.flatnonzero((self.train.labels == label) & alone)
+            members = np.flatnonzero((self.train.labels == label) & unique)
             count = per_class
             if fewer_if_rare:
                 count = min(per_class, len(members) - 1)
@@ -136,10 +148,17 @@ class Splits:
         return self.set_clean(indices)
 
     def set_clean(self, indices: np.ndarray) -> "Splits":
-        """Returns splits whose clean set left the training set.
+        """Moves training examples to the clean set.
 
         Args:
-            indices: Of the training set, ascending.
+            indices: Indices of the examples in the training set, ascending.
+
+        Returns:
+            Splits with the clean set, and without it in the training set.
+
+        Raises:
+            InputError: if no training examples are left, or if the clean set
+                fails `checked`.
         """
         kept = np.setdiff1d(np.arange(len(self.train)), indices)
         if len(kept) == 0:
@@ -151,6 +170,7 @@ class Splits:
         return replace(self._keep(kept), clean=clean).checked()
 
     def _keep(self, kept: np.ndarray) -> "Splits":
+        """Returns splits with the training examples at the indices `kept`."""
         return replace(
             self,
             train=self.train.take(kept),
@@ -161,26 +181,28 @@ class Splits:
         )
 
     def _without_twin(self) -> np.ndarray:
-        """Returns which training inputs occur nowhere else, `(examples,)`.
+        """Returns which training inputs occur only once, `(examples,)` bool.
 
-        A twin of a drawn example must not stay behind, nor be tested on.
+        An input that equals a clean input must be neither in the training set
+        nor in the test set.
         """
         train, test = self.train.fingerprints(), self.test.fingerprints()
         if not self.twins_are_one or train is None:
             return np.ones(len(self.train), bool)
-        twice = Counter(train)
-        twice.update(set(test or ()))
-        return np.array([twice[row] == 1 for row in train])
+        counts = Counter(train)
+        counts.update(set(test or ()))
+        return np.array([counts[row] == 1 for row in train])
 
     def _check_shape(self, which: str) -> None:
         examples: Examples | None = getattr(self, which)
         if examples is None:
             return
-        ours, theirs = self.train.input_spec.shape, examples.input_spec.shape
-        if ours != theirs:
+        expected, shape = self.train.input_spec.shape, examples.input_spec.shape
+        if shape != expected:
             raise InputError(
-                f"The {which} set should have inputs of shape {tuple(ours)}, "
-                f"as the train set. Received: {tuple(theirs)}."
+                f"The {which} set should have inputs of shape "
+                f"{tuple(expected)}, like the train set. Received: "
+                f"{tuple(shape)}."
             )
 
     def _check_labels(self, which: str, examples: Examples) -> None:
@@ -212,23 +234,26 @@ def _check_every_class(
 
 
 def _check_disjoint(
-    clean: Examples | None, which: str, other: Examples
+    clean: Examples | None, which: str, examples: Examples
 ) -> None:
-    if clean is None or type(clean) is not type(other):
+    """Raises if the clean set shares an input with the examples of a split."""
+    if clean is None or type(clean) is not type(examples):
         return
-    ours, theirs = clean, other
-    if isinstance(clean, Arrays) and isinstance(other, Arrays):
-        dtype = np.result_type(clean.x, other.x)
-        ours = Arrays(clean.x.astype(dtype, copy=False), clean.labels)
-        theirs = Arrays(other.x.astype(dtype, copy=False), other.labels)
-    mine, yours = ours.fingerprints(), theirs.fingerprints()
-    if mine is None or yours is None:
+    compared: tuple[Examples, Examples] = (clean, examples)
+    if isinstance(clean, Arrays) and isinstance(examples, Arrays):
+        dtype = np.result_type(clean.x, examples.x)
+        compared = (
+            Arrays(clean.x.astype(dtype, copy=False), clean.labels),
+            Arrays(examples.x.astype(dtype, copy=False), examples.labels),
+        )
+    clean_rows, rows = (part.fingerprints() for part in compared)
+    if clean_rows is None or rows is None:
         return
-    seen = {row: index for index, row in enumerate(mine)}
-    for index, row in enumerate(yours):
+    seen = {row: index for index, row in enumerate(clean_rows)}
+    for index, row in enumerate(rows):
         if row in seen:
             raise InputError(
                 f"The clean set should not overlap the {which} set. Received: "
                 f"the same input as clean {clean.name_of(seen[row])} and "
-                f"{which} {other.name_of(index)}."
+                f"{which} {examples.name_of(index)}."
             )

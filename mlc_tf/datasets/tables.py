@@ -1,4 +1,4 @@
-"""CSV files that users write: read, and refused with the line."""
+"""Reads and checks users' CSV files; error messages name the line."""
 
 from __future__ import annotations
 
@@ -23,15 +23,17 @@ def read(
     columns: Sequence[str],
     may_be_empty: Sequence[str] = (),
 ) -> pd.DataFrame:
-    """Returns a CSV file with a header, after checking its columns.
+    """Reads a CSV file with a header and checks its columns and cells.
 
     Args:
-        path: The file.
-        columns: Those it should have; they are read as text.
-        may_be_empty: Columns in which cells may be. Defaults to none.
+        path: The CSV file, in UTF-8.
+        columns: Names of the required columns, which are read as text.
+        may_be_empty: Names of the columns that may have empty cells. Defaults
+            to `()`.
 
     Raises:
-        InputError: if it is no such file, with the line.
+        InputError: if the file is not such a CSV file, lacks a column, or has
+            an empty cell. The message names the line.
     """
     pd = import_optional("pandas", "files")
     existing_file("path of the CSV", path)
@@ -43,10 +45,14 @@ def read(
             keep_default_na=False,
             skip_blank_lines=False,
         )
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError) as e:
+    except (
+        pd.errors.ParserError,
+        pd.errors.EmptyDataError,
+        ValueError,
+    ) as error:
         raise InputError(
             f"{path} should be a CSV file in UTF-8 with a header. Received: "
-            f"{' '.join(str(e).split())}"
+            f"{' '.join(str(error).split())}"
         ) from None
     if not isinstance(table.index, pd.RangeIndex):
         raise InputError(
@@ -73,15 +79,22 @@ def read(
 
 
 def line(row: int) -> int:
-    """Returns the line in the file of the row 0, 1, ... below the header."""
+    """Returns the line number of a row; row 0 follows the header, line 1."""
     return row + 2
 
 
 def truths(path: str | Path, table: pd.DataFrame, name: str) -> np.ndarray:
-    """Returns a column of true and false, `(rows,)`.
+    """Returns a column of true and false as booleans, `(rows,)`.
+
+    Args:
+        path: The CSV file, for messages.
+        table: Content of the file.
+        name: Name of the column, as `dataset.clean` gives it. Its cells are
+            true, 1, yes, false, 0 or no.
 
     Raises:
-        InputError: if it is missing or holds something else, with the line.
+        InputError: if the column is missing or has another value. The message
+            names the line.
     """
     if name not in table:
         raise InputError(
@@ -100,7 +113,7 @@ def truths(path: str | Path, table: pd.DataFrame, name: str) -> np.ndarray:
 
 
 def class_names(labels: pd.Series) -> tuple[str, ...]:
-    """Returns the classes of a training set, numbers in their own order."""
+    """Returns the distinct labels, sorted: by value if all are integers."""
     names = labels.unique().tolist()
     if all(name.isdecimal() for name in names):
         return tuple(sorted(names, key=int))
@@ -108,7 +121,7 @@ def class_names(labels: pd.Series) -> tuple[str, ...]:
 
 
 def class_ids(labels: pd.Series, names: tuple[str, ...]) -> np.ndarray:
-    """Returns ids `(rows,)`; -1 for a label that is none of `names`."""
+    """Returns the index of each label in `names`, `(rows,)`; -1 if missing."""
     pd = import_optional("pandas", "files")
     ids: np.ndarray = pd.Index(names).get_indexer(labels).astype(np.int64)
     return ids

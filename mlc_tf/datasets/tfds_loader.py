@@ -1,4 +1,4 @@
-"""Datasets of TensorFlow Datasets: any that has class labels, by its name."""
+"""Loads any dataset of TensorFlow Datasets that has class labels, by name."""
 
 from collections.abc import Callable
 from collections.abc import Sequence
@@ -21,22 +21,22 @@ KEYS = ("input_key", "label_key", "train_split", "test_split")
 
 
 def loader(name: str) -> Callable[[Options], Splits]:
-    """Returns the loader of the TFDS dataset `name`."""
+    """Returns a function from `Options` to the splits of the TFDS dataset."""
     return lambda options: load(name, options)
 
 
 def load(name: str, options: Options) -> Splits:
-    """Returns the splits of a TFDS dataset, prepared if it is not yet.
+    """Returns the splits of a TFDS dataset, after preparing it if necessary.
 
     Args:
-        name: As in `tfds.load`: "mnist", "food101", "cifar10_n:1.0.4".
-        options: Those of `Options` but `labels` and `embeddings`. `clean` may
-            be "split:NAME", where NAME is any TFDS split ("validation",
+        name: A name for `tfds.load`: "mnist", "food101", "cifar10_n:1.0.4".
+        options: Any options except `labels` and `embeddings`. `clean` may be
+            "split:NAME", where NAME is any TFDS split ("validation",
             "train[:1%]").
 
     Raises:
-        InputError: if it is not there and cannot be downloaded, or lacks a
-            split or feature.
+        InputError: if the dataset is not prepared and cannot be downloaded, or
+            if it lacks a split or feature.
     """
     options.only(f"tfds:{name}", *OPTIONS, *KEYS)
     builder = prepared(name, options)
@@ -51,10 +51,17 @@ def load(name: str, options: Options) -> Splits:
 
 
 def prepared(name: str, options: Options) -> Any:
-    """Returns the builder of a dataset that is prepared, now or before.
+    """Returns the builder of a TFDS dataset, after preparing it if necessary.
 
-    TFDS prepares in a folder of another name, and so leaves nothing half done
-    that looks whole.
+    TFDS writes into a temporary folder and renames it at the end, so an
+    interrupted preparation leaves no incomplete dataset.
+
+    Args:
+        name: A name for `tfds.builder`.
+        options: `data_dir` and `manual_dir` are used.
+
+    Raises:
+        InputError: if the dataset is not prepared and cannot be downloaded.
     """
     tfds = import_optional("tensorflow_datasets", "tfds")
     try:
@@ -68,11 +75,11 @@ def prepared(name: str, options: Options) -> Any:
         )
     except InputError:
         raise
-    except Exception as error:  # TFDS raises whatever its downloader does
-        where = options.data_dir or "of TFDS_DATA_DIR or ~/tensorflow_datasets"
+    except Exception as error:  # any error of TFDS' downloader
+        folder = options.data_dir or "TFDS_DATA_DIR or ~/tensorflow_datasets"
         raise InputError(
-            f"The dataset {name!r} should be in the TFDS folder {where}, or be "
-            f"downloadable. Received: {type(error).__name__}: "
+            f"The dataset {name!r} should be in the TFDS folder {folder}, "
+            f"or be downloadable. Received: {type(error).__name__}: "
             f"{_first_line(error)}"
         ) from error
     return builder
@@ -89,13 +96,18 @@ def read(
     """Returns one split of a prepared dataset, in the order of its files.
 
     Args:
-        builder: The TFDS builder.
-        split: A TFDS split, slices included.
-        input_key: The feature to learn from.
-        label_key: The feature to learn.
-        options: For `cache` and `image_size`.
-        decode: From the encoded feature to an input. Defaults to that of TFDS,
-            and `image_size`.
+        builder: The TFDS builder of a prepared dataset.
+        split: Name of a TFDS split, or a slice such as "train[:1%]".
+        input_key: Name of the feature that is the network's input.
+        label_key: Name of the feature that is the label.
+        options: `cache` and `image_size` are used.
+        decode: Maps the encoded feature to an input, inside a graph. Defaults
+            to None: TFDS decodes the feature, and images are resized to
+            `image_size`.
+
+    Raises:
+        InputError: if the split is unknown or empty, or the feature is neither
+            an image nor numeric with a fixed shape.
     """
     feature = builder.info.features[input_key]
     decode = decode or _decoder(feature, input_key, options.image_size)
@@ -113,7 +125,16 @@ def read(
 
 
 def columns(builder: Any, split: str, keys: Sequence[str]) -> list[np.ndarray]:
-    """Returns features of all examples of a split, in `read`'s order."""
+    """Returns features of all examples of a split.
+
+    Args:
+        builder: The TFDS builder of a prepared dataset.
+        split: Name of a TFDS split.
+        keys: Names of the features.
+
+    Returns:
+        One array `(examples, ...)` per feature, in the order of `read`.
+    """
     batches = _features(builder, split, tuple(keys), ()).batch(1024)
     rows = list(batches.as_numpy_iterator())
     return [np.concatenate([row[key] for row in rows]) for key in keys]
@@ -122,8 +143,12 @@ def columns(builder: Any, split: str, keys: Sequence[str]) -> list[np.ndarray]:
 def class_names(builder: Any, label_key: str) -> tuple[str, ...]:
     """Returns the names of the classes of a label feature.
 
+    Args:
+        builder: The TFDS builder of the dataset.
+        label_key: Name of the label feature.
+
     Raises:
-        InputError: if it is no class label.
+        InputError: if the feature is not a `tfds.features.ClassLabel`.
     """
     tfds = import_optional("tensorflow_datasets", "tfds")
     feature = builder.info.features[label_key]
@@ -138,7 +163,10 @@ def class_names(builder: Any, label_key: str) -> tuple[str, ...]:
 def _features(
     builder: Any, split: str, keys: tuple[str, ...], encoded: tuple[str, ...]
 ) -> tf.data.Dataset:
-    """Returns rows of some features, `encoded` ones as they are stored."""
+    """Returns the rows of a split, with the features `keys` only.
+
+    The features in `encoded` are not decoded.
+    """
     tfds = import_optional("tensorflow_datasets", "tfds")
     try:
         count = builder.info.splits[split].num_examples
@@ -193,7 +221,7 @@ def _decoder(
 
 
 def resized(image: tf.Tensor, size: tuple[int, ...]) -> tf.Tensor:
-    """Returns a uint8 image in another size; as it is for the size ()."""
+    """Returns a uint8 image resized to (height, width); `()` keeps its size."""
     if not size:
         return image
     pixels = tf.image.resize(image, size, antialias=True)

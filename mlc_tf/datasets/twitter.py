@@ -1,9 +1,9 @@
-"""Twitter part of speech: which of 25 tags a word has, between its neighbours.
+"""Loads Twitter part of speech: one of 25 tags for each word of a tweet.
 
-Words reach the network as integers, never as text. Without pretrained
-embeddings a word is its number in the training vocabulary together with what
-its letters tell: `FEATURES` says which columns there are. A word that the
-training tweets do not know keeps all the others.
+The network gets words as numbers, never as text. Without pretrained embeddings,
+a word is its index in the training vocabulary together with the indices of its
+prefix, suffixes and shape (`FEATURES`). For a word that the training tweets do
+not contain, the other features are still known.
 """
 
 import re
@@ -21,7 +21,8 @@ from mlc_tf.datasets.splits import Splits
 from mlc_tf.errors import InputError
 from mlc_tf.errors import import_optional
 
-# The columns of a word; each value is a row of an embedding of its own.
+# The features of a word, in the order of the columns. Each feature has its own
+# embedding table.
 FEATURES = (
     "word",
     "lower",
@@ -31,28 +32,34 @@ FEATURES = (
     "suffix3",
     "shape",
 )
-# Words seen less often share one row, which is thus trained, and then serves
-# for words not seen at all.
+# Feature values that occur less often share one row of the table. Training thus
+# learns that row, and unknown values then use it.
 _MIN_COUNT = 2
 _UNKNOWN = 0
 _UNKNOWN_WORD = "UUUNKKK"  # as in the GLC code and its embeddings
 
 
 def load(options: Options) -> Splits:
-    """Returns windows of three words; train and dev are one, devtest is test.
+    """Returns windows of three words; the label is the tag of the middle word.
 
-    What is held out are whole tweets: of a word beside one that is trained on,
-    two thirds of the window have been seen.
+    The training set is the union of train and dev; the test set is devtest.
+    Inputs are `(3, 7)` int32, the `FEATURES` of each word. With `embeddings`
+    they are `(3, dimensions)` float32, the vectors of the words.
 
-    Inputs are `(3, 7)` int32, `FEATURES` of each word; with `embeddings`
-    `(3, dimensions)` float32, the vectors of the words.
+    `Splits.groups` is the tweet of each word, so that whole tweets are held
+    out: the windows of neighbouring words share two of their three words.
 
     Args:
         options: `manual_dir`, the folder of the three files; `data_dir`;
-            `embeddings`.
+            `embeddings`, a file for `read_embeddings`.
+
+    Raises:
+        InputError: if a file is missing or a line is invalid; the message names
+            the line.
 
     References:
-        Gimpel et al., ACL 2011; Hendrycks et al., 2018, its Twitter folder.
+        Gimpel et al., ACL 2011. Hendrycks et al., 2018: the Twitter folder of
+        their code.
     """
     import_optional("tensorflow_datasets", "tfds")
     from mlc_tf.datasets import twitter_builder  # registers it with TFDS
@@ -72,7 +79,8 @@ def load(options: Options) -> Splits:
             look_up(part, vectors) for part in (training, windows["test"])
         ]
     else:
-        # Each word is in the middle of one window, a boundary of none.
+        # Each word is the middle of one window; a boundary is never the middle,
+        # and is added here.
         known = [*training[:, 1], *[twitter_builder.BOUNDARY] * _MIN_COUNT]
         tables = _tables(known)
         encoded = [encode(part, tables) for part in (training, windows["test"])]
@@ -92,7 +100,16 @@ def load(options: Options) -> Splits:
 
 
 def features(word: str) -> tuple[str, ...]:
-    """Returns what `FEATURES` says of a word, as text."""
+    """Returns the value of each of the `FEATURES` of a word, as text.
+
+    Args:
+        word: A word of a tweet.
+
+    Example:
+
+    >>> features("Going")
+    ('Going', 'going', 'go', 'g', 'ng', 'ing', 'title letters')
+    """
     lower = word.lower()
     return (
         word,
@@ -106,11 +123,14 @@ def features(word: str) -> tuple[str, ...]:
 
 
 def encode(words: np.ndarray, tables: list[dict[str, int]]) -> np.ndarray:
-    """Returns `(examples, 3, 7)` int32 for words `(examples, 3)`.
+    """Returns the indices of the features of words.
 
     Args:
-        words: Text.
-        tables: The number of each value of each feature; 0 is for the others.
+        words: `(examples, 3)` strings.
+        tables: For each feature, the index (from 1) of each known value.
+
+    Returns:
+        `(examples, 3, 7)` int32; 0 stands for an unknown value.
     """
     known, places = np.unique(words, return_inverse=True)
     rows = [
@@ -124,10 +144,18 @@ def encode(words: np.ndarray, tables: list[dict[str, int]]) -> np.ndarray:
 
 
 def read_embeddings(path: str | Path) -> dict[str, np.ndarray]:
-    """Returns the vectors of words, from lines of a word and its numbers.
+    """Reads the vectors of words from a text file.
+
+    Args:
+        path: A file in UTF-8. Each line has a word and the numbers of its
+            vector, separated by spaces or tabs.
+
+    Returns:
+        The vector of each word, `(dimensions,)` float32.
 
     Raises:
-        InputError: with the line that is no such.
+        InputError: if the file has no vectors, or a line has another form. The
+            message names the line.
     """
     vectors: dict[str, np.ndarray] = {}
     width = None
@@ -137,7 +165,8 @@ def read_embeddings(path: str | Path) -> dict[str, np.ndarray]:
         raise InputError(
             f"{path} should be text in UTF-8. Received: a file that is not."
         ) from None
-    # Words of tweets may hold other kinds of space and of line end.
+    # Not `splitlines` and `split`: words of tweets may contain other Unicode
+    # line ends and spaces.
     for number, text in enumerate(content.split("\n"), start=1):
         if not text.strip():
             continue
@@ -160,9 +189,17 @@ def read_embeddings(path: str | Path) -> dict[str, np.ndarray]:
 
 
 def look_up(words: np.ndarray, vectors: dict[str, np.ndarray]) -> np.ndarray:
-    """Returns `(examples, 3, dimensions)`; unknown words have one vector.
+    """Returns the vectors of words.
 
-    That of `UUUNKKK` where the file has it, as the GLC code; else the mean.
+    A word that is unknown, also in lower case, gets the vector of `UUUNKKK`, as
+    in the GLC code; if the file lacks `UUUNKKK`, it gets the mean vector.
+
+    Args:
+        words: `(examples, 3)` strings.
+        vectors: The vector of each word, `(dimensions,)`.
+
+    Returns:
+        `(examples, 3, dimensions)` float32.
     """
     unknown = vectors.get(
         _UNKNOWN_WORD, np.mean(list(vectors.values()), axis=0)
@@ -171,31 +208,37 @@ def look_up(words: np.ndarray, vectors: dict[str, np.ndarray]) -> np.ndarray:
         word: vectors.get(str(word), vectors.get(str(word).lower(), unknown))
         for word in np.unique(words)
     }
-    return np.array([[rows[w] for w in window] for window in words], np.float32)
+    return np.array(
+        [[rows[word] for word in window] for window in words], np.float32
+    )
 
 
 def _texts(words: np.ndarray) -> np.ndarray:
-    """Returns windows as text, the word that is tagged in brackets."""
+    """Returns windows as text, with the tagged word in brackets."""
     return np.array(
         [f"{before} [{word}] {after}" for before, word, after in words]
     )
 
 
 def _tables(words: Iterable[str]) -> list[dict[str, int]]:
-    """Returns for each feature the number of each value that is known."""
+    """Returns for each feature the index (from 1) of each known value."""
     counts: list[Counter[str]] = [Counter() for _ in FEATURES]
     for word, count in Counter(words).items():
         for values, value in zip(counts, features(str(word))):
             values[value] += count
     tables = []
     for values in counts:
-        known = sorted(v for v, count in values.items() if count >= _MIN_COUNT)
-        tables.append({v: number for number, v in enumerate(known, start=1)})
+        known = sorted(
+            value for value, count in values.items() if count >= _MIN_COUNT
+        )
+        tables.append(
+            {value: index for index, value in enumerate(known, start=1)}
+        )
     return tables
 
 
 def _shape(word: str) -> str:
-    """Returns what kind of sign a word is, and how it is written."""
+    """Returns the kind of a word (url, number, ...), or how it is written."""
     for kind, pattern in (
         ("boundary", r"</s>"),
         ("mention", r"@\w+"),
@@ -210,7 +253,7 @@ def _shape(word: str) -> str:
     ):
         if re.fullmatch(pattern, word):
             return kind
-    letters = "digits" if any(c.isdigit() for c in word) else "letters"
+    letters = "digits" if any(sign.isdigit() for sign in word) else "letters"
     if word.isupper():
         case = "short upper" if len(word) == 1 else "upper"
     elif word[:1].isupper():

@@ -9,7 +9,7 @@ import tensorflow_datasets as tfds
 
 from mlc_tf.errors import InputError
 
-# In the order of the GLC code.
+# The tags in the order of the GLC code.
 TAGS = tuple("NOS^ZLMVAR!DP&TXY#@~UE$,G")
 BOUNDARY = "</s>"
 WINDOW = 3
@@ -21,7 +21,7 @@ _FILES = {
 
 
 class TwitterPos(tfds.core.GeneratorBasedBuilder):
-    """Words of tweets with their tags, each between its neighbours."""
+    """Words of tweets with their tags and their neighbouring words."""
 
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES = {"1.0.0": "Windows of three words, boundaries padded."}
@@ -84,7 +84,7 @@ class TwitterPos(tfds.core.GeneratorBasedBuilder):
 
 
 def _read_tweets(path: str) -> Iterator[list[tuple[str, str]]]:
-    """Yields tweets as (word, tag); a blank line ends one."""
+    """Yields each tweet as a list of (word, tag); a blank line ends a tweet."""
     tweet: list[tuple[str, str]] = []
     with open(path, encoding="utf-8") as file:
         for number, text in enumerate(file, start=1):

@@ -1,15 +1,14 @@
-"""Several runs: in processes of their own, and those that are done not again.
+"""A batch of runs: each in a process of its own, finished runs not again.
 
-Each ends in a result file of its own under a folder of results, from which
-tables and figures are made.
+The results go to one result file, from which tables and figures are made.
 """
 
-import json
 import multiprocessing
 import signal
 import statistics
 import threading
 import time
+from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -24,10 +23,11 @@ from mlc_tf.errors import DivergedError
 from mlc_tf.errors import InputError
 from mlc_tf.errors import InterruptedRunError
 from mlc_tf.errors import bad_argument
-from mlc_tf.errors import writable_or_error
 from mlc_tf.run import directory
+from mlc_tf.run import results as result_files
 from mlc_tf.run import settings
 from mlc_tf.run import training
+from mlc_tf.run.results import Result
 from mlc_tf.run.termination import Termination
 
 # Each run is forked from a process that has imported TensorFlow, and computed
@@ -42,28 +42,26 @@ def run_all(
     results: str | Path,
     jobs: int = 1,
 ) -> list[str]:
-    """Runs each config, and copies its result to the folder of results.
+    """Runs each config, and copies its result to the result file.
 
-    One that was cut off goes on; one that is done is only copied, and not even
-    that if the folder has its result, as a fresh clone does: another folder of
-    results has it run anew. One whose loss diverges is told of, and the others
-    go on; so too where one is refused, as for what its method should be told,
-    unless none has come to an end before.
+    Interrupted runs resume. Finished runs are copied to `results`, unless the
+    file has their result already, as in a fresh clone. Runs whose loss diverges
+    and runs that are refused are reported, and the others continue; but if the
+    first run to end is refused, no other run starts.
 
     Args:
-        configs: As `training.run` takes them, by the names that the runs'
-            directories have in `runs` and their results in `results`.
+        configs: As `training.run` takes them, by the names that the runs have
+            in `results` and their directories in `runs`.
         runs: The folder of the runs' directories.
-        results: The folder of the results.
+        results: The result file, as `results.read` reads it.
         jobs: Runs at a time. Defaults to 1.
 
     Returns:
         The names of the runs that diverged.
 
     Raises:
-        InputError: as `settings.check` of any config, or if the results hold
-            one of other settings: before the first run; or as `training.run`,
-            after the last one.
+        InputError: before the first run, as `check`; or after the last run, as
+            `training.run` for a run that was refused.
         InterruptedRunError: as `training.run`, or if this process is asked to
             end by SIGTERM or SIGINT: then runs under way save their state.
     """
@@ -71,16 +69,18 @@ def run_all(
         raise bad_argument("jobs", "an integer >= 1", jobs)
     runs, results = Path(runs), Path(results)
     check(configs, runs, results)
-    missing, there = [], 0
+    there = result_files.read(results)
+    finished, recorded, missing = [], 0, []
     for name, config in configs.items():
         if directory.finished_result(runs / name) is not None:
-            _copy(name, config, runs, results)
-        elif is_done(name, config, runs, results):
-            there += 1
+            finished.append(name)
+        elif is_done(name, config, runs, there):
+            recorded += 1
         else:
             missing.append(name)
-    if there:
-        print(f"{there} results are in '{results}' already.", flush=True)
+    _copy(finished, configs, runs, results)
+    if recorded:
+        print(f"{recorded} results are in '{results}' already.", flush=True)
     progress, diverged, refused = _Progress(len(missing), jobs), [], None
     for name, seconds, outcome in _outcomes(
         {name: (configs[name], runs / name) for name in missing},
@@ -94,8 +94,8 @@ def run_all(
             else:
                 refused = refused or outcome
         else:
-            _copy(name, configs[name], runs, results)
-            progress.tell(name, seconds, outcome["test_accuracy"])
+            _copy([name], configs, runs, results)
+            progress.report(name, seconds, outcome["test_accuracy"])
     if refused is not None:
         raise refused
     return diverged
@@ -109,53 +109,49 @@ def check(
     """Refuses what can be known to be wrong before the first run.
 
     Args:
-        configs: As in `do`.
-        runs: As in `do`.
-        results: As in `do`.
+        configs: As `run_all` takes them.
+        runs: The folder of the runs' directories.
+        results: The result file.
 
     Raises:
         InputError: as `settings.check` of any config, or if a directory or a
-            result is of other settings.
+            result has other settings.
     """
+    there = result_files.read(results)
     for name, config in configs.items():
         settings.check(config)
         directory.check(Path(runs) / name, config)
-        _check_settings(Path(results) / f"{name}.json", _settings_of(config))
+        _check_settings(name, _settings_of(config), there, results)
 
 
 def is_done(
     name: str,
     config: ml_collections.ConfigDict,
     runs: str | Path,
-    results: str | Path,
+    there: Mapping[str, Result],
 ) -> bool:
     """Returns whether a run is finished, or has a result of these settings.
 
     Args:
-        name: Of the run.
-        config: Its config.
-        runs: As in `do`.
-        results: As in `do`.
+        name: The name of the run.
+        config: The config of the run.
+        runs: The folder of the runs' directories.
+        there: The results, as `results.read` returns them.
     """
     if directory.finished_result(Path(runs) / name) is not None:
         return True
-    path = Path(results) / f"{name}.json"
-    if not path.exists():
-        return False
-    there, expected = json.loads(path.read_text()), _settings_of(config)
-    # Older ones do not tell how they were trained.
-    return "training" in there and not _differing(there, expected)
+    return name in there and not _differing(there[name], _settings_of(config))
 
 
 def seconds_before(
-    config: ml_collections.ConfigDict, results: Sequence[dict[str, Any]]
+    config: ml_collections.ConfigDict, results: Iterable[Result]
 ) -> float | None:
-    """Returns the seconds that runs like one took, the median; None of none.
+    """Returns the median of the seconds that similar runs took, or None.
 
     Args:
-        config: Of the run.
-        results: Those of runs that are done; like it are those of its dataset,
-            network, method, batch size and epochs.
+        config: The config of a run.
+        results: Results of finished runs. A run is similar if it has the same
+            dataset, network, method, batch size and number of epochs.
     """
     names = (config.dataset.name, config.network.name, config.method.name)
     length = ("train.batch_size", "train.epochs", "train.steps_per_epoch")
@@ -164,9 +160,7 @@ def seconds_before(
         result["seconds"]
         for result in results
         if (result["dataset"], result["network"], result["method"]) == names
-        and all(
-            result.get("training", {}).get(name) == own[name] for name in length
-        )
+        and all(result["training"][name] == own[name] for name in length)
     ]
     return statistics.median(like) if like else None
 
@@ -180,13 +174,13 @@ def duration(seconds: float) -> str:
 
 
 class _Progress:
-    """A line for each run that ends, with what is left."""
+    """Prints a line for each run that ends, with the time that is left."""
 
     def __init__(self, runs: int, jobs: int) -> None:
         self._runs, self._jobs = runs, jobs
         self._took: list[float] = []
 
-    def tell(self, name: str, seconds: float, accuracy: float) -> None:
+    def report(self, name: str, seconds: float, accuracy: float) -> None:
         self._took.append(seconds)
         left = (self._runs - len(self._took)) * statistics.mean(self._took)
         print(
@@ -201,18 +195,18 @@ def _outcomes(
     jobs: int,
     any_done: bool,
 ) -> Iterator[tuple[str, float, Any]]:
-    """Yields (name, seconds, result or what refused it) as runs end.
+    """Yields (name, seconds, result or error) as runs end.
 
-    A process a run: TensorFlow returns no memory, and a run should not depend
-    on those before it. When one fails, or this process is asked to end, no
-    other begins, and those under way save their state. When one is refused
-    before any is done, no other begins unless one that is under way comes to an
-    end: else all may be refused.
+    Each run has a process of its own: TensorFlow returns no memory, and a run
+    should not depend on the runs before it. When a run fails, or this process
+    is asked to end, no other run starts, and the runs under way save their
+    state. When a run is refused before any run is done, no other run starts
+    unless a run that is under way ends well: all runs may be refused.
     """
     waiting = list(tasks)
     running: dict[Any, tuple[str, Any, float]] = {}
     failure: Exception | None = None
-    told = False
+    announced = False
     doubted: list[tuple[str, float, Any]] = []
     with Termination(with_others=True).listening() as termination:
         try:
@@ -220,10 +214,10 @@ def _outcomes(
                 waiting and not (failure or doubted or termination.asked)
             ):
                 if failure or termination.asked:
-                    if not told:
+                    if not announced:
                         print(f"Ending {len(running)} runs.", flush=True)
                         _terminate(running)
-                    told = True
+                    announced = True
                 elif waiting and len(running) < jobs and not doubted:
                     name = waiting.pop(0)
                     answer, process = _started(*tasks[name])
@@ -273,7 +267,7 @@ def _run(answer: Any, config: ml_collections.ConfigDict, workdir: Path) -> None:
 
 
 def _received(answer: Any, process: Any, name: str) -> Any:
-    """Returns what a run came to; of one that says nothing, an error."""
+    """Returns the result of a run; an error if its process sent none."""
     try:
         outcome = answer.recv()
     except EOFError:
@@ -287,9 +281,10 @@ def _received(answer: Any, process: Any, name: str) -> Any:
 
 @contextmanager
 def _interrupts_ignored() -> Iterator[None]:
-    """Lets a process that is started ignore Ctrl-C, until it listens itself.
+    """Lets a new process ignore Ctrl-C until it has its own handler.
 
-    A terminal sends it to all; in its imports it would end with a traceback.
+    A terminal sends Ctrl-C to all processes, and a process that still imports
+    TensorFlow would end with a traceback.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -302,24 +297,29 @@ def _interrupts_ignored() -> Iterator[None]:
 
 
 def _copy(
-    name: str, config: ml_collections.ConfigDict, runs: Path, results: Path
+    names: Sequence[str],
+    configs: Mapping[str, ml_collections.ConfigDict],
+    runs: Path,
+    results: Path,
 ) -> None:
-    """Copies a result, with how it was trained; not over one of other settings.
+    """Copies results with their settings, not over results of other settings.
 
-    A run's own directory has its config instead.
+    The directory of a run has its config instead.
     """
-    copy = results / f"{name}.json"
-    result = json.loads((runs / name / "result.json").read_text())
-    known = {key: result.get(key) for key in ("epochs", "train_steps")}
-    _check_settings(copy, {**_settings_of(config), **known})
-    with writable_or_error("results", results):
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        training_settings = settings.of_training(config)
-        directory.write_json(copy, {**result, "training": training_settings})
+    if not names:
+        return
+    there, copied = result_files.read(results), []
+    for name in names:
+        result = directory.finished_result(runs / name) or {}
+        expected = _settings_of(configs[name])
+        length = {key: result.get(key) for key in ("epochs", "train_steps")}
+        _check_settings(name, {**expected, **length}, there, results)
+        copied.append({"run": name, **result, "training": expected["training"]})
+    result_files.write(results, copied)
 
 
 def _settings_of(config: ml_collections.ConfigDict) -> dict[str, Any]:
-    """Returns what a result tells of the settings that it was made with."""
+    """Returns the settings that a result records."""
     return {
         "network": config.network.name,
         "options": settings.method_options(config),
@@ -328,38 +328,36 @@ def _settings_of(config: ml_collections.ConfigDict) -> dict[str, Any]:
     }
 
 
-def _check_settings(path: Path, expected: Mapping[str, Any]) -> None:
-    """Refuses a result file, if it is there, of other settings."""
-    if not path.exists():
-        return
-    other = _differing(json.loads(path.read_text()), expected)
+def _check_settings(
+    name: str,
+    expected: Mapping[str, Any],
+    there: Mapping[str, Result],
+    results: str | Path,
+) -> None:
+    """Refuses a result of the run, if there is one, that has other settings."""
+    other = _differing(there[name], expected) if name in there else []
     if other:
         raise InputError(
-            "`results` should be a folder of results with the same settings. "
-            f"Received: {path}, which differs in {', '.join(other)}; give "
-            "another folder, or remove it."
+            "`results` should be results with the same settings. Received: "
+            f"{name} in {results}, which differs in {', '.join(other)}; give "
+            "another folder, or remove its line."
         )
 
 
-def _differing(
-    there: Mapping[str, Any], expected: Mapping[str, Any]
-) -> list[str]:
+def _differing(there: Result, expected: Mapping[str, Any]) -> list[str]:
     """Returns the settings that a result differs in.
 
-    One of the training that it does not tell of came later, and had its
-    default then.
+    A setting of the training that is missing in it counts as its default.
     """
     differing = [
         name
         for name, value in expected.items()
         if name != "training" and there.get(name) != value
     ]
-    if "training" in there:  # not yet told of by the oldest
-        defaults = settings.of_training(settings.default_config())
-        training = {**defaults, **there["training"]}
-        differing += [
-            name
-            for name, value in expected["training"].items()
-            if training.get(name) != value
-        ]
-    return differing
+    defaults = settings.of_training(settings.default_config())
+    training = {**defaults, **there["training"]}
+    return differing + [
+        name
+        for name, value in expected["training"].items()
+        if training.get(name) != value
+    ]

@@ -152,7 +152,7 @@ def test_labels_in_another_order_are_refused(chosen, load):
     with pytest.raises(
         InputError,
         match=f"human:{chosen} of cifar10_n should agree .* "
-        r"100\.0% that do not, .* order of PyTorch",
+        r"100\.0% that disagree, .* order of PyTorch",
     ):
         load("cifar10_n", human)
 

@@ -258,9 +258,9 @@ NOISY, VALIDATION = keys_of("noisy_train")[4], keys_of("clean_val")[6]
         (
             "clean_train_key_list.txt",
             "images/new.jpg",
-            "clean_label_kv.txt should tell the label of each image of "
-            "clean_train_key_list.txt. Received: none for 'images/new.jpg' of "
-            "its line 16",
+            "clean_label_kv.txt should give the label of each image of "
+            "clean_train_key_list.txt. Received: no label for "
+            "'images/new.jpg', which is in line 16",
         ),
     ],
 )
@@ -320,7 +320,7 @@ def test_blank_lines_and_labels_of_other_images_are_passed_over(load, root):
 def test_a_failed_preparation_leaves_nothing_that_looks_whole(load, root):
     append(root, "clean_test_key_list.txt", "images/new.jpg")
     for _ in range(2):
-        with pytest.raises(InputError, match="none for 'images/new.jpg'"):
+        with pytest.raises(InputError, match="no label for 'images/new.jpg'"):
             load()
     append(root, "clean_label_kv.txt", "images/new.jpg 3")
     assert load().notes[0].endswith("images/new.jpg.")

@@ -100,7 +100,12 @@ def test_equal_rows_are_examples_of_their_own(path):
     [
         ("label,", "class,", {}, "columns label, split in line 1"),
         ("", "", {"label_key": "grade"}, "columns grade, split in line 1"),
-        ("4,green,10", "4,green,11", {}, "lack. Received: '11' in line 5"),
+        (
+            "4,green,10",
+            "4,green,11",
+            {},
+            "only classes of the .* '11' in line 5",
+        ),
         ("6,red,9", "6,red,8", {"clean": "split:valid"}, "'8' in line 7"),
         ("2,blue", "inf,blue", {}, "finite.* inf in line 3, column 'height'"),
         ("2,blue", "nan,blue", {}, "finite.* nan in line 3, column 'height'"),

@@ -162,8 +162,8 @@ def test_class_that_train_lacks(split, root, rng):
     write(root / split / "bee/a.png", rng)
     with pytest.raises(
         InputError,
-        match=f"classes of {split} should be those of train, ant, zebra. "
-        rf"Received: 'bee', of {split}/bee/a\.png\.$",
+        match=f"split {split} should have only the classes of train, ant, "
+        rf"zebra. Received: 'bee', the label of {split}/bee/a\.png\.$",
     ):
         load(root)
 
@@ -299,7 +299,11 @@ def test_the_clean_set_is_no_other_set(split, cache, root):
     "old, new, told",
     [
         ("label,", "class,", "missing: label"),
-        ("a.PNG", "d.png", "'train/zebra/d.png' in line 3, which is not there"),
+        (
+            "a.PNG",
+            "d.png",
+            "'train/zebra/d.png' in line 3, which does not exist",
+        ),
         ("zebra/a.PNG", "zebra", "'train/zebra' in line 3"),
         (
             "train/zebra/b.png",
@@ -336,8 +340,8 @@ def test_a_listed_class_that_train_lacks(root, table):
     table.write_text(LABELS.replace("zebra,test", "bee,test"))
     with pytest.raises(
         InputError,
-        match="classes of test .* those of train, ant, zebra. Received: 'bee', "
-        "of test/zebra/a.png, line 6 of the labels",
+        match="split test .* classes of train, ant, zebra. Received: 'bee', "
+        "the label of test/zebra/a.png, line 6 of the labels",
     ):
         load_listed(root)
 

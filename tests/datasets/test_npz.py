@@ -174,11 +174,11 @@ def test_objects_are_never_unpickled(name, load, tmp_path):
         ),
         (
             {"x_test": np.zeros((6, 3))},
-            r"test set .* inputs of shape \(2,\), as the train set.* \(3,\)",
+            r"test set .* inputs of shape \(2,\), like the train set.* \(3,\)",
         ),
         (
             {"x_clean": np.zeros((3, 2, 1))},
-            r"clean set .* inputs of shape \(2,\), as the train set.* \(2, 1\)",
+            r"clean set .* inputs of shape \(2,\), like the train.* \(2, 1\)",
         ),
     ],
 )

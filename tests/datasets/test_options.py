@@ -33,7 +33,7 @@ def test_an_option_without_use_is_refused_and_another_is_not(name):
     with pytest.raises(
         InputError,
         match=f"`dataset.{name}` should be left out for the dataset digits, "
-        f"which has no use for it. Received: `dataset.{name}` = .",
+        f"which does not use it. Received: `dataset.{name}` = .",
     ):
         options.only("digits", *(other for other in GIVEN if other != name))
     options.only("digits", name)

@@ -55,70 +55,81 @@ def test_another_command_is_refused(arguments, end):
     assert end in line
 
 
-def test_each_command_shows_its_own_flags(tmp_path):
-    answers = launch(
-        tmp_path,
-        *(("main.py", command, "--help") for command in main.COMMANDS),
-        ("main.py", "train", "--helpfull"),
-        ("train.py", "--help"),
-    )
-    for command, (status, stdout, stderr) in zip(main.COMMANDS, answers):
-        assert status == 0, stderr
-        assert "Traceback" not in stderr
-        summary, own = stdout.splitlines()[0], stdout.partition("\nFlags:\n")[2]
-        assert summary in main.help_text()
-        flag = "--workdir" if "config" not in own else "--config"
-        assert f"  {flag}: " in own, command
-        assert "--pdb" not in own and "--verbosity" not in own
-    full, script = answers[-2:]
-    assert full[0] == script[0] == 0
-    train = answers[main.COMMANDS.index("train")][1]
-    assert script[1] == train
-    own = train.partition("--helpfull")[0]
-    assert full[1].startswith(own) and "--verbosity" in full[1]
+HELPS = {
+    command: ("main.py", command, "--help") for command in main.COMMANDS
+} | {
+    "full": ("main.py", "train", "--helpfull"),
+    "script": ("train.py", "--help"),
+}
+# Each way to name a config; none trains, for the noise is refused.
+FORMS = (
+    (),
+    ("--config=digits",),
+    ("--config", "digits"),
+    ("-config=digits",),
+    ("--config=digits:smoke",),
+    ("--config=mine.py",),
+    ("--config", "./mine.py:smoke"),
+    (f"--config={ROOT}/configs/digits.py:smoke",),
+)
+MISTAKES = {
+    ("--config=digts",): "`config` = 'digts'. Did you mean 'digits'?",
+    ("--config=digts:smoke",): "`config` = 'digts'. Did you mean 'digits'?",
+    ("--config=digits:smok",): "`variant` = 'smok'. Did you mean 'smoke'?",
+    ("--config=no.py",): "`config` cannot be loaded: [Errno 2]",
+    ("--config=broken.py",): "`config` cannot be loaded: ",
+    ("--config.noise.ration=1",): "Did you mean 'ratio'?",
+    ("--config=digits", "--config.noise.ration=1"): "Did you mean 'ratio'?",
+    ("--config.noise.ratio=x",): "could not convert string to float",
+}
 
 
-def test_config_is_a_name_or_a_path(tmp_path):
-    shutil.copy(ROOT / "configs" / "digits.py", tmp_path / "mine.py")
-    forms = (
-        (),
-        ("--config=digits",),
-        ("--config", "digits"),
-        ("-config=digits",),
-        ("--config=digits:smoke",),
-        ("--config=mine.py",),
-        ("--config", "./mine.py:smoke"),
-        (f"--config={tmp_path}/mine.py:smoke",),
-    )
-    answers = launch(
-        tmp_path,
-        *(
-            ("main.py", "describe", *form, "--config.noise.ratio=0.2")
-            for form in forms
-        ),
-        ("describe.py", "--config=digits", "--config.noise.ratio=0.2"),
-    )
-    for status, stdout, stderr in answers:
-        assert status == 0, stderr
-        assert "noise flip_to_one 0.2, seed 0" in stdout
-
-
-@pytest.mark.parametrize("first", [(), ("--config=digits",)])
-def test_a_wrong_config_is_one_sentence(first, tmp_path):
-    (tmp_path / "broken.py").write_text("def get_config(:")
-    cases = {
-        ("--config=digts",): "`config` = 'digts'. Did you mean 'digits'?",
-        ("--config=digts:smoke",): "`config` = 'digts'. Did you mean",
-        ("--config=digits:smok",): "`variant` = 'smok'. Did you mean 'smoke'?",
-        ("--config=no.py",): "`config` cannot be loaded: [Errno 2]",
-        ("--config=broken.py",): "`config` cannot be loaded: ",
-        (*first, "--config.noise.ration=1"): "Did you mean 'ratio'?",
-        (*first, "--config.noise.ratio=x"): "--config.noise.ratio=x",
+@pytest.fixture(scope="module")
+def answers(tmp_path_factory):
+    """Returns what all these commands answer, by command, form or mistake."""
+    folder = tmp_path_factory.mktemp("empty")
+    shutil.copy(ROOT / "configs" / "digits.py", folder / "mine.py")
+    (folder / "broken.py").write_text("def get_config(:")
+    ratio = "--config.noise.ratio=1.4"
+    commands = HELPS | {
+        form: ("main.py", "train", *form, ratio) for form in FORMS
     }
-    answers = launch(tmp_path, *(("main.py", "train", *c) for c in cases))
-    for answer, expected in zip(answers, cases.values()):
-        status, (line,) = errors(answer)
-        assert status == 2 and expected in line
+    commands |= {wrong: ("main.py", "train", *wrong) for wrong in MISTAKES}
+    commands["by script"] = ("train.py", "--config=digits", ratio)
+    return dict(zip(commands, launch(folder, *commands.values())))
+
+
+@pytest.mark.parametrize("command", main.COMMANDS)
+def test_each_command_shows_its_own_flags(command, answers):
+    status, stdout, stderr = answers[command]
+    assert status == 0 and "Traceback" not in stderr, stderr
+    assert stdout.splitlines()[0] in main.help_text()
+    own = stdout.partition("\nFlags:\n")[2]
+    assert "  --config: " in own or "  --workdir: " in own
+    assert "--pdb" not in own and "--verbosity" not in own
+
+
+def test_full_help_has_the_flags_of_libraries_below_its_own(answers):
+    status, stdout, _ = answers["full"]
+    assert status == 0
+    own = answers["train"][1].partition("--helpfull")[0]
+    assert stdout.startswith(own) and "--verbosity" in stdout
+
+
+def test_a_script_has_the_help_of_its_command(answers):
+    assert answers["script"][:2] == answers["train"][:2]
+
+
+@pytest.mark.parametrize("form", [*FORMS, "by script"])
+def test_config_is_a_name_or_a_path_and_takes_overrides(form, answers):
+    status, (line,) = errors(answers[form])
+    assert status == 2 and "`ratio` = 1.4" in line
+
+
+@pytest.mark.parametrize("wrong", MISTAKES)
+def test_a_wrong_config_is_one_sentence(wrong, answers):
+    status, (line,) = errors(answers[wrong])
+    assert status == 2 and MISTAKES[wrong] in line
 
 
 def test_a_launcher_is_a_module_of_the_checkout_too():

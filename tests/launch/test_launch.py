@@ -14,11 +14,14 @@ from mlc_tf.configs import digits
 from mlc_tf.run import finished_run
 from mlc_tf.run import methods
 from mlc_tf.run import problems
+from mlc_tf.run import results as result_files
 from tests import fake_datasets
 from tests import processes
 from tests.support import ROOT
 
 LAUNCH = ROOT / "launch"
+PAPER = "paper/tables_and_figures.py"
+MEASURE = "benchmark/measure.py"
 
 
 def launch(cwd, *commands):
@@ -207,20 +210,28 @@ def test_compare_runs_what_is_missing_and_prints_the_table(tmp_path):
         "--seeds=3",
         "--noise=pair,flip_to_one",
     )
-    first, again = launch(tmp_path, compare, compare)
+    slow = *compare[:-1], "--setting=slow", "--config.optimizer.momentum=0.0"
+    first, again, changed = launch(tmp_path, compare, compare, slow)
     assert first[0] == again[0] == 0, first[2]
     assert first[1].count("| `cross_entropy` |") == 2
-    assert "[1/2] digits/pair-0.4/cross_entropy-seed3: " in first[1]
-    name = "digits/flip_to_one-0.4/cross_entropy-seed3"
-    result = json.loads((tmp_path / f"results/{name}.json").read_text())
-    assert (result["epochs"], result["seed"]) == (1, 3)
-    told = [line for line in first[1].splitlines() if line[:1] != "["]
-    assert again[1].splitlines() == told
+    assert "[1/2] pair-0.4/cross_entropy-seed3: " in first[1]
+    there = result_files.read(tmp_path / "results/digits.jsonl")
+    name = "flip_to_one-0.4/cross_entropy-seed3"
+    assert [*there] == [name, "pair-0.4/cross_entropy-seed3"]
+    assert (there[name]["epochs"], there[name]["seed"]) == (1, 3)
+    assert (tmp_path / f"runs/digits/{name}/result.json").exists()
+    printed = [line for line in first[1].splitlines() if line[:1] != "["]
+    assert again[1].splitlines() == printed
+    assert changed[0] == 0, changed[2]
+    there = result_files.read(tmp_path / "results/choices/digits.jsonl")
+    assert [*there] == ["slow/flip_to_one-0.4/cross_entropy-seed3"]
+    assert changed[1].count("| `cross_entropy` |") == 1
 
 
 def test_clean_budget_draws_what_trusted_sets_come_to(tmp_path):
     budget = (
-        "clean_budget.py",
+        PAPER,
+        "--what=clean_budget",
         config(),
         "--config.train.epochs=1",
         "--sizes=3,1",
@@ -237,8 +248,8 @@ def test_clean_budget_draws_what_trusted_sets_come_to(tmp_path):
     table = pd.read_csv(folder / "digits-flip_to_one-0.4.csv")
     assert table["clean_examples"].tolist() == [10, 30]
     for size, accuracy in zip((1, 3), table["accuracy"]):
-        name = f"{size}-per-class/digits/flip_to_one-0.4/clean_only-seed4.json"
-        result = json.loads((folder / name).read_text())
+        name = f"{size}-per-class/flip_to_one-0.4/clean_only-seed4"
+        result = result_files.read(folder / "digits.jsonl")[name]
         assert accuracy == pytest.approx(100 * result["test_accuracy"])
     assert f"| 30 | {table['accuracy'][1]:.2f} |" in run[1]
     picture = (folder / "digits-flip_to_one-0.4.png").read_bytes()
@@ -247,7 +258,8 @@ def test_clean_budget_draws_what_trusted_sets_come_to(tmp_path):
 
 def test_table_1_plans_runs_and_is_made_of_their_results(tmp_path):
     table = (
-        "table1.py",
+        PAPER,
+        "--what=table1",
         "--dataset=digits",
         "--methods=clean_only",
         "--noises=uniform",
@@ -262,13 +274,8 @@ def test_table_1_plans_runs_and_is_made_of_their_results(tmp_path):
     assert "2 of 2 runs are missing, 2 of unknown cost" in planned[1]
     assert "0 of 2 runs are missing" in left[1]
     folder = tmp_path / "results"
-    accuracies = [
-        json.loads((folder / name).read_text())["test_accuracy"]
-        for name in (
-            "digits/uniform-0.1/clean_only-seed0.json",
-            "digits/uniform-0.2/clean_only-seed0.json",
-        )
-    ]
+    there = result_files.read(folder / "digits.jsonl")
+    accuracies = [result["test_accuracy"] for result in there.values()]
     first, second = (f"**{100 * accuracy:.2f}**" for accuracy in accuracies)
     markdown = (folder / "table1/digits.md").read_text()
     assert f"| `clean_only` | {first} | {second} |" in markdown
@@ -280,18 +287,19 @@ def test_table_1_plans_runs_and_is_made_of_their_results(tmp_path):
 
 
 def test_the_papers_figures_from_runs(tmp_path):
-    shared = "--dataset=digits", "--seeds=0"
-    four = "figure4.py", *shared, "--methods=glc", "--dry_run"
-    five = "figure5.py", *shared, "--dry_run"
-    three = (
-        "figure3.py",
-        *shared,
-        "--methods=clean_only",
-        "--sizes=5",
+    digits = "--dataset=digits"
+    dry = digits, "--seeds=0", "--dry_run"
+    answers = launch(
+        tmp_path,
+        (PAPER, "--what=figure4", *dry, "--methods=glc"),
+        (PAPER, "--what=figure5", *dry),
+        (PAPER, "--what=figure2", digits),
+        (
+            *(PAPER, "--what=figure3", digits, "--seeds=0"),
+            *("--methods=clean_only", "--sizes=5"),
+        ),
+        (PAPER, "--what=figure2", digits, "--seed=1", "--results=other"),
     )
-    two = "figure2.py", "--dataset=digits"
-    other = *two, "--seed=1", "--results=other"
-    answers = launch(tmp_path, four, five, two, three, other)
     assert [answer[0] for answer in answers] == [0] * 5, answers
     assert "36 of 36 runs are missing, 36 of unknown cost" in answers[0][1]
     assert "digits/flip_to_one-0.4/glc-seed0: ?" in answers[0][1]
@@ -309,11 +317,10 @@ def test_the_papers_figures_from_runs(tmp_path):
     assert same["uniform"] and not same["flip_to_one"]
 
     table = pd.read_csv(folder / "figure3/digits.csv")
+    there = result_files.read(folder / "figure3/digits.jsonl")
     assert len(table) == 3 and {*table["clean_examples"]} == {50}
     for row in table.itertuples():
-        size = row.clean_examples // 10
-        path = f"{size}-per-class/digits/{row.noise}-0.3/clean_only-seed0.json"
-        result = json.loads((folder / "figure3" / path).read_text())
+        result = there[f"5-per-class/{row.noise}-0.3/clean_only-seed0"]
         assert row.accuracy == pytest.approx(100 * result["test_accuracy"])
         assert f"| {row.clean_examples} | {row.accuracy:.2f} |" in answers[3][1]
     for name in ("figure2", "figure3"):
@@ -323,42 +330,36 @@ def test_the_papers_figures_from_runs(tmp_path):
 
 def test_tables_and_figures_of_a_fresh_clone_need_no_runs(tmp_path):
     results = tmp_path / "results"
-    for part in ("digits", "mnist", "twitter", "reduced/cifar10", "figure3"):
-        shutil.copytree(ROOT / "results" / part, results / part)
-    for made in (results / "figure3").glob("digits.*"):
-        made.unlink()
+    for part in ("digits", "mnist", "reduced/cifar10", "figure3/digits"):
+        copy = results / f"{part}.jsonl"
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / "results" / f"{part}.jsonl", copy)
     methods = "--methods=mlc,cross_entropy,ce_control,glc"
     others = "noise_layer,confusion,forward,lre,co_teaching,mlc_paper"
-    cifar10 = "--dataset=cifar10", "--variant=reduced", "--ratios=0.2,0.4"
+    table = PAPER, "--what=table1"
     answers = launch(
         tmp_path,
         (
-            "table1.py",
-            "--dataset=digits",
+            *(*table, "--dataset=digits"),
             f"{methods},{others},noise_layer_logits",
         ),
-        ("table1.py", "--dataset=mnist", methods),
-        ("table1.py", "--dataset=mnist", f"--methods={others}", "--seeds=0"),
+        (*table, "--dataset=mnist", methods),
+        (*table, "--dataset=mnist", "--methods=mlc,glc", "--dry_run"),
         (
-            "table1.py",
-            "--dataset=twitter",
-            f"{methods},{others},true_forward",
+            *(*table, "--dataset=cifar10", "--variant=reduced"),
+            *("--ratios=0.2,0.4", methods),
         ),
-        ("table1.py", *cifar10, methods),
-        ("table1.py", *cifar10, "--methods=forward,lre", "--seeds=0"),
-        ("table1.py", "--dataset=mnist", "--methods=mlc,glc", "--dry_run"),
-        ("figure4.py", "--dataset=digits"),
-        ("figure4.py", "--dataset=mnist", "--methods=glc"),
-        ("figure4.py", "--dataset=twitter"),
-        ("figure5.py", "--dataset=digits"),
-        ("figure3.py", "--dataset=digits", "--sizes=2,5,10,20"),
+        (PAPER, "--what=figure4", "--dataset=digits"),
+        (PAPER, "--what=figure5", "--dataset=digits"),
+        (PAPER, "--what=figure3", "--dataset=digits", "--sizes=2,5,10,20"),
     )
-    assert [answer[0] for answer in answers] == [0] * 12, answers
-    assert "396 results are in 'results' already." in answers[0][1]
-    assert "0 of 72 runs are missing\n" in answers[6][1]
+    assert [answer[0] for answer in answers] == [0] * 7, answers
+    file = "results/digits.jsonl"
+    assert f"396 results are in '{file}' already." in answers[0][1]
+    assert "0 of 72 runs are missing\n" in answers[2][1]
     assert not (tmp_path / "runs").exists()
     made = [path for path in results.rglob("*.png")]
-    assert len(made) == 9
+    assert len(made) == 6
     for path in made:
         for suffix in (".md", ".csv"):
             text = path.with_suffix(suffix).read_text()
@@ -372,22 +373,20 @@ def test_table_2_where_the_data_is(tmp_path, monkeypatch):
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "tfds"))
     fake_datasets.write_clothing1m(tmp_path / "clothing")
     shared = (
-        "table2.py",
-        "--variant=smoke",
-        "--seeds=0",
-        "--manual_dir=clothing",
+        *(PAPER, "--what=table2", "--variant=smoke"),
+        *("--seeds=0", "--manual_dir=clothing"),
     )
     plan, (status, stdout, stderr) = launch(
         tmp_path,
         (*shared, "--methods=all", "--dry_run"),
         (*shared, "--methods=cross_entropy"),
     )
-    told = sum(not method.oracle for method in methods.METHODS.values())
-    assert f"{told} of {told} runs are missing" in plan[1], plan
+    count = sum(not method.oracle for method in methods.METHODS.values())
+    assert f"{count} of {count} runs are missing" in plan[1], plan
     assert status == 0, stderr
     folder = tmp_path / "results/smoke"
-    path = folder / "clothing1m/none/cross_entropy-seed0.json"
-    accuracy = 100 * json.loads(path.read_text())["test_accuracy"]
+    there = result_files.read(folder / "clothing1m.jsonl")
+    accuracy = 100 * there["none/cross_entropy-seed0"]["test_accuracy"]
     assert f"| `cross_entropy` | {accuracy:.2f} |" in stdout
     assert "| 1 | 68.94 |" in stdout
     assert (folder / "table2/clothing1m.png").stat().st_size > 10_000
@@ -415,17 +414,14 @@ def test_tune_writes_what_it_found(tmp_path):
     assert own[0] == training[0] == more[0] == 0, (own, training, more)
     assert more[1].count("gce, trial ") == 1
     # As in a fresh clone, whose results tell where its configs come from.
-    assert others[0] == 2 and "gce.json; give another folder" in others[2]
+    assert others[0] == 2 and "digits.jsonl; give another fold" in others[2]
     assert not (tmp_path / "elsewhere").exists()
     # Nor where there is a state, but of another search than the results are.
     assert mine[0] == 0, mine[2]
-    assert over[0] == 2 and "gce.json; give another folder" in over[2]
-    folder = tmp_path / "results/tuning/digits"
-    assert {path.name for path in folder.iterdir()} == {
-        "gce.json",
-        "training.json",
-    }
-    found = json.loads((folder / "training.json").read_text())
+    assert over[0] == 2 and "gce in results/tuning/digits.jsonl" in over[2]
+    there = result_files.read(tmp_path / "results/tuning/digits.jsonl")
+    assert [*there] == ["gce", "training"]
+    found = there["training"]
     assert len(found["trials"]) == 2 and len(found["conditions"]) == 2
     assert f"training: best {found['best']}" in training[1]
     assert "gce, trial 0: " in own[1]
@@ -503,33 +499,28 @@ def is_summary(ratio):
 def test_benchmark_writes_ratios(tmp_path):
     measured, steps = launch(
         tmp_path,
-        ("benchmark.py", config(), "--what=input", "--rounds=2"),
-        (
-            "benchmark.py",
-            config(),
-            "--networks=lenet",
-            "--rounds=1",
-            "--output=out",
-        ),
+        (MEASURE, config(), "--what=input", "--rounds=2"),
+        (MEASURE, config(), "--networks=lenet", "--rounds=1"),
     )
-    assert measured[0] == 0, measured[2]
-    path = tmp_path / "results/benchmark/input-digits-mlp.json"
-    written = json.loads(path.read_text())
-    assert json.loads(measured[1]) == written
+    assert measured[0] == steps[0] == 0, measured[2] + steps[2]
+    there = result_files.read(tmp_path / "results/benchmark.jsonl")
+    assert [*there] == ["input-digits-mlp", "step-lenet"]
+    written = there["input-digits-mlp"]
+    assert {"run": "input-digits-mlp", **json.loads(measured[1])} == written
     assert written["rounds"] == 2 and written["versions"]["tensorflow"]
     for name in ("supply_to_demand", "pair_to_plain"):
         assert is_summary(written[name])
-    assert steps[0] == 0, steps[2]
-    written = json.loads((tmp_path / "out/step-lenet.json").read_text())
+    written = there["step-lenet"]
     assert (written["network"], written["batch_size"]) == ("lenet", 64)
     ratios = written["ratio_to_cross_entropy"]
     assert ratios["cross_entropy"]["median"] == 1
     assert {"exact", "head", "finite_difference"} < set(ratios)
     assert all(map(is_summary, ratios.values()))
-    picture = (tmp_path / "out/step.png").read_bytes()
+    picture = (tmp_path / "results/benchmark.png").read_bytes()
     assert picture.startswith(b"\x89PNG")
 
 
+BUDGET = "--what=clean_budget"
 MISTAKES = [
     ("train.py", config(), "--config.noise.ration=1", "Did you mean 'ratio'"),
     ("train.py", config(), "--config.noise.ratio=1.4", "`ratio` should be in"),
@@ -541,14 +532,14 @@ MISTAKES = [
     ("train.py", config(variant=":smok"), "Did you mean 'smoke'"),
     ("plot.py", "`workdir` should be the directory of a run"),
     ("plot.py", "--workdir=nowhere", "`workdir` should be the directory"),
-    ("audit.py", "`workdir` should be that of a finished run"),
+    ("audit.py", "`workdir` should be the directory of a finished run"),
     ("audit.py", "--workdir=nowhere", "the directory of a finished run"),
     ("audit.py", "--workdir=x", "--batch_size=0", "`batch_size` should be an"),
     ("audit.py", "--workdir=x", "--pick=-1", "`pick` should be an integer"),
-    ("review.py", "`workdir` should be that of a finished run"),
+    ("review.py", "`workdir` should be the directory of a finished run"),
     ("review.py", "--workdir=nowhere", "the directory of a finished run"),
     ("review.py", "--workdir=x", "--most=0", "`most` should be an integer"),
-    ("export.py", "`workdir` should be that of a finished run"),
+    ("export.py", "`workdir` should be the directory of a finished run"),
     ("export.py", "--workdir=x", "`output` should be the folder of the"),
     ("export.py", "--workdir=x", "--output=y", "directory of a finished run"),
     ("export.py", "--format=onx", "Did you mean 'onnx'"),
@@ -568,36 +559,46 @@ MISTAKES = [
     ),
     ("compare.py", config(), "--seeds=x", "`seeds` should be integers"),
     ("compare.py", config(), "--jobs=0", "`jobs` should be an integer >= 1"),
-    ("clean_budget.py", config(), "--sizes=1,x", "`sizes` should be integers"),
-    ("clean_budget.py", config(), "--sizes=0", "`sizes` should be integers >="),
-    ("clean_budget.py", config(), "--methods=mlcc", "Did you mean 'mlc'"),
-    ("clean_budget.py", config(), "--methods=", "`method` should be one of"),
-    ("clean_budget.py", config(), "--seeds=²", "`seeds` should be integers"),
-    ("clean_budget.py", config(), "--sizes=9999", "`clean.per_class` should"),
+    (PAPER, BUDGET, config(), "--sizes=1,x", "`sizes` should be integers"),
+    (PAPER, BUDGET, config(), "--sizes=0", "`sizes` should be integers >="),
+    (PAPER, BUDGET, config(), "--methods=mlcc", "Did you mean 'mlc'"),
+    (PAPER, BUDGET, config(), "--methods=", "`method` should be one of"),
+    (PAPER, BUDGET, config(), "--seeds=²", "`seeds` should be integers"),
+    (PAPER, BUDGET, config(), "--sizes=9999", "`clean.per_class` should"),
     (
-        "clean_budget.py",
+        PAPER,
+        BUDGET,
         config(),
         "--config.noise.kind=none",
         "`noise.kind` should be injected",
     ),
     ("compare.py", config(), "--methods=", "`method` should be one of"),
-    ("table1.py", "--dataset=mnits", "Did you mean 'mnist'"),
-    ("table1.py", "--dataset=", "`dataset` should be of digits, mnist"),
-    ("table1.py", "--methods=mlcc", "--dataset=digits", "Did you mean 'mlc'"),
-    ("table1.py", "--noises=pair", "`noises` should be of uniform, fl"),
-    ("table1.py", "--ratios=x", "`ratios` should be numbers"),
-    ("table1.py", "--ratios=0.5", "`ratios` should be of 0.1, 0.2, 0.3, 0.4"),
-    ("table1.py", "--ratios=", "`ratios` should be of 0.1, 0.2, 0.3, 0.4"),
-    ("table1.py", "--jobs=0", "`jobs` should be an integer >= 1"),
-    ("table1.py", "--variant=reduced", "--dataset=mnist", "`variant` should"),
-    ("table2.py", "--methods=mlcc", "Did you mean 'mlc'"),
-    ("table2.py", "--variant=smok", "Did you mean 'smoke'"),
-    ("table2.py", "--seeds=x", "`seeds` should be integers"),
-    ("figure2.py", "--dataset=digit", "Did you mean 'digits'"),
-    ("figure3.py", "--sizes=0", "`sizes` should be integers >= 1"),
-    ("figure3.py", "--methods=mlcc", "Did you mean 'mlc'"),
-    ("figure4.py", "--dataset=digit", "Did you mean 'digits'"),
-    ("figure5.py", "--dataset=digits", "--jobs=0", "`jobs` should be an"),
+    (PAPER, "--what=table3", "Did you mean 'table"),
+    (PAPER, "--what=figure5", "--sizes=5", "`sizes` should be left out with"),
+    (PAPER, BUDGET, config(), "--dataset=digits", "`dataset` should be left"),
+    (PAPER, "--dataset=mnits", "Did you mean 'mnist'"),
+    (PAPER, "--dataset=", "`dataset` should be of digits, mnist"),
+    (PAPER, "--methods=mlcc", "Did you mean 'mlc'"),
+    (PAPER, "--noises=pair", "`noises` should be of uniform, fl"),
+    (PAPER, "--ratios=x", "`ratios` should be numbers"),
+    (PAPER, "--ratios=0.5", "`ratios` should be of 0.1, 0.2, 0.3, 0.4"),
+    (PAPER, "--ratios=", "`ratios` should be of 0.1, 0.2, 0.3, 0.4"),
+    (PAPER, "--jobs=0", "`jobs` should be an integer >= 1"),
+    (PAPER, "--variant=reduced", "--dataset=mnist", "`variant` should"),
+    (PAPER, "--what=table2", "--methods=mlcc", "Did you mean 'mlc'"),
+    (PAPER, "--what=table2", "--variant=smok", "Did you mean 'smoke'"),
+    (PAPER, "--what=table2", "--seeds=x", "`seeds` should be integers"),
+    (PAPER, "--what=figure2", "--dataset=digit", "Did you mean 'digits'"),
+    (PAPER, "--what=figure3", "--sizes=0", "`sizes` should be integers >= 1"),
+    (PAPER, "--what=figure3", "--methods=mlcc", "Did you mean 'mlc'"),
+    (PAPER, "--what=figure4", "--dataset=digit", "Did you mean 'digits'"),
+    (
+        PAPER,
+        "--what=figure5",
+        "--dataset=digits",
+        "--jobs=0",
+        "`jobs` should be an",
+    ),
     ("tune.py", config(), "--what=all", "`what` should be one of"),
     ("tune.py", config(), "--methods=mlcc", "Did you mean 'mlc'"),
     ("tune.py", config(), "--methods=", "`method` should be one of"),
@@ -606,8 +607,15 @@ MISTAKES = [
     ("tune.py", config(), "--noises=pear:0.4", "Did you mean 'pair'"),
     ("tune.py", config(), "--trials=0", "`trials` should be an integer >= 1"),
     ("tune.py", config(), "--validation=1", "`dataset.validation` should be"),
-    ("label_issues.py", "`workdirs` should be those of finished runs"),
-    ("label_issues.py", "--workdirs=no", "the directory of a finished run"),
+    (
+        "paper/label_issues.py",
+        "`workdirs` should be the directories of finished runs",
+    ),
+    (
+        "paper/label_issues.py",
+        "--workdirs=no",
+        "the directory of a finished run",
+    ),
     ("relabel.py", "--workdir=x", "`decisions` should be a CSV file"),
     (
         "relabel.py",
@@ -620,18 +628,18 @@ MISTAKES = [
     ("compare.py", config(), "--noise=pair,pear", "Did you mean 'pair'"),
     ("describe.py", config(), "--config.noise.kind=pear", "mean 'pair'"),
     ("describe.py", config(), "--output=/proc/no", "`output` should be a f"),
-    ("benchmark.py", config(), "--what=inputs", "Did you mean 'input'"),
-    ("benchmark.py", config(), "--networks=lenet,lent", "mean 'lenet'"),
-    ("benchmark.py", config(), "--rounds=0", "`rounds` should be an integer"),
-    ("benchmark.py", config(), "--networks=", "`networks` should be of lenet"),
-    ("benchmark.py", config(), "--output=/proc/no", "`output` should be"),
+    (MEASURE, config(), "--what=inputs", "Did you mean 'input'"),
+    (MEASURE, config(), "--networks=lenet,lent", "mean 'lenet'"),
+    (MEASURE, config(), "--rounds=0", "`rounds` should be an integer"),
+    (MEASURE, config(), "--networks=", "`networks` should be of lenet"),
+    (MEASURE, config(), "--results=/proc/no", "`results` should be"),
     (
-        "benchmark.py",
+        MEASURE,
         config(),
         "--config.train.dtype=mixed_bfloat16",
         "`train.dtype` should be left as it is",
     ),
-    ("report.py", "--document=none.md", "`document` should be a file"),
+    ("paper/report.py", "--document=none.md", "`document` should be a file"),
 ]
 
 

@@ -497,6 +497,31 @@ def test_a_step_computes_nothing_twice(
     assert convolutions(make(base)) == expected
 
 
+@pytest.mark.parametrize("soft", [False, True])
+def test_nothing_of_a_step_is_larger_than_t(soft):
+    classes, batch = 50, 7
+    base = keras.Sequential(
+        [keras.Input((4,)), keras.layers.Dense(5), keras.layers.Dense(classes)]
+    )
+    model = MetaLossCorrection(base)
+    model.compile("sgd")
+    model.optimizer.build(base.trainable_variables)
+    labels = tf.zeros([batch], tf.int64)
+    noisy = tf.one_hot(labels, classes) if soft else labels
+    x = tf.zeros([batch, 4])
+    step = tf.function(model.train_step).get_concrete_function(
+        ((x, noisy), (x, labels))
+    )
+    largest = max(
+        output.shape.num_elements()
+        for operation in step.graph.get_operations()
+        for output in operation.outputs
+        if output.shape.is_fully_defined()
+    )
+    # Soft labels need every column of T for every example.
+    assert largest == (batch if soft else 1) * classes**2
+
+
 def test_epochs_trace_the_step_once(rng):
     traces = []
 

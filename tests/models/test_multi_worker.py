@@ -134,7 +134,7 @@ def worker_processes(workdir):
             environment = (folder / "environ").read_bytes().decode()
         except OSError:
             continue
-        if str(workdir) in command and "launch/train.py" in command:
+        if str(workdir) in command and "mlc_tf.launch.main" in command:
             config = re.search(r"TF_CONFIG=([^\0]+)", environment)[1]
             found[json.loads(config)["task"]["index"]] = int(folder.name)
     return found

@@ -12,6 +12,7 @@ from mlc_tf.configs import digits
 from mlc_tf.errors import InputError
 from mlc_tf.run import directory
 from mlc_tf.run import experiments
+from mlc_tf.run import results as result_files
 from mlc_tf.run import settings
 from tests.support import ROOT
 
@@ -24,63 +25,81 @@ def config_of(method="cross_entropy", rate=0.05):
     return config
 
 
-def test_one_that_diverges_is_told_of_and_the_others_go_on(tmp_path, capsys):
+def test_a_run_that_diverges_is_reported_and_the_others_continue(
+    tmp_path, capsys
+):
     configs = {
         "one/done": config_of(),
         "lost": config_of("ce_control", rate=1e30),
     }
-    runs, results = tmp_path / "runs", tmp_path / "results"
+    runs, results = tmp_path / "runs", tmp_path / "results/digits.jsonl"
     diverged = experiments.run_all(configs, runs, results, jobs=2)
     done, lost = configs
     assert diverged == [lost]
-    result = json.loads((results / f"{done}.json").read_text())
-    assert result["method"] == "cross_entropy"
-    assert not (results / f"{lost}.json").exists()
-    told = capsys.readouterr().out
-    assert f"[1/2] {done}: " in told
-    assert f"{lost} is left out: The loss became" in told
+    there = result_files.read(results)
+    assert [*there] == [done]
+    assert there[done]["method"] == "cross_entropy"
+    assert there[done]["training"]["optimizer.learning_rate"] == 0.05
+    of_run = json.loads((runs / done / "result.json").read_text())
+    assert there[done] == {
+        "run": done,
+        **of_run,
+        "training": there[done]["training"],
+    }
+    printed = capsys.readouterr().out
+    assert f"[1/2] {done}: " in printed
+    assert f"{lost} is left out: The loss became" in printed
 
-    # What is done is copied again, and not run.
-    copy = results / f"{done}.json"
-    told = copy.read_text()
-    assert json.loads(told)["training"]["optimizer.learning_rate"] == 0.05
-    copy.unlink()
+    # A finished run is copied again, and not run.
+    text = results.read_text()
+    results.unlink()
     assert experiments.run_all({done: configs[done]}, runs, results) == []
-    assert copy.read_text() == told
+    assert results.read_text() == text
     assert capsys.readouterr().out == ""
 
-    # A result will do without its run, but not one of another rate.
+    # A result will do without its run, but not a result of another rate.
     elsewhere = tmp_path / "nowhere"
     assert experiments.run_all({done: configs[done]}, elsewhere, results) == []
-    assert capsys.readouterr().out == f"1 results are in '{results}' already.\n"
+    printed = capsys.readouterr().out
+    assert printed == f"1 results are in '{results}' already.\n"
     assert not elsewhere.exists()
     with pytest.raises(InputError, match=r"differs in optimizer.learning_rate"):
         experiments.run_all({done: config_of(rate=0.1)}, elsewhere, results)
-    old = {key: value for key, value in result.items() if key != "training"}
-    copy.write_text(json.dumps(old))
-    assert not experiments.is_done(done, configs[done], elsewhere, results)
+    assert results.read_text() == text
+
+
+def write(path, name, **changes):
+    """Writes the result of a run of `config_of()` with some changes."""
+    result = {
+        "run": name,
+        "network": "mlp",
+        "options": {},
+        "evaluated_on": "test",
+        "training": settings.of_training(config_of()),
+        **changes,
+    }
+    result_files.write(path, [result])
+    return path.read_text()
 
 
 def test_a_result_of_other_settings_is_not_written_over(tmp_path):
     configs = {"one": config_of()}
-    runs, results = tmp_path / "runs", tmp_path / "results"
+    runs, results = tmp_path / "runs", tmp_path / "results.jsonl"
     (runs / "one").mkdir(parents=True)
     (runs / "one/result.json").write_text(
         '{"network": "mlp", "options": {}, "evaluated_on": "test", "epochs": 2}'
     )
-    results.mkdir()
-    known = {"network": "mlp", "options": {}, "evaluated_on": "test"}
-    there = json.dumps({**known, "epochs": 30})
-    (results / "one.json").write_text(there)
+    there = write(results, "one", epochs=30)
     with pytest.raises(InputError, match="which differs in epochs"):
         experiments.run_all(configs, runs, results)
-    assert (results / "one.json").read_text() == there
+    assert results.read_text() == there
 
 
-def test_what_can_be_known_of_a_result_is_asked_before_the_first_run(tmp_path):
-    (tmp_path / "one.json").write_text('{"network": "lenet", "options": {}}')
+def test_results_are_checked_before_the_first_run(tmp_path):
+    path = tmp_path / "results.jsonl"
+    write(path, "one", network="lenet", evaluated_on="validation")
     with pytest.raises(InputError, match="differs in network, evaluated_on"):
-        experiments.run_all({"one": config_of()}, tmp_path / "runs", tmp_path)
+        experiments.run_all({"one": config_of()}, tmp_path / "runs", path)
     assert not (tmp_path / "runs").exists()
 
 
@@ -90,61 +109,57 @@ def test_what_can_be_known_of_a_result_is_asked_before_the_first_run(tmp_path):
     + [("image_size", (8, 8)), ("validation", 0.1)],
 )
 def test_a_result_of_other_data_is_not_taken(tmp_path, name, value):
-    config = config_of()
-    there = {
-        "network": "mlp",
-        "options": {},
-        "evaluated_on": "test",
-        "training": settings.of_training(config),
-    }
-    # As an older one tells: what came later had its default.
-    del there["training"][f"dataset.{name}"]
-    (tmp_path / "one.json").write_text(json.dumps(there))
-    where = tmp_path / "runs", tmp_path
+    config, path = config_of(), tmp_path / "results.jsonl"
+    training = settings.of_training(config)
+    # A missing setting counts as its default.
+    del training[f"dataset.{name}"]
+    write(path, "one", training=training)
+    where = tmp_path / "runs", result_files.read(path)
     assert experiments.is_done("one", config, *where)
+    assert not experiments.is_done("two", config, *where)
     config.dataset[name] = value
     assert not experiments.is_done("one", config, *where)
     with pytest.raises(InputError, match=rf"differs in .*dataset\.{name}"):
-        experiments.check({"one": config}, *where)
+        experiments.check({"one": config}, tmp_path / "runs", path)
 
 
-def test_one_that_is_refused_does_not_end_the_others(tmp_path, capsys):
+def test_a_run_that_is_refused_does_not_end_the_others(tmp_path, capsys):
     configs = {
         "one": config_of(),
         "two": config_of("gce"),
         "three": config_of(),
     }
     configs["two"].method.gce.q = 7.0  # only the method knows better
-    where = tmp_path / "runs", tmp_path / "results"
+    runs, results = where = tmp_path / "runs", tmp_path / "results.jsonl"
     with pytest.raises(InputError, match="`q` should be"):
         experiments.run_all(configs, *where)
-    assert {path.stem for path in where[1].iterdir()} == {"one", "three"}
+    assert [*result_files.read(results)] == ["one", "three"]
     assert "two is left out: `q` should be" in capsys.readouterr().out
-    # Where it is the first, the others may well be refused, too.
+    # If the first run is refused, the others may well be refused, too.
     configs = {"two": configs["two"], "four": config_of()}
     with pytest.raises(InputError, match="`q` should be"):
         experiments.run_all(configs, *where)
-    assert not (where[0] / "four").exists()
-    # But not where some are done already.
+    assert not (runs / "four").exists()
+    # But not if some are done already.
     configs = {"one": config_of(), **configs}
     with pytest.raises(InputError, match="`q` should be"):
         experiments.run_all(configs, *where)
-    assert (where[1] / "four.json").exists()
+    assert "four" in result_files.read(results)
 
 
-def test_those_beside_one_that_is_refused_come_to_an_end(tmp_path):
+def test_runs_beside_a_run_that_is_refused_end(tmp_path):
     configs = {name: config_of("gce") for name in ("bad", "good", "next")}
     configs["bad"].method.gce.q = 7.0
-    where = tmp_path / "runs", tmp_path / "results"
+    results = tmp_path / "results.jsonl"
     with pytest.raises(InputError, match="`q` should be"):
-        experiments.run_all(configs, *where, jobs=2)
-    assert {path.stem for path in where[1].iterdir()} == {"good", "next"}
+        experiments.run_all(configs, tmp_path / "runs", results, jobs=2)
+    assert [*result_files.read(results)] == ["good", "next"]
 
 
-def test_what_is_left_is_told(capsys):
+def test_the_time_that_is_left_is_printed(capsys):
     progress = experiments._Progress(runs=4, jobs=2)
-    progress.tell("a", 60.0, 0.5)
-    progress.tell("b", 300.0, 0.75)
+    progress.report("a", 60.0, 0.5)
+    progress.report("b", 300.0, 0.75)
     assert capsys.readouterr().out.splitlines() == [
         "[1/4] a: 50.00 % in 1 min; about 2 min left",  # 3 of 60 s, two a time
         "[2/4] b: 75.00 % in 5 min; about 3 min left",  # 2 of 180 s
@@ -155,6 +170,7 @@ BATCH = """
 import sys
 from mlc_tf.configs import digits
 from mlc_tf.run import experiments
+from mlc_tf.run import results as result_files
 from mlc_tf.errors import InterruptedRunError
 
 if __name__ == "__main__":
@@ -164,7 +180,7 @@ if __name__ == "__main__":
         config.train.epochs, config.seed = int(sys.argv[1]), seed
         config.method.name = "clean_only"
     try:
-        experiments.run_all(configs, "runs", "results", jobs=2)
+        experiments.run_all(configs, "runs", "results.jsonl", jobs=2)
     except InterruptedRunError as error:
         print(error, flush=True)
         sys.exit(error.status)
@@ -219,7 +235,7 @@ def test_all_configs_are_checked_before_the_first_runs(tmp_path):
         experiments.run_all(configs, tmp_path, tmp_path, jobs=0)
 
 
-def test_what_runs_like_one_took():
+def test_the_seconds_of_similar_runs():
     config = config_of()
     trained = settings.of_training(config)
     done = {

@@ -748,7 +748,7 @@ def test_a_diverging_run_stops_and_keeps_its_checkpoint(tmp_path, monkeypatch):
 
     monkeypatch.setattr(divergence, "StopOnNonFiniteLoss", Poisoned)
     with pytest.raises(
-        DivergedError, match=r"became nan at step 1 of epoch 2\. Checkp"
+        DivergedError, match=r"became nan at step 1 of epoch 2\. Earlier"
     ):
         training.run(config, tmp_path, verbose=0)
     assert finite.latest()[0] == (1, 0)

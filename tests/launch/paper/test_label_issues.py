@@ -5,7 +5,7 @@ import pytest
 
 from mlc_tf.configs import digits
 from mlc_tf.errors import InputError
-from mlc_tf.launch.paper.studies import label_issues
+from mlc_tf.launch.paper import label_issue_study
 from mlc_tf.run import finished_run
 from mlc_tf.run import problems
 from mlc_tf.run import training
@@ -29,9 +29,9 @@ def test_what_each_network_is_trained_on(run, monkeypatch):
         trained.append((config.method.name, problem))
         return run.network, {"test_accuracy": 0.5 + len(trained) / 100}
 
-    monkeypatch.setattr(label_issues.training, "network_of", network_of)
+    monkeypatch.setattr(label_issue_study.training, "network_of", network_of)
     lines = []
-    found = label_issues.measure(run, lines.append)
+    found = label_issue_study.measure(run, lines.append)
     problem, true_labels = problems.load_with_truth(run.config)
     given, size = problem.noisy.labels, len(problem.noisy)
 
@@ -57,7 +57,7 @@ def test_what_each_network_is_trained_on(run, monkeypatch):
     assert found["cleanlab"] == pytest.approx(alone, abs=1e-6)
     assert found["audit"]["auroc"] != alone["auroc"] > 0.5
     assert found["temperature"] != 1
-    assert found["config"] == label_issues.settings_digest(run.config)
+    assert found["config"] == label_issue_study.settings_digest(run.config)
 
     ((method, part),) = planted
     assert method == "mlc"
@@ -70,36 +70,36 @@ def test_what_each_network_is_trained_on(run, monkeypatch):
     trained.clear()
     options = {**run.result["options"], "clean_weight": 0.3}
     fitted = dataclasses.replace(run, result={**run.result, "options": options})
-    assert label_issues.measure(fitted)["clean_set"] is None
+    assert label_issue_study.measure(fitted)["clean_set"] is None
     assert len(trained) == 8
 
 
 def test_runs_that_cannot_be_measured_are_refused(run, monkeypatch):
     without = dataclasses.replace(run, transition=None)
     with pytest.raises(InputError, match="a method that learns T"):
-        label_issues.check(without)
+        label_issue_study.check(without)
     config = run.config.copy_and_resolve_references()
     config.noise.kind = "none"
     with pytest.raises(InputError, match="should be injected noise"):
-        label_issues.check(dataclasses.replace(run, config=config))
+        label_issue_study.check(dataclasses.replace(run, config=config))
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(InputError, match="cleanlab should be installed"):
-        label_issues.check(run)
+        label_issue_study.check(run)
 
 
 def test_a_trusted_set_too_small_to_plant_errors_in(run, monkeypatch):
     problem = problems.load(run.config)
-    monkeypatch.setattr(label_issues, "_PLANTED", 1e-9)
+    monkeypatch.setattr(label_issue_study, "_PLANTED", 1e-9)
     with pytest.raises(InputError, match="`clean.per_class` should be so lar"):
-        label_issues._planted(run.config, problem)
+        label_issue_study._planted(run.config, problem)
 
 
 def test_settings_have_a_digest_of_their_own(run):
     other = run.config.copy_and_resolve_references()
-    assert label_issues.settings_digest(other) == label_issues.settings_digest(
-        run.config
-    )
+    assert label_issue_study.settings_digest(
+        other
+    ) == label_issue_study.settings_digest(run.config)
     other.clean.per_class += 1
-    assert label_issues.settings_digest(other) != label_issues.settings_digest(
-        run.config
-    )
+    assert label_issue_study.settings_digest(
+        other
+    ) != label_issue_study.settings_digest(run.config)

@@ -1,0 +1,211 @@
+"""The charts of the paper's tables and figures, with matplotlib."""
+
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+_MARKERS = "osD^v<>Xph*"
+
+
+def conditions_figure(
+    conditions: pd.DataFrame, title: str = "", x: str = "ratio"
+) -> Figure:
+    """Returns curves of accuracy, one panel a noise.
+
+    Args:
+        conditions: One row per noise, method and x, with the columns noise,
+            method, accuracy and deviation (in %), and x.
+        title: The title of the figure. Defaults to none.
+        x: "ratio", the noise ratio, or "clean_examples". Defaults to "ratio".
+    """
+    noises = list(conditions["noise"].unique())
+    figure = Figure(figsize=(4.6 * len(noises), 4.6), layout="constrained")
+    figure.suptitle(title)
+    axes = figure.subplots(1, len(noises), sharey=True, squeeze=False)[0]
+    styles = _method_styles(conditions)
+    for ax, noise in zip(axes, noises):
+        here = conditions[conditions["noise"] == noise]
+        _accuracy_panel(ax, here, "method", styles, noise, x)
+    axes[0].set_ylabel("test accuracy, %")
+    axes[-1].legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
+    return figure
+
+
+def robustness_figure(
+    conditions: pd.DataFrame, methods: tuple[str, str], title: str = ""
+) -> Figure:
+    """Returns two methods under all noises, and all methods under each.
+
+    Args:
+        conditions: As `conditions_figure` takes them.
+        methods: The two of the first panel.
+        title: The title of the figure. Defaults to none.
+
+    References:
+        The paper, Figure 4.
+    """
+    noises = list(conditions["noise"].unique())
+    panels = 1 + len(noises)
+    figure = Figure(figsize=(4.4 * panels, 4.6), layout="constrained")
+    figure.suptitle(title)
+    axes = figure.subplots(1, panels, squeeze=False)[0]
+    two = conditions[conditions["method"].isin(methods)]
+    curves = two.assign(curve=two["method"] + ", " + two["noise"])
+    styles = {
+        f"{method}, {noise}": {**_style(number), "linestyle": line}
+        for method, line in zip(methods, ("-", "--"))
+        for number, noise in enumerate(noises)
+    }
+    _accuracy_panel(axes[0], curves, "curve", styles, " and ".join(methods))
+    axes[0].legend(fontsize=7)
+    styles = _method_styles(conditions)
+    for ax, noise in zip(axes[1:], noises):
+        here = conditions[conditions["noise"] == noise]
+        _accuracy_panel(ax, here, "method", styles, noise)
+    axes[0].set_ylabel("test accuracy, %")
+    axes[-1].legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
+    return figure
+
+
+def bars_figure(
+    values: Mapping[str, float], others: Mapping[str, float], label: str
+) -> Figure:
+    """Returns bars, with a mark at the value of another source.
+
+    Args:
+        values: The lengths of the bars, by name.
+        others: Values of the other source, for some of the names.
+        label: The label of the axis.
+    """
+    figure = Figure(figsize=(7, 1.2 + 0.45 * len(values)), layout="constrained")
+    ax = figure.subplots()
+    bars = ax.barh(list(values), list(values.values()), label="ours")
+    ax.bar_label(bars, fmt="%.2f", padding=6, fontsize=8)
+    ax.plot(
+        list(others.values()), list(others), "k|", markersize=16, label="paper"
+    )
+    ax.invert_yaxis()
+    ax.set_xlabel(label)
+    ax.legend(fontsize=8)
+    return figure
+
+
+def clean_budget_figure(sizes: pd.DataFrame, title: str = "") -> Figure:
+    """Returns accuracy and distance of T over the size of the trusted set.
+
+    Args:
+        sizes: One row per method and size, with the columns method,
+            clean_examples, accuracy and deviation (in %) and transition_l1.
+        title: The title of the figure. Defaults to none.
+    """
+    figure = Figure(figsize=(11, 4.2), layout="constrained")
+    figure.suptitle(title)
+    axes = figure.subplots(1, 2)
+    for method, rows in sizes.groupby("method"):
+        x = rows["clean_examples"]
+        axes[0].errorbar(
+            x,
+            rows["accuracy"],
+            yerr=rows["deviation"].fillna(0),
+            marker="o",
+            capsize=3,
+            label=method,
+        )
+        if rows["transition_l1"].notna().any():
+            axes[1].plot(x, rows["transition_l1"], marker="o", label=method)
+    axes[0].set(ylabel="test accuracy, %")
+    axes[1].set(ylabel="mean L1 distance of a row of T", ylim=(0, None))
+    for ax in axes:
+        _set_trusted_axis(ax, sizes["clean_examples"].unique())
+        ax.grid(alpha=0.3)
+        if ax.get_legend_handles_labels()[0]:
+            ax.legend()
+    return figure
+
+
+def ratios_figure(ratios: Mapping[str, Mapping[str, Any]]) -> Figure:
+    """Returns bars of the time of a step, relative to cross-entropy.
+
+    Args:
+        ratios: For each network, for each variant, a mapping with `median`,
+            `quartile_1` and `quartile_3`.
+    """
+    figure = Figure(figsize=(9, 0.9 + 1.1 * len(ratios)), layout="constrained")
+    ax = figure.subplots()
+    variants = [
+        variant
+        for variant in next(iter(ratios.values()))
+        if all(variant in row for row in ratios.values())
+    ]
+    height = 0.8 / len(variants)
+    for number, variant in enumerate(variants):
+        cells = [row[variant] for row in ratios.values()]
+        medians = np.array([cell["median"] for cell in cells])
+        spread = [
+            medians - [cell["quartile_1"] for cell in cells],
+            [cell["quartile_3"] for cell in cells] - medians,
+        ]
+        places = (
+            np.arange(len(ratios)) + (number - (len(variants) - 1) / 2) * height
+        )
+        bars = ax.barh(places, medians, height, xerr=spread, label=variant)
+        ax.bar_label(bars, fmt="%.2f", padding=3, fontsize=7)
+    ax.set_yticks(range(len(ratios)), list(ratios))
+    ax.invert_yaxis()
+    ax.set_xlabel("time of a step, as a multiple of cross-entropy's")
+    ax.axvline(1, color="black", linewidth=0.8)
+    ax.legend(fontsize=7)
+    return figure
+
+
+def _accuracy_panel(
+    ax: Axes,
+    rows: pd.DataFrame,
+    curve: str,
+    styles: Mapping[str, Mapping[str, Any]],
+    title: str,
+    x: str = "ratio",
+) -> None:
+    """Draws accuracy over x, a curve for each value of the column `curve`."""
+    for name, style in styles.items():
+        one = rows[rows[curve] == name]
+        ax.errorbar(
+            100 * one["ratio"] if x == "ratio" else one[x],
+            one["accuracy"],
+            yerr=one["deviation"].fillna(0),
+            markersize=4,
+            capsize=2,
+            label=name,
+            **style,
+        )
+    if x == "ratio":
+        ax.set_xlabel("noise ratio, %")
+    else:
+        _set_trusted_axis(ax, rows[x].unique())
+    ax.set_title(title)
+    ax.grid(alpha=0.3)
+
+
+def _set_trusted_axis(ax: Axes, sizes: Sequence[int]) -> None:
+    """Makes the x-axis one of trusted examples, with a tick for each size."""
+    ax.set(xlabel="trusted examples", xscale="log")
+    ax.set_xticks(sizes, [str(size) for size in sizes])
+    ax.minorticks_off()
+
+
+def _method_styles(conditions: pd.DataFrame) -> dict[str, dict[str, Any]]:
+    names = enumerate(conditions["method"].unique())
+    return {method: _style(number) for number, method in names}
+
+
+def _style(number: int) -> dict[str, Any]:
+    return {
+        "marker": _MARKERS[number % len(_MARKERS)],
+        "color": colormaps["tab20"](number % 20),
+    }

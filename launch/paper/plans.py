@@ -1,0 +1,98 @@
+"""The runs that the paper's tables and figures need, by name."""
+
+import importlib
+import itertools
+from collections.abc import Iterable
+from collections.abc import Sequence
+
+import ml_collections
+
+from mlc_tf.errors import bad_argument
+from mlc_tf.errors import unknown_name
+from mlc_tf.run import directory
+from mlc_tf.run import methods as known_methods
+
+# CIFAR-100 has no uniform noise in Table 1; Clothing1M has a table of its own.
+DATASETS = ("digits", "mnist", "twitter", "cifar10")
+# Their files cannot be downloaded.
+BY_HAND = ("twitter", "clothing1m")
+Plan = dict[str, ml_collections.ConfigDict]
+
+
+def config_of(
+    dataset: str, known: Sequence[str], variant: str, manual_dir: str
+) -> ml_collections.ConfigDict:
+    """Returns the config of a dataset, as `configs/DATASET.py` has it.
+
+    Args:
+        dataset: Name of the dataset.
+        known: The names of datasets to accept.
+        variant: The variant of the config; "" for the config itself.
+        manual_dir: The folder of the files of the datasets `BY_HAND`.
+
+    Raises:
+        InputError: for a dataset that is not in `known`, or an unknown variant.
+    """
+    if dataset not in known:
+        raise unknown_name("dataset", dataset, known)
+    module = importlib.import_module(f"mlc_tf.configs.{dataset}")
+    config = module.get_config(variant)
+    if dataset in BY_HAND:
+        config.dataset.manual_dir = manual_dir
+    return config
+
+
+def conditions(
+    config: ml_collections.ConfigDict,
+    methods: Iterable[str],
+    seeds: Iterable[int],
+    noises: Iterable[str],
+    ratios: Iterable[float],
+) -> Plan:
+    """Returns the runs of Table 1 of one dataset: methods under conditions.
+
+    Raises:
+        InputError: for an unknown method.
+    """
+    plan = {}
+    for noise, ratio, method, seed in itertools.product(
+        noises, ratios, methods, seeds
+    ):
+        known_methods.get(method)
+        run = config.copy_and_resolve_references()
+        run.noise.kind, run.noise.ratio = noise, ratio
+        run.method.name, run.seed = method, seed
+        plan[_name_within_dataset(run)] = run
+    return plan
+
+
+def trusted_sizes(
+    config: ml_collections.ConfigDict,
+    sizes: Iterable[int],
+    methods: Iterable[str],
+    seeds: Iterable[int],
+) -> Plan:
+    """Returns runs with trusted sets of several sizes.
+
+    Args:
+        config: The config of the dataset and the noise.
+        sizes: Numbers of trusted examples of each class.
+        methods: Names of methods.
+        seeds: Seeds of the runs.
+
+    Raises:
+        InputError: for a size below 1.
+    """
+    plan = {}
+    for size, method, seed in itertools.product(sizes, methods, seeds):
+        if size < 1:
+            raise bad_argument("sizes", "integers >= 1", size)
+        run = config.copy_and_resolve_references()
+        run.clean.per_class, run.seed = size, seed
+        run.method.name = method
+        plan[f"{size}-per-class/{_name_within_dataset(run)}"] = run
+    return plan
+
+
+def _name_within_dataset(config: ml_collections.ConfigDict) -> str:
+    return directory.name_of(config).partition("/")[2]

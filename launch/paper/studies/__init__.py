@@ -1,1 +1,0 @@
-"""Questions of users, answered by runs: one file each."""

@@ -1,0 +1,125 @@
+"""Results of the paper's experiments as tables of pandas, with its numbers."""
+
+import dataclasses
+from collections.abc import Iterable
+from collections.abc import Sequence
+
+import pandas as pd
+
+from mlc_tf.errors import InputError
+from mlc_tf.errors import bad_argument
+from mlc_tf.launch.paper import published
+from mlc_tf.run import comparison
+from mlc_tf.run.results import Result
+
+
+def with_paper(
+    rows: Sequence[comparison.Row],
+    dataset: str,
+    noise: str,
+    ratio: float | None,
+) -> pd.DataFrame:
+    """Returns rows of `comparison.summarize` with a column `paper`, in %."""
+    return pd.DataFrame(
+        {
+            **dataclasses.asdict(row),
+            "paper": published.accuracy(dataset, noise, ratio, row.method),
+        }
+        for row in rows
+    )
+
+
+def by_condition(results: Iterable[Result], dataset: str) -> pd.DataFrame:
+    """Returns the accuracy of each method under each noise of Table 1.
+
+    Args:
+        results: Results of runs. Results of other datasets and on held-out
+            training data are passed over.
+        dataset: Name of the dataset.
+
+    Returns:
+        One row per noise, ratio and method, in the order of the paper's table
+        and of `METHODS`, with the fields of `comparison.Row` and `paper`.
+
+    Raises:
+        InputError: if there is no such result.
+    """
+    results = list(results)
+    parts = [
+        with_paper(rows, dataset, noise, ratio).assign(noise=noise, ratio=ratio)
+        for noise in published.NOISES
+        for ratio in published.RATIOS
+        if (rows := comparison.summarize(results, dataset, noise, ratio))
+    ]
+    if not parts:
+        raise bad_argument("results", f"found for {dataset}", "none")
+    numbers = dict.fromkeys(["deviation", "transition_l1", "paper"], float)
+    table = pd.concat(
+        [part.astype(numbers) for part in parts], ignore_index=True
+    )
+    first = ["noise", "ratio"]
+    return table[first + [name for name in table if name not in first]]
+
+
+def by_clean_examples(
+    results: Iterable[Result],
+    dataset: str,
+    noise: str,
+    ratio: float | None,
+    evaluated_on: str = "test",
+) -> pd.DataFrame:
+    """Returns the accuracy of each method with each size of the trusted set.
+
+    Args:
+        results: Results of runs. Results of another dataset, noise, ratio or
+            evaluation set are passed over.
+        dataset: Name of the dataset.
+        noise: Kind of the noise.
+        ratio: Its ratio; None for a noise that has none.
+        evaluated_on: "test" or "validation". Defaults to "test".
+
+    Returns:
+        One row per method and size, with the columns method, clean_examples,
+        accuracy and deviation (in %, mean and standard deviation over the
+        seeds, NaN for one), transition_l1 (NaN without a T) and seeds.
+
+    Raises:
+        InputError: if there is no such result, or two results have one method,
+            size and seed.
+    """
+    where = dataset, noise, ratio, evaluated_on
+    rows = [
+        {
+            **{
+                key: result[key] for key in ("method", "clean_examples", "seed")
+            },
+            "accuracy": 100 * result["test_accuracy"],
+            "transition_l1": result["transition_l1"],
+        }
+        for result in results
+        if where
+        == tuple(
+            result[key] for key in ("dataset", "noise", "ratio", "evaluated_on")
+        )
+    ]
+    if not rows:
+        raise bad_argument("results", f"found for {where[:3]}", "none")
+    table = pd.DataFrame(rows).astype({"transition_l1": float})
+    twice = table.duplicated(["method", "clean_examples", "seed"])
+    if twice.any():
+        row = table[twice].iloc[0]
+        raise InputError(
+            "There should be one result per method, size and seed. Received: "
+            f"two of {row['method']} with {row['clean_examples']} trusted "
+            f"examples and seed {row['seed']}."
+        )
+    return (
+        table.groupby(["method", "clean_examples"])
+        .agg(
+            accuracy=("accuracy", "mean"),
+            deviation=("accuracy", "std"),
+            transition_l1=("transition_l1", "mean"),
+            seeds=("accuracy", "size"),
+        )
+        .reset_index()
+    )
