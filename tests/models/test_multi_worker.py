@@ -19,17 +19,19 @@ import pytest
 
 from mlc_tf import distribution
 from mlc_tf.run import callbacks
+from tests import processes
 from tests.models import multi_worker_process
 from tests.support import ROOT
 
-PROCESS = [sys.executable, "-m", "tests.models.multi_worker_process"]
+MODULE = "tests.models.multi_worker_process"
 
 
 def start(what, folder, workers=2):
     addresses = distribution.free_addresses(workers)
     return [
         subprocess.Popen(
-            [*PROCESS, what, str(folder / f"{index}.npz")],
+            [sys.executable, "-m", MODULE]
+            + [what, str(folder / f"{index}.npz")],
             cwd=ROOT,
             env={
                 **os.environ,
@@ -60,7 +62,8 @@ def trained(tmp_path_factory):
     for worker in workers:
         assert worker.communicate()[1] is not None
         assert worker.returncode == 0
-    subprocess.run([*PROCESS, "mlc", folder / "one.npz"], cwd=ROOT, check=True)
+    alone = processes.run(MODULE, "mlc", folder / "one.npz")
+    assert alone.returncode == 0, alone.stderr
     return [
         (
             dict(np.load(folder / f"{name}.npz")),
@@ -171,18 +174,11 @@ def test_a_job_that_loses_a_worker_or_is_ended_resumes(tmp_path):
     assert result["test_accuracy"] > 0.7
 
     # The directory of a job of two goes on with one device.
-    completed = subprocess.run(
-        [
-            sys.executable,
-            "launch/train.py",
-            "--config=configs/digits.py",
-            "--config.train.epochs=4",
-            f"--workdir={lost}",
-        ],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
+    completed = processes.run(
+        ROOT / "launch" / "train.py",
+        "--config=configs/digits.py",
+        "--config.train.epochs=4",
+        f"--workdir={lost}",
     )
     assert completed.returncode == 0, completed.stderr
     alone = json.loads(completed.stdout.splitlines()[-1])

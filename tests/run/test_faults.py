@@ -81,9 +81,14 @@ def resumes(workdir, config, undisturbed):
 
 
 @pytest.mark.parametrize(
-    "number, status", [(signal.SIGTERM, 143), (signal.SIGINT, 130)]
+    "number, status, position",
+    [
+        (signal.SIGTERM, 143, (0, 2)),
+        (signal.SIGINT, 130, (1, STEPS)),
+        pytest.param(signal.SIGTERM, 143, (1, STEPS), marks=pytest.mark.wide),
+        pytest.param(signal.SIGINT, 130, (0, 2), marks=pytest.mark.wide),
+    ],
 )
-@pytest.mark.parametrize("position", [(0, 2), (1, STEPS)])
 def test_a_run_that_is_asked_to_end_saves_first(
     number, status, position, tmp_path, monkeypatch, undisturbed
 ):
