@@ -99,10 +99,10 @@ def mlp():
     return build("mlp")
 
 
-def said_and_heard(root):
+def said_and_heard(root, names):
     """Maps networks to what they said, and a stranger heard."""
     said = {}
-    for name in NETWORKS:
+    for name in names:
         network, folder = build(name), root / name
         model = MetaLossCorrection(network, transition=Projected(initial=T))
         model.export(folder / "saved_model", class_names=NAMES, verbose=False)
@@ -126,7 +126,7 @@ def said_and_heard(root):
     assert completed.returncode == 0, completed.stderr
     return {
         name: (said[name], dict(np.load(root / name / "found.npz")))
-        for name in NETWORKS
+        for name in names
     }
 
 
@@ -134,9 +134,17 @@ def test_every_network_is_exported():
     assert set(NETWORKS) == set(networks.NETWORKS)
 
 
-def test_a_stranger_gets_what_the_networks_say(tmp_path):
+@pytest.mark.parametrize(
+    "names",
+    [
+        # Of floats, of bytes and convolutions, and of several integers.
+        ("mlp", "lenet", "word_window"),
+        pytest.param(("wide_resnet", "resnet50"), marks=pytest.mark.wide),
+    ],
+)
+def test_a_stranger_gets_what_the_networks_say(names, tmp_path):
     # One process for all, since it takes longer to start than to answer.
-    for name, (logits, heard) in said_and_heard(tmp_path).items():
+    for name, (logits, heard) in said_and_heard(tmp_path, names).items():
         np.testing.assert_allclose(
             heard["logits.logits"], logits, **EXACT, err_msg=name
         )

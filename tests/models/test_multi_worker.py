@@ -101,16 +101,15 @@ def test_each_worker_loads_its_half_of_each_batch(trained):
         assert sorted(rows) == sorted(half.tolist())
 
 
-def cluster(workdir, *flags):
+def cluster(workdir, epochs=4):
     return subprocess.Popen(
         [
             sys.executable,
             "launch/train_cluster.py",
             "--workers=2",
             "--config=configs/digits.py",
-            "--config.train.epochs=4",
+            f"--config.train.epochs={epochs}",
             "--config.train.checkpoint_every=3 steps",
-            *flags,
             "--workdir",
             str(workdir),
         ],
@@ -143,6 +142,37 @@ def worker_processes(workdir):
     return found
 
 
+def on_one_device(workdir, epochs=4):
+    """Returns the result of a run that goes on in one process."""
+    completed = processes.run(
+        ROOT / "launch" / "train.py",
+        "--config=configs/digits.py",
+        f"--config.train.epochs={epochs}",
+        f"--workdir={workdir}",
+    )
+    assert completed.returncode == 0, completed.stderr
+    assert "Resuming from epoch" in completed.stdout
+    return json.loads(completed.stdout.splitlines()[-1])
+
+
+def test_a_job_that_is_ended_resumes_on_one_device(tmp_path):
+    workdir, epochs = tmp_path / "run", 20
+    process = cluster(workdir, epochs)
+    wait_for_a_checkpoint(workdir, process)
+    # One is asked to end, and it tells the other.
+    os.kill(worker_processes(workdir)[1], signal.SIGTERM)
+    out, errors = process.communicate()
+    assert process.returncode == 143, errors
+    assert errors.count("was ended by SIGTERM, and its state was saved.") == 2
+    assert 'TF_CONFIG=\'{"cluster": {"worker": ["HOST0:2222"' in out
+    result = on_one_device(workdir, epochs)
+    rows = callbacks.read_metrics(workdir / "metrics.jsonl")
+    assert [row["epoch"] for row in rows] == [*range(1, epochs + 1)]
+    assert result["test_accuracy"] > 0.7
+
+
+# What a worker says that loses another, in tests/run/test_faults.py too.
+@pytest.mark.wide
 def test_a_job_that_loses_a_worker_or_is_ended_resumes(tmp_path):
     workdir = tmp_path / "run"
     process = cluster(workdir)
@@ -174,12 +204,5 @@ def test_a_job_that_loses_a_worker_or_is_ended_resumes(tmp_path):
     assert result["test_accuracy"] > 0.7
 
     # The directory of a job of two goes on with one device.
-    completed = processes.run(
-        ROOT / "launch" / "train.py",
-        "--config=configs/digits.py",
-        "--config.train.epochs=4",
-        f"--workdir={lost}",
-    )
-    assert completed.returncode == 0, completed.stderr
-    alone = json.loads(completed.stdout.splitlines()[-1])
+    alone = on_one_device(lost)
     assert abs(alone["test_accuracy"] - result["test_accuracy"]) < 0.01

@@ -301,6 +301,19 @@ def test_what_is_no_fault_of_the_world_keeps_its_traceback(error, tmp_path):
         raise error
 
 
+def test_a_lost_worker_is_one_sentence(tmp_path, monkeypatch):
+    monkeypatch.setattr(faults.distribution, "has_workers", lambda: True)
+    with (
+        pytest.raises(
+            InterruptedRunError,
+            match=r"^Worker 0 lost another worker of this run, .*\(Gone\)",
+        ) as caught,
+        faults.translate_faults(tmp_path),
+    ):
+        raise tf.errors.UnavailableError(None, None, "Gone\nfor good")
+    assert caught.value.status == 1
+
+
 def make_read_only(folder):
     """Returns what undoes it; root may write anywhere but on such a mount."""
     if os.geteuid():
