@@ -303,6 +303,7 @@ def test_what_is_no_fault_of_the_world_keeps_its_traceback(error, tmp_path):
 
 def test_a_lost_worker_is_one_sentence(tmp_path, monkeypatch):
     monkeypatch.setattr(faults.distribution, "has_workers", lambda: True)
+    monkeypatch.setattr(faults.distribution, "worker", lambda: 0)
     with (
         pytest.raises(
             InterruptedRunError,
