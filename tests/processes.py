@@ -84,6 +84,17 @@ def run(program, *arguments, cwd=ROOT, environment=None):
         )
 
 
+def launch(cwd, *commands):
+    """Returns (status, stdout, stderr) of each (launcher, *arguments)."""
+    answers = [
+        run(ROOT / "launch" / script, *arguments, cwd=cwd)
+        for script, *arguments in commands
+    ]
+    return [
+        (answer.returncode, answer.stdout, answer.stderr) for answer in answers
+    ]
+
+
 def _become(asked):
     """Runs a program in this process, and ends the process."""
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)

@@ -64,13 +64,14 @@ def trained(made_once):
     @cache
     def trained_of(network, replicas):
         def train(folder):
-            # Four replicas would leave each too few rows to normalize.
-            names = (network, f"{network}_bn")[: 2 if replicas <= 2 else 1]
+            cases = [f"{network}-float32", f"{network}-float64"]
+            if replicas <= 2:
+                cases.append(f"{network}_bn-float64")
             done = processes.run(
                 "tests.models.replica_process",
                 str(replicas),
                 folder / "found.npz",
-                *names,
+                *cases,
             )
             assert done.returncode == 0, done.stderr
 

@@ -135,6 +135,10 @@ class PairModel(MultiWorkerFit):
         pairs = self._own_pairs(x) if callable(x) else self._checked(x)
         if self.compiled:
             self._build_metrics()
+            if not self.optimizer.built:
+                # A first step that creates variables would be traced twice.
+                with self.distribute_strategy.scope():
+                    self.optimizer.build(self.optimized_variables)
         kwargs.setdefault("shuffle", False)  # the dataset sets the order
         with checks.plain_errors():
             return super().fit(pairs, *args, **kwargs)

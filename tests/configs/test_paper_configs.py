@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mlc_tf.models.pair_model import PairModel
 from mlc_tf.run import description
 from mlc_tf.run import problems
 from mlc_tf.run import training
@@ -26,15 +27,19 @@ def full_config(name, folder):
     return config
 
 
-def check(config, workdir, parameters, batch_size=64, most=0.01):
-    """Describes, and trains two steps; returns the description's text."""
+def check(config, workdir, parameters, batch_size=64, most=0.01, **smaller):
+    """Describes, and trains two steps; returns the description's text.
+
+    What is trained is the config with the settings `smaller`.
+    """
     described = description.describe(config)
     problem = problems.load(config)
     base = training.build_base(config, problem)
     assert base.count_params() == parameters
+    assert config.train.batch_size == batch_size
+    config.update_from_flattened_dict(smaller)
     result = training.run(config, workdir, verbose=0)
     assert result["train_steps"] == 2
-    assert config.train.batch_size == batch_size
     assert 0 <= result["test_accuracy"] <= 1
     with np.load(workdir / "transition.npz") as archive:
         start, end = archive["learned"]
@@ -44,17 +49,22 @@ def check(config, workdir, parameters, batch_size=64, most=0.01):
 
 
 # WRN-40-2 as tests/networks counts it; 90 classes more have 90 * (128 + 1).
+CIFAR = [
+    ("cifar10", 10, 2_248_954),
+    ("cifar100", 100, 2_248_954 + 90 * 129),
+    ("cifar10_n", 10, 2_248_954),
+    ("cifar100_n", 100, 2_248_954 + 90 * 129),
+]
+
+
+# What is trained has all its layers, or as few as WRN-10.
 @pytest.mark.parametrize(
-    "name, classes, parameters",
-    [
-        ("mnist", 10, 61_706),
-        ("cifar10", 10, 2_248_954),
-        ("cifar100", 100, 2_248_954 + 90 * 129),
-        ("cifar10_n", 10, 2_248_954),
-        ("cifar100_n", 100, 2_248_954 + 90 * 129),
-    ],
+    "name, classes, parameters, full",
+    [("mnist", 10, 61_706, True)]
+    + [(*case, False) for case in CIFAR]
+    + [pytest.param(*case, True, marks=pytest.mark.wide) for case in CIFAR],
 )
-def test_images(name, classes, parameters, tmp_path, monkeypatch):
+def test_images(name, classes, parameters, full, tmp_path, monkeypatch):
     folder = REAL
     if not (REAL / name).is_dir():
         folder = tmp_path / "tfds"
@@ -63,20 +73,39 @@ def test_images(name, classes, parameters, tmp_path, monkeypatch):
             name, folder, monkeypatch, PER_CLASS.get(name, 9)
         )
     config = full_config(name, folder)
-    # The paper names CIFAR's batches; on MNIST T follows the noisy labels, too.
-    batch_size, most = (128, 0.03) if name == "mnist" else (64, 0.01)
-    text = check(config, tmp_path / "run", parameters, batch_size, most)
+    # The paper names CIFAR's batches. T follows the noisy labels, too, sooner
+    # with a small network.
+    batch_size = 128 if name == "mnist" else 64
+    most = 0.01 if full and name != "mnist" else 0.03
+    smaller = {} if full else {"network.wide_resnet.depth": 10}
+    text = check(
+        config, tmp_path / "run", parameters, batch_size, most, **smaller
+    )
     assert f"{classes} classes" in text.splitlines()[0]
     assert config.noise.kind in text
 
 
-def test_clothing1m(tmp_path):
+@pytest.mark.parametrize(
+    "full", [False, pytest.param(True, marks=pytest.mark.wide)]
+)
+def test_clothing1m(full, tmp_path, monkeypatch):
     fake_datasets.write_clothing1m(tmp_path)
     config = full_config("clothing1m", tmp_path / "tfds")
     config.dataset.manual_dir = str(tmp_path)
     config.network.weights = ""  # the tests have no network
+    smaller = {}
+    if not full:
+        smaller = {"dataset.image_size": (64, 64), "train.batch_size": 4}
+        smaller["clean.batch_size"] = 4
+        compile_model = PairModel.compile
+
+        def compile_eagerly(self, optimizer, **kwargs):
+            compile_model(self, optimizer, run_eagerly=True, **kwargs)
+
+        monkeypatch.setattr(PairModel, "compile", compile_eagerly)
     # The count that Keras tells of its body, and 2048 * 14 + 14.
-    text = check(config, tmp_path / "run", 23_587_712 + 28_686, 32)
+    parameters = 23_587_712 + 28_686
+    text = check(config, tmp_path / "run", parameters, 32, **smaller)
     assert "inputs (224, 224, 3) uint8, 14 classes" in text
     assert "none injected" in text
 

@@ -124,7 +124,20 @@ def test_eager_equals_graph(name):
     assert_same_weights(eager, trained(name)[0])
 
 
-@each_model
+# Whose step is the step of another, but for the loss of an example, and which
+# run on replicas with --all only.
+LIKE_OTHERS = ("cross_entropy", "forward", "noise_layer_logits")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.wide)
+        if name in LIKE_OTHERS
+        else name
+        for name in sorted(set(methods.METHODS) - set(SAME))
+    ],
+)
 def test_one_device_equals_two_replicas(name, two_replicas):
     with two_replicas.scope():
         model = make_model(name)

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from mlc_tf.launch import main
-from tests.launch.test_launch import launch
+from tests.processes import launch
 from tests.support import ROOT
 
 

@@ -16,23 +16,11 @@ from mlc_tf.run import methods
 from mlc_tf.run import problems
 from mlc_tf.run import results as result_files
 from tests import fake_datasets
-from tests import processes
+from tests.processes import launch
 from tests.support import ROOT
 
-LAUNCH = ROOT / "launch"
 PAPER = "paper/tables_and_figures.py"
 MEASURE = "benchmark/measure.py"
-
-
-def launch(cwd, *commands):
-    """Returns (status, stdout, stderr) of each (script, arguments)."""
-    answers = [
-        processes.run(LAUNCH / script, *arguments, cwd=cwd)
-        for script, *arguments in commands
-    ]
-    return [
-        (answer.returncode, answer.stdout, answer.stderr) for answer in answers
-    ]
 
 
 def config(name="digits", variant=":smoke"):

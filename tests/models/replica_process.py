@@ -3,7 +3,6 @@
 A process has one number of replicas, so each number needs its own process.
 """
 
-import itertools
 import sys
 
 import keras
@@ -45,14 +44,15 @@ def build(name):
     return network if name == "wrn_bn" else without_batch_norm(network)
 
 
-def main(replicas, output, *names):
+def main(replicas, output, *cases):
     strategy = distribution.strategy("mirrored", replicas)
     rng = np.random.default_rng(0)
     # Without normalization, ten times this rate saturates the softmax, and the
     # rounding error of float32 grows to 1e-3 (float64 stays at 1e-16).
     x, labels = 0.1 * rng.normal(size=(160, 8, 8, 1)), rng.integers(0, 4, 160)
     found = {}
-    for name, dtype in itertools.product(names, ("float32", "float64")):
+    for case in cases:
+        name, dtype = case.split("-")
         keras.config.set_dtype_policy(dtype)
         keras.utils.set_random_seed(0)
         pairs = data.pair(
@@ -70,8 +70,8 @@ def main(replicas, output, *names):
             )
             model.compile(keras.optimizers.SGD(0.01, momentum=0.9))
         model.fit(pairs, epochs=2, steps_per_epoch=10, verbose=0)
-        found[f"{name}-{dtype}-T"] = model.transition_matrix
-        found[f"{name}-{dtype}-weights"] = np.concatenate(
+        found[f"{case}-T"] = model.transition_matrix
+        found[f"{case}-weights"] = np.concatenate(
             [np.ravel(weight) for weight in model.base.get_weights()]
         )
     np.savez(output, **found)

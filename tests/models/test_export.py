@@ -99,10 +99,10 @@ def mlp():
     return build("mlp")
 
 
-def network_and_runtime_answers(root):
+def network_and_runtime_answers(root, names):
     """Returns the network's logits and the runtimes' answers, by network."""
     said = {}
-    for name in NETWORKS:
+    for name in names:
         network, folder = build(name), root / name
         model = MetaLossCorrection(network, transition=Projected(initial=T))
         model.export(folder / "saved_model", class_names=NAMES, verbose=False)
@@ -126,7 +126,7 @@ def network_and_runtime_answers(root):
     assert completed.returncode == 0, completed.stderr
     return {
         name: (said[name], dict(np.load(root / name / "found.npz")))
-        for name in NETWORKS
+        for name in names
     }
 
 
@@ -134,9 +134,18 @@ def test_every_network_is_exported():
     assert set(NETWORKS) == set(networks.NETWORKS)
 
 
-def test_other_runtimes_give_the_answers_of_the_networks(tmp_path):
+@pytest.mark.parametrize(
+    "names",
+    [
+        # Inputs of floats, of bytes with convolutions, and of several integers.
+        ("mlp", "lenet", "word_window"),
+        pytest.param(("wide_resnet", "resnet50"), marks=pytest.mark.wide),
+    ],
+)
+def test_other_runtimes_give_the_answers_of_the_networks(names, tmp_path):
     # One process runs all networks, since its start takes longest.
-    for name, (logits, heard) in network_and_runtime_answers(tmp_path).items():
+    answers = network_and_runtime_answers(tmp_path, names)
+    for name, (logits, heard) in answers.items():
         np.testing.assert_allclose(
             heard["logits.logits"], logits, **EXACT, err_msg=name
         )

@@ -19,17 +19,19 @@ import pytest
 
 from mlc_tf import distribution
 from mlc_tf.run import callbacks
+from tests import processes
 from tests.models import multi_worker_process
 from tests.support import ROOT
 
-PROCESS = [sys.executable, "-m", "tests.models.multi_worker_process"]
+MODULE = "tests.models.multi_worker_process"
 
 
 def start(kind, folder, workers=2):
     addresses = distribution.free_addresses(workers)
     return [
         subprocess.Popen(
-            [*PROCESS, kind, str(folder / f"{index}.npz")],
+            [sys.executable, "-m", MODULE]
+            + [kind, str(folder / f"{index}.npz")],
             cwd=ROOT,
             env={
                 **os.environ,
@@ -43,6 +45,8 @@ def start(kind, folder, workers=2):
     ]
 
 
+# What is ours instead, the other tests show.
+@pytest.mark.wide
 def test_fit_of_keras_still_fails_over_workers(tmp_path):
     workers = start("plain", tmp_path)
     errors = [worker.communicate()[1] for worker in workers]
@@ -60,7 +64,8 @@ def trained(tmp_path_factory):
     for worker in workers:
         assert worker.communicate()[1] is not None
         assert worker.returncode == 0
-    subprocess.run([*PROCESS, "mlc", folder / "one.npz"], cwd=ROOT, check=True)
+    alone = processes.run(MODULE, "mlc", folder / "one.npz")
+    assert alone.returncode == 0, alone.stderr
     return [
         (
             dict(np.load(folder / f"{name}.npz")),
@@ -98,16 +103,15 @@ def test_each_worker_loads_its_half_of_each_batch(trained):
         assert sorted(rows) == sorted(half.tolist())
 
 
-def cluster(workdir, *flags):
+def cluster(workdir, epochs=4):
     return subprocess.Popen(
         [
             sys.executable,
             "launch/train_cluster.py",
             "--workers=2",
             "--config=configs/digits.py",
-            "--config.train.epochs=4",
+            f"--config.train.epochs={epochs}",
             "--config.train.checkpoint_every=3 steps",
-            *flags,
             "--workdir",
             str(workdir),
         ],
@@ -140,6 +144,37 @@ def worker_processes(workdir):
     return found
 
 
+def on_one_device(workdir, epochs=4):
+    """Returns the result of a run that goes on in one process."""
+    completed = processes.run(
+        ROOT / "launch" / "train.py",
+        "--config=configs/digits.py",
+        f"--config.train.epochs={epochs}",
+        f"--workdir={workdir}",
+    )
+    assert completed.returncode == 0, completed.stderr
+    assert "Resuming from epoch" in completed.stdout
+    return json.loads(completed.stdout.splitlines()[-1])
+
+
+def test_a_job_that_is_ended_resumes_on_one_device(tmp_path):
+    workdir, epochs = tmp_path / "run", 20
+    process = cluster(workdir, epochs)
+    wait_for_a_checkpoint(workdir, process)
+    # One is asked to end, and it tells the other.
+    os.kill(worker_processes(workdir)[1], signal.SIGTERM)
+    out, errors = process.communicate()
+    assert process.returncode == 143, errors
+    assert errors.count("was ended by SIGTERM, and its state was saved.") == 2
+    assert 'TF_CONFIG=\'{"cluster": {"worker": ["HOST0:2222"' in out
+    result = on_one_device(workdir, epochs)
+    rows = callbacks.read_metrics(workdir / "metrics.jsonl")
+    assert [row["epoch"] for row in rows] == [*range(1, epochs + 1)]
+    assert result["test_accuracy"] > 0.7
+
+
+# What a worker says that loses another, in tests/run/test_faults.py too.
+@pytest.mark.wide
 def test_a_job_that_loses_a_worker_or_is_ended_resumes(tmp_path):
     workdir = tmp_path / "run"
     process = cluster(workdir)
@@ -171,19 +206,5 @@ def test_a_job_that_loses_a_worker_or_is_ended_resumes(tmp_path):
     assert result["test_accuracy"] > 0.7
 
     # A run of two workers resumes with one device.
-    completed = subprocess.run(
-        [
-            sys.executable,
-            "launch/train.py",
-            "--config=configs/digits.py",
-            "--config.train.epochs=4",
-            f"--workdir={lost}",
-        ],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-    )
-    assert completed.returncode == 0, completed.stderr
-    alone = json.loads(completed.stdout.splitlines()[-1])
+    alone = on_one_device(lost)
     assert abs(alone["test_accuracy"] - result["test_accuracy"]) < 0.01

@@ -81,9 +81,14 @@ def resumes(workdir, config, undisturbed):
 
 
 @pytest.mark.parametrize(
-    "number, status", [(signal.SIGTERM, 143), (signal.SIGINT, 130)]
+    "number, status, position",
+    [
+        (signal.SIGTERM, 143, (0, 2)),
+        (signal.SIGINT, 130, (1, STEPS)),
+        pytest.param(signal.SIGTERM, 143, (1, STEPS), marks=pytest.mark.wide),
+        pytest.param(signal.SIGINT, 130, (0, 2), marks=pytest.mark.wide),
+    ],
 )
-@pytest.mark.parametrize("position", [(0, 2), (1, STEPS)])
 def test_a_run_that_is_asked_to_end_saves_first(
     number, status, position, tmp_path, monkeypatch, undisturbed
 ):
@@ -294,6 +299,20 @@ def test_a_tensor_flow_writer_whose_disk_is_full_is_told(tmp_path):
 def test_what_is_no_fault_of_the_world_keeps_its_traceback(error, tmp_path):
     with pytest.raises(type(error)), faults.translate_faults(tmp_path):
         raise error
+
+
+def test_a_lost_worker_is_one_sentence(tmp_path, monkeypatch):
+    monkeypatch.setattr(faults.distribution, "has_workers", lambda: True)
+    monkeypatch.setattr(faults.distribution, "worker", lambda: 0)
+    with (
+        pytest.raises(
+            InterruptedRunError,
+            match=r"^Worker 0 lost another worker of this run, .*\(Gone\)",
+        ) as caught,
+        faults.translate_faults(tmp_path),
+    ):
+        raise tf.errors.UnavailableError(None, None, "Gone\nfor good")
+    assert caught.value.status == 1
 
 
 def make_read_only(folder):

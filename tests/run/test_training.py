@@ -160,7 +160,7 @@ def checkpoint(workdir, epochs, steps=0):
     return workdir / "checkpoints" / name
 
 
-@pytest.mark.parametrize("warmup", [0, 1])
+@pytest.mark.parametrize("warmup", [0, pytest.param(1, marks=pytest.mark.wide)])
 def test_an_interrupted_run_ends_as_if_it_were_not(
     warmup, tmp_path, monkeypatch
 ):
@@ -192,6 +192,42 @@ def test_an_interrupted_run_ends_as_if_it_were_not(
     np.testing.assert_array_equal(*archives)
 
 
+def shorten(patch):
+    """Trains eagerly, draws nothing, and makes masking's pretraining short.
+
+    Returns a list, to which each call of `compile` adds its learning rate.
+    """
+    compile_model, rates = PairModel.compile, []
+
+    def compile_eagerly(self, optimizer, **kwargs):
+        rates.append(float(optimizer.learning_rate))
+        compile_model(self, optimizer, run_eagerly=True, **kwargs)
+
+    patch.setattr(PairModel, "compile", compile_eagerly)
+    patch.setattr(Masking.pretrain, "__defaults__", (3,))
+    patch.setattr(callbacks.TransitionImages, "on_epoch_end", lambda *_: None)
+    return rates
+
+
+@pytest.fixture
+def short(monkeypatch):
+    """Lists the learning rate of each call of `compile`; see `shorten`."""
+    return shorten(monkeypatch)
+
+
+def tiny(method, **overrides):
+    """Phases of an epoch of warm-up and two others, of three steps each."""
+    return small(
+        method,
+        **{
+            "train.epochs": 3,
+            "train.warmup_epochs": 1,
+            "train.steps_per_epoch": 3,
+            **overrides,
+        },
+    )
+
+
 def flip_a_bit(path):
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
@@ -206,25 +242,36 @@ def unseal(path):
     path.with_name(f"{path.name}.json").unlink()
 
 
+@pytest.fixture(scope="module")
+def after_three(tmp_path_factory):
+    """(config, result, last checkpoint, run) of four epochs.
+
+    The run is as if it had been cut off after its third epoch.
+    """
+    folder = tmp_path_factory.mktemp("after_three")
+    # Where T comes to rest, it does so over the epochs that a run is to have.
+    steady = {"train.warmup_epochs": 0, "method.mlc.transition.decay_steps": 0}
+    with pytest.MonkeyPatch.context() as patch:
+        shorten(patch)
+        config = tiny("mlc", **{"train.epochs": 4, **steady})
+        whole = training.run(config, folder / "whole", verbose=0)
+        shorter = tiny("mlc", **{"train.epochs": 3, **steady})
+        training.run(shorter, folder / "cut", verbose=0)
+    (folder / "cut/result.json").unlink()
+    shutil.copy(folder / "whole/config.json", folder / "cut/config.json")
+    last = checkpoints.Checkpoints(folder / "whole/checkpoints").latest()[1]
+    return config, whole, arrays_of(last), folder / "cut"
+
+
 @pytest.mark.parametrize("damage", [flip_a_bit, cut_off, unseal])
 @pytest.mark.parametrize("damaged", [(3,), (2, 3)])
 def test_a_damaged_checkpoint_is_not_believed(
-    damaged, damage, tmp_path, short, capsys
+    damaged, damage, tmp_path, after_three, short, capsys
 ):
-    # Where T comes to rest, it does so over the epochs that a run is to have.
-    steady = {"train.warmup_epochs": 0, "method.mlc.transition.decay_steps": 0}
-    config = tiny("mlc", **{"train.epochs": 4, **steady})
-    whole = training.run(config, tmp_path, verbose=0)
-    last = checkpoints.Checkpoints(tmp_path / "checkpoints").latest()[1]
-    expected = arrays_of(last)
-    # As if the run had been cut off after its third epoch.
-    shorter = tiny("mlc", **{"train.epochs": 3, **steady})
-    training.run(shorter, tmp_path / "cut", verbose=0)
-    (tmp_path / "cut/result.json").unlink()
-    shutil.copy(tmp_path / "config.json", tmp_path / "cut/config.json")
+    config, whole, expected, cut = after_three
+    shutil.copytree(cut, tmp_path / "cut")
     for epoch in damaged:
         damage(checkpoint(tmp_path / "cut", epoch))
-    capsys.readouterr()
     resumed = training.run(config, tmp_path / "cut", verbose=0)
     assert capsys.readouterr().out.count("is damaged") == len(damaged)
     for name in set(whole) - {"seconds", "seconds_per_step"}:
@@ -335,41 +382,15 @@ def test_warm_up_is_plain_cross_entropy(tmp_path):
     assert [row["transition_l1"] is None for row in rows] == [True, False]
 
 
-@pytest.fixture
-def short(monkeypatch):
-    """Nothing is traced or drawn, and the pretraining of masking is short.
-
-    Lists the learning rate of each call of `compile`.
-    """
-    compile_model, rates = PairModel.compile, []
-
-    def compile_eagerly(self, optimizer, **kwargs):
-        rates.append(float(optimizer.learning_rate))
-        compile_model(self, optimizer, run_eagerly=True, **kwargs)
-
-    monkeypatch.setattr(PairModel, "compile", compile_eagerly)
-    monkeypatch.setattr(Masking.pretrain, "__defaults__", (3,))
-    monkeypatch.setattr(
-        callbacks.TransitionImages, "on_epoch_end", lambda *_: None
-    )
-    return rates
-
-
-def tiny(method, **overrides):
-    """Phases of an epoch of warm-up and two others, of three steps each."""
-    return small(
-        method,
-        **{
-            "train.epochs": 3,
-            "train.warmup_epochs": 1,
-            "train.steps_per_epoch": 3,
-            **overrides,
-        },
-    )
-
-
 # One of a phase, one of two with an index, and one that trains beforehand.
-@pytest.mark.parametrize("method", ["mlc", "glc", "masking"])
+@pytest.mark.parametrize(
+    "method",
+    [
+        pytest.param("mlc", marks=pytest.mark.wide),
+        "glc",
+        pytest.param("masking", marks=pytest.mark.wide),
+    ],
+)
 def test_replicas_in_step_end_as_one_device(
     method, tmp_path, monkeypatch, two_replicas
 ):
@@ -493,13 +514,27 @@ def test_every_method_runs(method, tmp_path, monkeypatch):
     )
 
 
+# With a warm-up those that draw further weights after it, or twice.
+DYING = [*((method, 0) for method in methods.METHODS)] + [
+    (method, 1) for method in ("glc", "co_teaching", "fasten", "masking_hard")
+]
+# One of a phase, one of two with an index, one with a second network, and one
+# that learns something for each example.
+DYING_BY_DEFAULT = (
+    ("mlc", 0),
+    ("glc", 1),
+    ("co_teaching", 1),
+    ("pencil", 0),
+)
+
+
 @pytest.mark.parametrize(
     "method, warmup",
-    # With a warm-up those that draw further weights after it, or twice.
-    [*((method, 0) for method in methods.METHODS)]
-    + [
-        (method, 1)
-        for method in ("glc", "co_teaching", "fasten", "masking_hard")
+    [
+        case
+        if case in DYING_BY_DEFAULT
+        else pytest.param(*case, marks=pytest.mark.wide)
+        for case in DYING
     ],
 )
 def test_a_run_that_dies_after_each_epoch_ends_as_if_it_did_not(
