@@ -1,12 +1,10 @@
 """What the documents name exists, and their code runs."""
 
-import os
 import re
-import subprocess
-import sys
 
 import pytest
 
+from tests import processes
 from tests.support import ROOT
 
 DOCUMENTS = [
@@ -44,12 +42,7 @@ def test_the_two_commands_are_those_of_the_readme():
 def test_the_example_of_the_readme_works(tmp_path):
     text = (ROOT / "README.md").read_text()
     (example,) = re.findall(r"^```python\n(.*?)^```$", text, re.DOTALL | re.M)
-    completed = subprocess.run(
-        [sys.executable, "-c", example + "\nprint(accuracy)"],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-    )
+    (tmp_path / "example.py").write_text(f"{example}\nprint(accuracy)\n")
+    completed = processes.run(tmp_path / "example.py", cwd=tmp_path)
     assert completed.returncode == 0, completed.stderr
     assert float(completed.stdout.split()[-1]) > 0.9
