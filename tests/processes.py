@@ -7,6 +7,7 @@ process has computed nothing.
 import gc
 import importlib
 import json
+import multiprocessing
 import os
 import runpy
 import subprocess
@@ -123,6 +124,10 @@ def _become(asked):
 def _serve():
     for name in _IMPORTED:
         importlib.import_module(name)
+    # A launcher forks its runs from itself: it has computed nothing either.
+    # (tests/run/test_experiments.py has those that start as users have them.)
+    experiments = importlib.import_module("mlc_tf.run.experiments")
+    experiments._PROCESSES = multiprocessing.get_context("fork")
     # A child shares the memory of imported modules until something scans it. So
     # the garbage collector skips it, and `os._exit` ends the child.
     gc.freeze()

@@ -57,7 +57,7 @@ CIFAR = [
 ]
 
 
-# What is trained has all its layers, or as few as WRN-10.
+# What is trained has all its layers, or is WRN-10 or LeNet.
 @pytest.mark.parametrize(
     "name, classes, parameters, full",
     [("mnist", 10, 61_706, True)]
@@ -77,7 +77,11 @@ def test_images(name, classes, parameters, full, tmp_path, monkeypatch):
     # with a small network.
     batch_size = 128 if name == "mnist" else 64
     most = 0.01 if full and name != "mnist" else 0.03
-    smaller = {} if full else {"network.wide_resnet.depth": 10}
+    smaller = {}
+    if not full:
+        smaller = {"network.name": "lenet", "network.wide_resnet.depth": 10}
+        if name == "cifar10":
+            del smaller["network.name"]
     text = check(
         config, tmp_path / "run", parameters, batch_size, most, **smaller
     )

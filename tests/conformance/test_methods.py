@@ -184,7 +184,16 @@ def test_other_methods_train_on_pairs_with_an_index_too(name):
     assert_same_weights(model, trained(name)[0])
 
 
-@each_model
+# `PairModel.fit` refuses them: of pairs, of merged examples, with an index.
+@pytest.mark.parametrize(
+    "name",
+    [
+        name
+        if name in ("mlc", "glc", "pencil")
+        else pytest.param(name, marks=pytest.mark.wide)
+        for name in sorted(set(methods.METHODS) - set(SAME))
+    ],
+)
 def test_bad_labels_are_refused(name):
     noisy, clean = make_sets()
     wrong = noisy[1].copy()
