@@ -1,8 +1,5 @@
 """Wrong labels found: posteriors by hand, and digits with known noise."""
 
-import subprocess
-import sys
-
 import keras
 import numpy as np
 import pandas as pd
@@ -19,6 +16,7 @@ from mlc_tf.errors import InputError
 from mlc_tf.models.meta_loss_correction import MetaLossCorrection
 from mlc_tf.transitions import Exponentiated
 from mlc_tf.transitions import Projected
+from tests import processes
 from tests.conftest import FLOAT32
 
 # Class 0 is given label 1 in 0.4 of its examples; class 1 always its own.
@@ -223,7 +221,7 @@ def test_wrong_labels_of_digits_are_found():
 @pytest.mark.parametrize(
     "rows", [10**5, pytest.param(10**6, marks=pytest.mark.wide)]
 )
-def test_a_million_rows_stay_within_two_gibibytes(rows):
+def test_a_million_rows_stay_within_two_gibibytes(rows, tmp_path):
     code = """
 import keras, re, sys, tensorflow as tf
 from mlc_tf.audit import label_audit
@@ -240,9 +238,8 @@ peak = re.search(r"VmHWM:\\s+(\\d+) kB", open("/proc/self/status").read())[1]
 print()
 print(len(issues), int(peak))
 """
-    completed = subprocess.run(
-        [sys.executable, "-c", code, str(rows)], capture_output=True, text=True
-    )
+    (tmp_path / "audit.py").write_text(code)
+    completed = processes.run(tmp_path / "audit.py", str(rows))
     assert completed.returncode == 0, completed.stderr
     *progress, last = completed.stdout.splitlines()
     audited, kibibytes = map(int, last.split())

@@ -171,6 +171,8 @@ def test_export_writes_the_network_and_results_of_the_run(tmp_path):
     assert unwritable[0] == 2 and "`output` should be a" in unwritable[2]
 
 
+# As tests/test_distribution.py and tests/run have them, by the launcher.
+@pytest.mark.wide
 def test_train_keeps_replicas_of_a_split_cpu_in_step(tmp_path):
     single, split = launch(
         tmp_path,

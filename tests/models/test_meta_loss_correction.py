@@ -576,10 +576,10 @@ def small_lenet():
     [
         (small_lenet, "head"),
         (small_lenet, "finite_difference"),
-        (small_wide_resnet, "exact"),
-        (small_wide_resnet, "head"),
+        pytest.param(small_wide_resnet, "exact", marks=pytest.mark.wide),
+        pytest.param(small_wide_resnet, "head", marks=pytest.mark.wide),
         (text_network, "exact"),
-        (text_network, "head"),
+        pytest.param(text_network, "head", marks=pytest.mark.wide),
     ],
 )
 def test_xla_takes_the_same_step(make, form, rng):
