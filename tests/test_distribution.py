@@ -86,7 +86,9 @@ each_network = pytest.mark.parametrize(
 )
 
 
-@pytest.mark.parametrize("replicas", [2, 4])
+@pytest.mark.parametrize(
+    "replicas", [2, pytest.param(4, marks=pytest.mark.wide)]
+)
 @pytest.mark.parametrize(
     "dtype, bound", [("float32", 1e-6), ("float64", 1e-10)]
 )

@@ -244,7 +244,7 @@ EXECUTIONS = {
     "meta_gradient, execution",
     [
         (meta_gradient, execution)
-        if meta_gradient == "exact" or execution == "jit_compile"
+        if meta_gradient == "exact"
         else pytest.param(meta_gradient, execution, marks=pytest.mark.wide)
         for meta_gradient in META_GRADIENTS
         for execution in EXECUTIONS
@@ -293,7 +293,7 @@ def test_ema_weights_replace_the_last_ones(sets):
     [
         ("mixed_bfloat16", "exact"),
         ("mixed_float16", "exact"),
-        ("mixed_float16", "head"),
+        pytest.param("mixed_float16", "head", marks=pytest.mark.wide),
         ("mixed_float16", "finite_difference"),
     ],
 )

@@ -497,7 +497,31 @@ def test_a_later_phase_keeps_what_its_warm_up_learned(tmp_path, fits):
     assert models[0] is not models[1] and models[2] is models[3]
 
 
-@pytest.mark.parametrize("method", methods.METHODS)
+# The runs of other tests are of these methods.
+RUN_ELSEWHERE = (
+    "cross_entropy",
+    "ce_control",
+    "forward",
+    "glc",
+    "co_teaching",
+    "masking",
+    "masking_hard",
+    "pencil",
+    "gce",
+    "clean_only",
+    "fine_tune",
+)
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        pytest.param(name, marks=pytest.mark.wide)
+        if name in RUN_ELSEWHERE
+        else name
+        for name in methods.METHODS
+    ],
+)
 def test_every_method_runs(method, tmp_path, monkeypatch):
     monkeypatch.setattr(Masking.pretrain, "__defaults__", (300,))
     config = small(method, **{"train.epochs": 1})
