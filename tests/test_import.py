@@ -141,7 +141,7 @@ main.main()
         ("pandas", "audit", lambda: audit.audit_labels(None, None)),
         ("pandas", "files", lambda: tables.read("a.csv", ())),
         ("PIL", "files", lambda: examples.read_image("a.png", None)),
-        ("matplotlib", "figures", lambda: figures.bars_figure({}, {}, "")),
+        ("matplotlib", "figures", lambda: figures.curves_figure([{}])),
         ("tensorflow_datasets", "tfds", lambda: mlc_tf.datasets.load("mnist")),
     ],
 )
@@ -172,7 +172,7 @@ main.main()
 """
     completed = python(code, cwd=tmp_path)
     assert completed.returncode == 2, completed.stderr
-    assert "--trials: Trials of a search." in completed.stdout
+    assert "--trials: The number of trials of a search." in completed.stdout
     assert (
         "error: `keras_tuner` should be installed for this: "
         "pip install 'mlc_tf[tune]'." in completed.stderr

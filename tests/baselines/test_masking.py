@@ -179,7 +179,10 @@ def test_the_game_is_played_in_float32_whatever_the_policy(rng):
     [
         ({"structure": TRUE}, "`structure` should be a matrix of 0 and 1"),
         ({"structure": np.eye(2)}, r"0 and 1 of shape \(3, 3\) with"),
-        ({"transition": np.eye(2)}, r"`transition` should be of shape \(3, 3"),
+        (
+            {"transition": np.eye(2)},
+            r"`transition` should be a matrix of shape \(3",
+        ),
     ],
 )
 def test_bad_arguments(arguments, message, rng):

@@ -538,8 +538,16 @@ def npy_of(array):
         ("T.npy", b"PK\x03\x04 no zip", "T.npy', which cannot be read"),
         ("T.csv", b"a,b\n1,0\n0,1\n", "T.csv', which cannot be read .*'a'"),
         ("T.csv", b"1,0\n1\n", "T.csv', which cannot be read"),
-        ("T.csv", b"1,0\n", r"`transition` should be of shape \(1, 1\)"),
-        ("T.npy", npy_of(T[:2]), r"`transition` should be of shape \(2, 2\)"),
+        (
+            "T.csv",
+            b"1,0\n",
+            r"`transition` should be a matrix of shape \(1, 1\)",
+        ),
+        (
+            "T.npy",
+            npy_of(T[:2]),
+            r"`transition` should be a matrix of shape \(2, 2\)",
+        ),
         ("T.npy", npy_of(T.T), r"`transition\[0\]` .* sums to 1 .* 0\.75"),
         ("T.csv", b"1,0\n.5,.4\n", r"`transition\[1\]` .* sums to 1 .* 0\.9"),
         ("T.csv", b"1,0\n2,-1\n", r"`transition\[1, 1\]` .* non-negative"),

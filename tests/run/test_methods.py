@@ -297,11 +297,14 @@ def test_t_of_mlc_comes_to_rest_at_the_end_of_the_run():
 @pytest.mark.parametrize(
     "options, message",
     [
-        ({"name": "projectd"}, "`transition.name`.*Did you mean 'projected'"),
-        ({"max_step": 0.0}, "`max_step` should be above 0"),
+        (
+            {"name": "projectd"},
+            "In `method.mlc.transition`: `name`.*Did you mean 'projected'",
+        ),
+        ({"max_step": 0.0}, "`max_step` should be a float > 0"),
         (
             {"name": "projected_columns", "expectation_rate": 0.1},
-            "`transition.expectation_rate` should be left out",
+            "`expectation_rate` should be left out",
         ),
     ],
 )

@@ -10,11 +10,14 @@ import tensorflow as tf
 
 from mlc_tf import data
 from mlc_tf import networks
+from mlc_tf import transitions
 from mlc_tf.baselines.forward_correction import anchor_point_transition
 from mlc_tf.baselines.masking import Masking
 from mlc_tf.errors import DivergedError
 from mlc_tf.errors import InputError
+from mlc_tf.models.meta_loss_correction import MetaLossCorrection
 from mlc_tf.models.pair_model import PairModel
+from mlc_tf.models.paper_meta_loss_correction import PaperMetaLossCorrection
 from mlc_tf.run import callbacks
 from mlc_tf.run import checkpoints
 from mlc_tf.run import directory
@@ -853,7 +856,11 @@ def test_an_oracle_without_injected_noise_is_refused(tmp_path):
         ({"clean.per_class": 500}, "`clean.per_class` should be less than"),
         ({"clean.batch_size": 0}, "`clean_batch_size` should be an integer"),
         ({"dataset.validation": 1.0}, r"`validation` should be in \(0, 1\)"),
-        ({"method.mlc.normalization": "row"}, "Did you mean 'rows'"),
+        ({"method.mlc.normalization": "row"}, "`normalization` should be left"),
+        (
+            {"method.mlc.transition.name": "projectd"},
+            "In `method.mlc.transition`: .*Did you mean 'projected'",
+        ),
         ({"seed": -1}, "`seed` should be an integer >= 0"),
         ({"optimizer.momentum": 2.0}, r"`optimizer.momentum` should be in \["),
         ({"network.weight_decay": -1.0}, "`network.weight_decay` should be"),
@@ -914,16 +921,24 @@ def test_mixed_precision_is_a_setting(dtype, tmp_path):
 def test_the_defaults_are_those_of_the_class():
     import inspect
 
-    from mlc_tf.models.meta_loss_correction import MetaLossCorrection
-
-    signature = inspect.signature(MetaLossCorrection).parameters
-    options = settings.default_config().method.mlc.to_dict()
-    given = {
-        name: value for name, value in options.items() if value is not None
-    }
-    assert given.keys() >= {"virtual_learning_rate", "normalization"}
-    for name, value in given.items():
-        assert signature[name].default == value
+    for method, model in (
+        ("mlc", MetaLossCorrection),
+        ("mlc_paper", PaperMetaLossCorrection),
+    ):
+        parameters = inspect.signature(model).parameters
+        options = settings.default_config().method[method].to_dict()
+        update = options.pop("transition")
+        for name, value in options.items():
+            if value is not None:
+                assert parameters[name].default == value
+        if method == "mlc_paper":
+            assert parameters["transition"].default == update
+        else:
+            name = update.pop("name")
+            assert set(update.values()) == {None}
+            built = transitions.get(name).get_config()
+            assert built == transitions.Exponentiated().get_config()
+            assert update.keys() == built.keys() - {"initial"}
 
 
 def test_every_setting_of_a_method_can_be_given_by_a_flag():
