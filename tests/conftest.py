@@ -66,6 +66,12 @@ def pytest_collection_finish():
     gc.freeze()
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers():
+    # One more process than cores: some tests wait for the processes they start.
+    return len(os.sched_getaffinity(0)) + 1
+
+
 @pytest.fixture(scope="module", autouse=True)
 def _fast_collections():
     """Excludes the surviving objects of a test file from garbage collection.

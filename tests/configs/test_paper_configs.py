@@ -61,7 +61,8 @@ CIFAR = [
 @pytest.mark.parametrize(
     "name, classes, parameters, full",
     [("mnist", 10, 61_706, True)]
-    + [(*case, False) for case in CIFAR]
+    + [(*CIFAR[0], False)]
+    + [pytest.param(*case, False, marks=pytest.mark.wide) for case in CIFAR[1:]]
     + [pytest.param(*case, True, marks=pytest.mark.wide) for case in CIFAR],
 )
 def test_images(name, classes, parameters, full, tmp_path, monkeypatch):
@@ -89,9 +90,8 @@ def test_images(name, classes, parameters, full, tmp_path, monkeypatch):
     assert config.noise.kind in text
 
 
-@pytest.mark.parametrize(
-    "full", [False, pytest.param(True, marks=pytest.mark.wide)]
-)
+@pytest.mark.wide
+@pytest.mark.parametrize("full", [False, True])
 def test_clothing1m(full, tmp_path, monkeypatch):
     fake_datasets.write_clothing1m(tmp_path)
     config = full_config("clothing1m", tmp_path / "tfds")

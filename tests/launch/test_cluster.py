@@ -101,7 +101,14 @@ def slurm(tmp_path):
     }
 
 
-@pytest.mark.parametrize("status", [0, 1, 143])
+@pytest.mark.parametrize(
+    "status",
+    [
+        pytest.param(0, marks=pytest.mark.wide),
+        pytest.param(1, marks=pytest.mark.wide),
+        143,
+    ],
+)
 def test_the_slurm_script_starts_a_worker_on_each_node(slurm, status, tmp_path):
     completed = subprocess.run(
         [FOLDER / "slurm.sh", "--workdir=a run"],

@@ -575,7 +575,7 @@ def small_lenet():
     "make, form",
     [
         (small_lenet, "head"),
-        (small_lenet, "finite_difference"),
+        pytest.param(small_lenet, "finite_difference", marks=pytest.mark.wide),
         pytest.param(small_wide_resnet, "exact", marks=pytest.mark.wide),
         pytest.param(small_wide_resnet, "head", marks=pytest.mark.wide),
         (text_network, "exact"),

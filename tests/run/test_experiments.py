@@ -199,7 +199,13 @@ def batch(folder, epochs):
     )
 
 
-@pytest.mark.parametrize("to_all", [True, False], ids=["SIGINT", "SIGTERM"])
+@pytest.mark.parametrize(
+    "to_all",
+    [
+        pytest.param(True, marks=pytest.mark.wide, id="SIGINT"),
+        pytest.param(False, id="SIGTERM"),
+    ],
+)
 def test_a_batch_that_is_ended_saves_and_starts_nothing(tmp_path, to_all):
     (tmp_path / "batch.py").write_text(BATCH)
     process = batch(tmp_path, epochs=5000)

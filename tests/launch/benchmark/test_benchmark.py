@@ -96,6 +96,7 @@ def test_each_stage_runs(small):
         assert np.isfinite(row["measured"]["median"])
 
 
+@pytest.mark.wide
 def test_compilation_reports_what_is_refused():
     request = Request(None, ("lenet",), 1)
     ((name, measured),) = BENCHMARKS["compilation"](request)
