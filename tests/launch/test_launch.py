@@ -276,6 +276,7 @@ def test_table_1_plans_runs_and_is_made_of_their_results(tmp_path):
     assert picture.startswith(b"\x89PNG") and len(picture) > 10_000
 
 
+@pytest.mark.wide
 def test_the_papers_figures_from_runs(tmp_path):
     digits = "--dataset=digits"
     dry = digits, "--seeds=0", "--dry_run"

@@ -157,6 +157,7 @@ def on_one_device(workdir, epochs=4):
     return json.loads(completed.stdout.splitlines()[-1])
 
 
+@pytest.mark.wide
 def test_a_job_that_is_ended_resumes_on_one_device(tmp_path):
     workdir, epochs = tmp_path / "run", 20
     process = cluster(workdir, epochs)

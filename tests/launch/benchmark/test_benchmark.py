@@ -118,6 +118,7 @@ def test_classes_compare_with_the_fewest(small, monkeypatch):
     assert measured["mebibytes_with_10000_classes"]["head"] == {"process": 1.0}
 
 
+@pytest.mark.wide
 def test_the_peak_is_of_a_process_of_its_own():
     ballast = np.ones(
         2**30, np.uint8
@@ -150,12 +151,13 @@ def test_the_cost_of_a_method_is_the_sum_over_its_phases(monkeypatch):
 
 
 # LeNet has 61,706 weights; of them 850 in its head, and T has 100 entries.
+@pytest.mark.wide
 @pytest.mark.parametrize(
     "variant, numbers",
     [
         ("exact", 3 * 61_706 + 100),
-        pytest.param("cross_entropy", 61_706, marks=pytest.mark.wide),
-        pytest.param("head", 61_706 + 2 * 850 + 100, marks=pytest.mark.wide),
+        ("cross_entropy", 61_706),
+        ("head", 61_706 + 2 * 850 + 100),
     ],
 )
 def test_the_bytes_between_replicas_are_those_of_the_variables(
