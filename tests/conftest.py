@@ -68,8 +68,8 @@ def pytest_collection_finish():
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers():
-    # More processes than cores: some tests wait for the processes they start.
-    return len(os.sched_getaffinity(0)) + 2
+    # One more process than cores: some tests wait for the processes they start.
+    return len(os.sched_getaffinity(0)) + 1
 
 
 @pytest.fixture(scope="module", autouse=True)
