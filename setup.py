@@ -85,6 +85,7 @@ setup(
             *_ALL,
             "ai-edge-litert",
             "cleanlab",
+            "hypothesis",
             "kubernetes-validate",
             "mypy",
             "onnxruntime",

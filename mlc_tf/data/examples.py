@@ -37,11 +37,15 @@ class Examples(abc.ABC):
         input_spec: The `tf.TensorSpec` of one input, without a batch axis.
         names: A name of each example that its user knows, such as its file
             name. None if the examples have no names.
+        names_identify: Whether a name identifies its example in the source,
+            whatever its position, as the path of a file does. Defaults to
+            False.
     """
 
     labels: np.ndarray
     input_spec: tf.TensorSpec
     names: Sequence[str] | None = None
+    names_identify: bool = False
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -147,6 +151,7 @@ class Arrays(_Indexed):
         names: A name of each example. Defaults to None, no names.
         texts: `(examples,)` strings, which a person reads instead of `x`.
             Defaults to None, no texts.
+        names_identify: As in `Examples`. Defaults to False.
     """
 
     def __init__(
@@ -155,9 +160,11 @@ class Arrays(_Indexed):
         labels: np.ndarray,
         names: Sequence[str] | None = None,
         texts: np.ndarray | None = None,
+        names_identify: bool = False,
     ) -> None:
         self.x, self.labels = x, labels
         self.names, self.texts = names, texts
+        self.names_identify = names_identify
         self._tensors: tuple[tf.Tensor, tf.Tensor] | None = None
 
     @property
@@ -170,10 +177,13 @@ class Arrays(_Indexed):
             self.labels[indices],
             _taken(self.names, indices),
             None if self.texts is None else self.texts[indices],
+            self.names_identify,
         )
 
     def relabel(self, labels: np.ndarray) -> "Arrays":
-        return Arrays(self.x, labels, self.names, self.texts)
+        return Arrays(
+            self.x, labels, self.names, self.texts, self.names_identify
+        )
 
     def text_of(self, index: int) -> str | None:
         return None if self.texts is None else str(self.texts[index])
@@ -208,6 +218,7 @@ class DiskArrays(_Indexed):
         rows: `(examples,)` integers, the row of the file that holds each
             example. Defaults to 0, 1, 2, ...
         names: A name of each example. Defaults to None, no names.
+        names_identify: As in `Examples`. Defaults to False.
     """
 
     def __init__(
@@ -216,8 +227,10 @@ class DiskArrays(_Indexed):
         labels: np.ndarray,
         rows: np.ndarray | None = None,
         names: Sequence[str] | None = None,
+        names_identify: bool = False,
     ) -> None:
         self.path, self.labels, self.names = path, labels, names
+        self.names_identify = names_identify
         self._x = np.load(path, mmap_mode="r", allow_pickle=False)
         self._rows = np.arange(len(labels)) if rows is None else rows
         self.input_spec = tf.TensorSpec(self._x.shape[1:], self._x.dtype)
@@ -228,10 +241,13 @@ class DiskArrays(_Indexed):
             self.labels[indices],
             self._rows[indices],
             _taken(self.names, indices),
+            self.names_identify,
         )
 
     def relabel(self, labels: np.ndarray) -> "DiskArrays":
-        return DiskArrays(self.path, labels, self._rows, self.names)
+        return DiskArrays(
+            self.path, labels, self._rows, self.names, self.names_identify
+        )
 
     def sample(self, count: int) -> np.ndarray:
         return self._x[self._rows[_spread(len(self), count)]]
@@ -255,6 +271,8 @@ class ImageFiles(_Indexed):
         size: (height, width) in pixels, to which images are resized by
             bilinear interpolation.
     """
+
+    names_identify = True
 
     def __init__(
         self, paths: list[Path], labels: np.ndarray, size: tuple[int, int]
@@ -508,7 +526,9 @@ def in_memory(examples: Examples) -> Arrays:
     with checks.plain_errors():
         loaded = list(examples.batches(256).as_numpy_iterator())
     x, labels = (np.concatenate(parts) for parts in zip(*loaded))
-    return Arrays(x, labels, examples.names)
+    return Arrays(
+        x, labels, examples.names, names_identify=examples.names_identify
+    )
 
 
 def on_disk(examples: Examples, path: Path) -> DiskArrays:
@@ -533,7 +553,12 @@ def on_disk(examples: Examples, path: Path) -> DiskArrays:
             part.replace(path)
         finally:
             part.unlink(missing_ok=True)
-    return DiskArrays(path, examples.labels, names=examples.names)
+    return DiskArrays(
+        path,
+        examples.labels,
+        names=examples.names,
+        names_identify=examples.names_identify,
+    )
 
 
 def read_image(path: Path, size: tuple[int, int] | None) -> np.ndarray:

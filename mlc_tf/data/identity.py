@@ -1,0 +1,69 @@
+"""Tells examples and whole sets apart, whatever order or index they have.
+
+Decisions on labels belong to examples, and a run belongs to its data. An index
+identifies neither: one file more in a folder moves all indices behind it.
+"""
+
+import hashlib
+from collections import Counter
+
+import numpy as np
+
+from mlc_tf.data.examples import Examples
+
+
+def identities(examples: Examples) -> list[str] | None:
+    """Returns a text per example that does not depend on its position.
+
+    The identity of an image file is its path; the identity of any other
+    example is a digest of its input. Equal inputs are numbered in their order.
+
+    Args:
+        examples: The examples.
+
+    Returns:
+        One text per example, all different; None if the inputs cannot be
+        compared, as in a stream.
+    """
+    if examples.names_identify and examples.names is not None:
+        return list(examples.names)
+    rows = examples.fingerprints()
+    if rows is None:
+        return None
+    seen: Counter[str] = Counter()
+    found = []
+    for row in rows:
+        text = hashlib.blake2b(row, digest_size=16).hexdigest()
+        seen[text] += 1
+        found.append(text if seen[text] == 1 else f"{text}-{seen[text]}")
+    return found
+
+
+def digest(examples: Examples) -> dict[str, str | int | None]:
+    """Returns what tells a set of examples from another set.
+
+    Args:
+        examples: The examples.
+
+    Returns:
+        `examples`, their number; `inputs`, a digest of all inputs in their
+        order (None if they cannot be compared, as in a stream); and `labels`, a
+        digest of all labels in their order.
+    """
+    rows = examples.fingerprints()
+    inputs = None
+    if rows is not None:
+        content = hashlib.blake2b(digest_size=16)
+        content.update(str(examples.input_spec).encode())
+        for row in rows:
+            content.update(row)
+        inputs = content.hexdigest()
+    labels = np.asarray(examples.labels)
+    kind = "<i8" if np.issubdtype(labels.dtype, np.integer) else "<f8"
+    return {
+        "examples": len(examples),
+        "inputs": inputs,
+        "labels": hashlib.blake2b(
+            labels.astype(kind).tobytes(), digest_size=16
+        ).hexdigest(),
+    }
