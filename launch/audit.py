@@ -1,6 +1,6 @@
 """Finds the wrong labels in the noisy set of a finished run.
 
-    mlc_tf audit --workdir=runs/digits/flip_to_one-0.4/mlc-seed0
+    mlc_tf audit --workdir=runs/digits
 
 The folder `--output` then holds
 
@@ -62,6 +62,7 @@ def main(argv: list[str]) -> None:
             "cannot find wrong labels among them."
         )
     print(f"{output} holds the label issues.")
+    command_line.print_next(["review", f"--workdir={_WORKDIR.value}"])
     print(json.dumps(summary))
 
 

@@ -1,9 +1,14 @@
 """Starts every launcher: parses flags, and prints mistakes in one line."""
 
-import difflib
+import os
 import re
+import shlex
+import signal
 import sys
+import traceback
 from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import NoReturn
@@ -15,11 +20,13 @@ from ml_collections import ConfigDict
 from ml_collections import config_flags
 
 from mlc_tf import configs
+from mlc_tf import datasets
 from mlc_tf.errors import DivergedError
 from mlc_tf.errors import InputError
 from mlc_tf.errors import InterruptedRunError
 from mlc_tf.errors import bad_argument
 from mlc_tf.errors import unknown_name
+from mlc_tf.run import directory
 from mlc_tf.run import methods
 from mlc_tf.run import settings
 
@@ -49,7 +56,8 @@ def define_config(
         None,
         "The experiment: a dataset (digits), a dataset and a variant "
         "(digits:smoke), or the path of a config file. The datasets are "
-        f"{', '.join(_config_names())}. --config.KEY=VALUE changes a setting.",
+        f"{', '.join(_config_names())}; `own` is for your own data. "
+        "--config.KEY=VALUE changes a setting.",
     )
     flag = flags.FLAGS[config.name]
     flag.parser = _ConfigParser(config.name)
@@ -58,23 +66,69 @@ def define_config(
     return config
 
 
+def define_workdir() -> flags.FlagHolder[str | None]:
+    """Defines `--workdir`, the directory of the run that a config describes."""
+    return flags.DEFINE_string(
+        "workdir",
+        None,
+        "The run's directory. Defaults to runs/DATASET/NOISE/METHOD-SEED-DIGEST"
+        ", where DIGEST stands for all other settings.",
+    )
+
+
+def workdir_of(
+    config: flags.FlagHolder[ConfigDict], workdir: flags.FlagHolder[str | None]
+) -> Path:
+    """Returns the directory of the run that the flags describe.
+
+    Args:
+        config: The flag of `define_config`. Its settings are checked.
+        workdir: The flag of `define_workdir`.
+
+    Raises:
+        InputError: for a bad setting.
+    """
+    settings.check(config.value)
+    if workdir.value:
+        return Path(workdir.value)
+    return directory.default_workdir(config.value)
+
+
+def print_next(*commands: list[str]) -> None:
+    """Prints the commands that a user is likely to need next.
+
+    Args:
+        *commands: For each command of `mlc_tf` its name and its flags. They run
+            from the same folder.
+    """
+    print("Next:")
+    for command in commands:
+        print(f"    {shlex.join(['mlc_tf', *command])}")
+
+
 def run(main: Callable[[list[str]], None]) -> None:
     """Parses the flags and calls `main`.
 
     The exit status is 0 after `--help`, which shows the launcher's own flags;
     2 after a user's mistake; and the status of the interruption if a run was
-    interrupted. Other exceptions are bugs, and keep their traceback.
+    interrupted, or if the output was closed. Other exceptions are bugs, and
+    keep their traceback.
     """
+    _open_missing_outputs()
     asked = {*sys.argv[1:]}
     if asked & (_HELP | _FULL_HELP):
-        print(_help(sys.modules[main.__module__], bool(asked & _FULL_HELP)))
+        with _closed_output():
+            full = bool(asked & _FULL_HELP)
+            print(_help(sys.modules[main.__module__], full), flush=True)
         sys.exit()
 
     def guarded(argv: list[str]) -> None:
         try:
             if len(argv) > 1:
                 raise InputError(f"Unknown arguments: {' '.join(argv[1:])}.")
-            main(argv)
+            with _closed_output():
+                main(argv)
+                sys.stdout.flush()
         except (InputError, DivergedError) as error:
             _exit(str(error))
         except InterruptedRunError as error:
@@ -135,7 +189,53 @@ class _ConfigParser(config_flags.config_flags.ConfigFileFlagParser):
             raise unknown_name(
                 "config", name, [*_config_names(), "a path that ends in .py"]
             )
-        return super().parse(text)
+        elif not Path(name).is_file():
+            raise bad_argument("config", "a config file that exists", name)
+        path = text.partition(":")[0]
+        try:
+            config = super().parse(text)
+        except Exception as error:  # a config file is code: it may raise any
+            raise _broken_config(path, error) from None
+        if not isinstance(config, ConfigDict):
+            raise InputError(
+                "`config` should be a file whose get_config() returns a "
+                "ConfigDict, as mlc_tf.run.settings.default_config() does. "
+                f"Received: {path}, which returns a {type(config).__name__}."
+            )
+        return config
+
+
+def _broken_config(path: str, error: Exception) -> InputError:
+    """Returns the error for a config file that raises an error."""
+    if isinstance(error.__context__, (TypeError, ValueError)):
+        # ml_collections puts the traceback of such an error into a new error.
+        error = error.__context__
+    if isinstance(error, InputError):
+        return error
+    lines = [
+        frame.lineno
+        for frame in traceback.extract_tb(error.__traceback__)
+        if frame.filename == path
+    ]
+    place = f"{path}, line {lines[-1]}" if lines else path
+    missing = re.search(r'Key "(\w+)" does not exist', str(error))
+    if missing:
+        nearest = re.search(r'mean "(.+)" instead of', str(error))
+        hint = f" Did you mean {nearest[1]!r}?" if nearest else ""
+        return InputError(
+            f"`config` has no setting {missing[1]!r} in that section ({place})."
+            f"{hint}"
+        )
+    if isinstance(error, AttributeError) and "'get_config'" in str(error):
+        return InputError(
+            "`config` should be a file that defines get_config(variant=''). "
+            f"Received: {path}, which does not."
+        )
+    reason = " ".join(str(error).split())
+    return InputError(
+        f"`config` cannot be loaded: {place} raises {type(error).__name__}"
+        f"{f': {reason}' if reason else ''}"
+    )
 
 
 def _config_folder() -> Path:
@@ -155,7 +255,29 @@ def _help(launcher: ModuleType, full: bool) -> str:
             (launcher.__doc__ or "").strip(),
             "\nFlags:",
             f"{own}\n",
+            *([_settings_help()] if "config" in flags.FLAGS else []),
             flags.FLAGS.get_help().strip() if full else rest,
+        ]
+    )
+
+
+def _settings_help() -> str:
+    """Returns the settings of `--config`, with the defaults of all configs."""
+    names = [*datasets.DATASETS]
+    own = ["npz:PATH", "folder:PATH", "csv:PATH", "tfds:NAME"]
+    return "\n".join(
+        [
+            "Settings, each with the value that a config may change:\n",
+            *(
+                f"  --config.{name}={'' if value is None else value}"
+                for name, value in settings.flat(
+                    settings.default_config()
+                ).items()
+            ),
+            f"\n`dataset.name` is one of {', '.join(names)}; or your own data: "
+            f"{', '.join(own)}.",
+            f"`method.name` is one of {', '.join(methods.METHODS)}.",
+            "mlc_tf/run/settings.py describes the settings.\n",
         ]
     )
 
@@ -184,33 +306,41 @@ def _parse(argv: list[str]) -> list[str]:
         own = isinstance(cause, InputError)
         _exit(_sentence(str(cause if own else error)))
     except (AttributeError, KeyError) as error:  # ml_collections: unknown key
-        nearest = re.search(r'mean "(.+)" instead of "(.+)"', str(error))
-        key = nearest[2] if nearest else _sentence(str(error)).strip("'\"")
-        hint = nearest[1] if nearest else _nearest_setting(key)
-        question = f" Did you mean {hint!r}?" if hint else ""
-        _exit(f"`config` has no key {key!r}.{question}")
-    except (OSError, ImportError, SyntaxError, ValueError) as error:
+        key = re.search(r'instead of "(\w+)"|[Kk]ey "(\w+)"', str(error))
+        name = (key[1] or key[2]) if key else str(error).strip("'\"")
+        _exit(str(settings.unknown_setting(_given_setting(name))))
+    except ValueError as error:
         _exit(f"`config` cannot be loaded: {_sentence(str(error))}")
 
 
-def _nearest_setting(key: str) -> str | None:
-    """Returns the dotted name of the setting most like a key, if any is.
-
-    The setting is in the section in which the command line has the key.
-    """
+def _given_setting(key: str) -> str:
+    """Returns the dotted name with which the command line sets a key."""
     given = re.search(
-        rf"--config\.(\S+)\.{re.escape(key)}\b", " ".join(sys.argv)
+        rf"--config\.(\S+\.)?{re.escape(key)}\b", " ".join(sys.argv)
     )
-    section = f"{given[1]}." if given else ""
-    names: dict[str, str] = {}
-    for name in settings.flat(settings.default_config()):
-        if not name.startswith(section):
-            continue
-        *outer, last = name.split(".")
-        names.setdefault(last, name)
-        names.setdefault("_".join([*outer[-1:], last]), name)
-    found = difflib.get_close_matches(key, names, n=1, cutoff=0.75)
-    return names[found[0]] if found else None
+    return f"{(given[1] or '') if given else ''}{key}"
+
+
+def _open_missing_outputs() -> None:
+    """Lets a process run whose outputs were closed by whoever started it."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115, stays open
+
+
+@contextmanager
+def _closed_output() -> Iterator[None]:
+    """Ends the process in one sentence if nobody reads its output any more."""
+    try:
+        yield
+    except BrokenPipeError:
+        # Otherwise Python fails once more when it flushes the output.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _exit(
+            "The output was closed before the command ended, as `| head` does. "
+            "Start the same command again.",
+            128 + signal.SIGPIPE,
+        )
 
 
 def _sentence(text: str) -> str:

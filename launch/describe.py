@@ -23,7 +23,8 @@ _CONFIG = command_line.define_config()
 _OUTPUT = flags.DEFINE_string(
     "output",
     None,
-    "The folder for the files. Defaults to runs/DATASET/NOISE/data-seedSEED.",
+    "The folder for the files. Defaults to runs/DATASET/NOISE/data-SEED-DIGEST"
+    ", where DIGEST stands for all other settings of the data.",
 )
 
 
@@ -31,10 +32,7 @@ def main(argv: list[str]) -> None:
     del argv
     config = _CONFIG.value
     settings.check(config)
-    run_name = Path(directory.name_of(config))
-    output = Path(
-        _OUTPUT.value or f"runs/{run_name.parent}/data-seed{config.seed}"
-    )
+    output = Path(_OUTPUT.value or directory.default_data_folder(config))
     described = description.describe(config)
     print(described.text)
     with writable_or_error("output", output):

@@ -1,6 +1,6 @@
 """Writes a finished run's network for serving without `mlc_tf`.
 
-    mlc_tf export --workdir=runs/digits/flip_to_one-0.4/mlc-seed0 \\
+    mlc_tf export --workdir=runs/digits \\
         --output=served/digits
 
 Each call adds a version, `served/digits/1/`, `2/`, and so on. A version holds a

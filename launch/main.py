@@ -7,6 +7,7 @@ Usage:
 
 import ast
 import importlib
+import signal
 import sys
 from pathlib import Path
 
@@ -35,6 +36,8 @@ def main() -> None:
     """
     command, *rest = sys.argv[1:] or [""]
     if command in ("--help", "-h", "help"):
+        # `| head` may close the output: the process then ends without a word.
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
         print(help_text())
         return
     try:

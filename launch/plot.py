@@ -1,6 +1,6 @@
 """Draws a run's T beside the true T, and the training curves, as PNG.
 
-mlc_tf plot --workdir=runs/digits/flip_to_one-0.4/mlc-seed0
+mlc_tf plot --workdir=runs/digits
 """
 
 import json

@@ -1,6 +1,6 @@
 """Writes a page for reviewing a finished run and deciding on labels.
 
-    mlc_tf review --workdir=runs/digits/flip_to_one-0.4/mlc-seed0
+    mlc_tf review --workdir=runs/digits
 
 The page is one file that any browser opens offline. It shows curves, T, noise
 rates and errors on the test set; and the most suspicious labels, each to keep,

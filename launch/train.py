@@ -4,34 +4,50 @@
     mlc_tf train --config=my_config.py --workdir=runs/mine \\
         --config.method.name=cross_entropy --config.noise.ratio=0.2
 
-The last line is the result as JSON. Repeat the command to resume an interrupted
-run, or to print the result of a finished run.
+The command prints where the run is and what to do next. The last line is the
+result as JSON. Repeat the command to resume an interrupted run, or to print the
+result of a finished run.
 """
 
 import json
 
 from absl import flags
 
+from mlc_tf import distribution
 from mlc_tf.launch import command_line
 from mlc_tf.run import directory
 from mlc_tf.run import training
 
 _CONFIG = command_line.define_config()
-_WORKDIR = flags.DEFINE_string(
-    "workdir",
-    None,
-    "The run's directory. Defaults to runs/DATASET/NOISE/METHOD-SEED.",
+_WORKDIR = command_line.define_workdir()
+_JOIN_TIMEOUT = flags.DEFINE_integer(
+    "join_timeout",
+    distribution.JOIN_TIMEOUT,
+    "With several workers: the seconds to wait until all have joined.",
 )
 
 
 def main(argv: list[str]) -> None:
     del argv
-    config = _CONFIG.value
-    workdir = _WORKDIR.value or f"runs/{directory.name_of(config)}"
+    workdir = command_line.workdir_of(_CONFIG, _WORKDIR)
     finished = directory.finished_result(workdir) is not None
-    result = training.run(config, workdir)
-    if finished:
-        print(f"{workdir} is finished; its result is:")
+    result = training.run(
+        _CONFIG.value, workdir, join_timeout=_JOIN_TIMEOUT.value
+    )
+    print(
+        f"{workdir} {'is' if finished else 'holds'} the finished run: accuracy "
+        f"{result['test_accuracy']:.4f} on the {result['evaluated_on']} set, "
+        f"after epoch {result['epochs']}."
+    )
+    command_line.print_next(
+        ["audit", f"--workdir={workdir}"],
+        ["review", f"--workdir={workdir}"],
+        [
+            "export",
+            f"--workdir={workdir}",
+            f"--output=served/{workdir.name}",
+        ],
+    )
     print(json.dumps(result), flush=True)
 
 

@@ -21,14 +21,13 @@ from absl import flags
 from mlc_tf import distribution
 from mlc_tf.errors import bad_argument
 from mlc_tf.launch import command_line
-from mlc_tf.run import directory
-from mlc_tf.run import settings
 
 _CONFIG = command_line.define_config()
-_WORKDIR = flags.DEFINE_string(
-    "workdir",
-    None,
-    "The run's directory. Defaults to runs/DATASET/NOISE/METHOD-SEED.",
+_WORKDIR = command_line.define_workdir()
+_JOIN_TIMEOUT = flags.DEFINE_integer(
+    "join_timeout",
+    distribution.JOIN_TIMEOUT,
+    "The seconds to wait until all workers have joined.",
 )
 _WORKERS = flags.DEFINE_integer("workers", 2, "The number of processes.")
 
@@ -42,8 +41,7 @@ def main(argv: list[str]) -> None:
         raise bad_argument("workers", "an integer >= 1", _WORKERS.value)
     config = _CONFIG.value
     config.train.strategy = "multi_worker"
-    settings.check(config)
-    workdir = _WORKDIR.value or f"runs/{directory.name_of(config)}"
+    workdir = command_line.workdir_of(_CONFIG, _WORKDIR)
     train = [
         "train",
         *_own_flags_left_out(sys.argv[1:]),

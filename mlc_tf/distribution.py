@@ -5,6 +5,7 @@ import os
 import random
 import re
 import socket
+import time
 from collections.abc import Callable
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -18,6 +19,10 @@ from mlc_tf.errors import bad_argument
 from mlc_tf.errors import unknown_name
 
 STRATEGIES = ("none", "mirrored", "multi_worker")
+# Seconds to wait by default until all workers of a run have joined.
+JOIN_TIMEOUT = 1800
+# Seconds after which a worker says for whom it waits.
+_SILENCE = 30
 # Below the ports that systems assign automatically: Linux from 32768, others
 # from 49152.
 _UNASSIGNED_PORTS = range(20_000, 32_768)
@@ -26,7 +31,9 @@ _UNASSIGNED_PORTS = range(20_000, 32_768)
 _made: dict[str, tf.distribute.Strategy] = {}
 
 
-def strategy(name: str, replicas: int = 0) -> tf.distribute.Strategy:
+def strategy(
+    name: str, replicas: int = 0, join_timeout: float = JOIN_TIMEOUT
+) -> tf.distribute.Strategy:
     """Returns the distribution strategy with a name.
 
     Args:
@@ -37,16 +44,20 @@ def strategy(name: str, replicas: int = 0) -> tf.distribute.Strategy:
         replicas: Number of replicas of "mirrored": GPUs or, on a machine
             without GPUs, parts into which the CPU is split, for trials.
             Defaults to 0: all GPUs, or one CPU.
+        join_timeout: With "multi_worker", the seconds to wait until all workers
+            have joined. Defaults to 1800.
 
     Raises:
         InputError: for an unknown name, for more replicas than GPUs, for
             another number of replicas than before in this process, or if
             `TF_CONFIG` does not define the cluster and this worker.
-        InterruptedRunError: if the worker cannot join the other workers, for
-            example because its port is in use.
+        InterruptedRunError: if the worker cannot join the other workers: its
+            port is in use, or another worker does not come in time.
     """
     if name not in STRATEGIES:
         raise unknown_name("strategy", name, STRATEGIES)
+    if join_timeout <= 0:
+        raise bad_argument("join_timeout", "seconds > 0", join_timeout)
     if name == "none":
         return tf.distribute.get_strategy()
     if name == "multi_worker":
@@ -57,6 +68,7 @@ def strategy(name: str, replicas: int = 0) -> tf.distribute.Strategy:
                 "workers.",
                 flush=True,
             )
+            _wait_for_workers(workers, index, join_timeout)
             try:
                 _made[name] = tf.distribute.MultiWorkerMirroredStrategy()
             except tf.errors.OpError as error:
@@ -89,14 +101,97 @@ def cluster(text: str | None) -> tuple[list[str], int]:
         config = json.loads(text or "")
         workers, task = config["cluster"]["worker"], config["task"]
         addresses = isinstance(workers, list) and all(
-            re.fullmatch(r"[^\s:]+:\d+", worker) for worker in workers
+            re.fullmatch(r"[^\s:]+:\d+", worker)
+            and 0 < int(worker.rpartition(":")[2]) < 2**16
+            for worker in workers
         )
         known = [*config["cluster"]] == ["worker"] and task["type"] == "worker"
-        if not (addresses and known and task["index"] in range(len(workers))):
+        index = task["index"]
+        integer = isinstance(index, int) and not isinstance(index, bool)
+        if not (addresses and known and integer and index < len(workers)):
+            raise ValueError
+        if index < 0:
             raise ValueError
     except (KeyError, TypeError, ValueError):
         raise bad_argument("TF_CONFIG", expected, text) from None
-    return workers, task["index"]
+    if len({*workers}) < len(workers):
+        raise bad_argument(
+            "TF_CONFIG", "a cluster with a different address per worker", text
+        )
+    return workers, index
+
+
+def _wait_for_workers(
+    workers: Sequence[str], index: int, timeout: float
+) -> None:
+    """Waits until every worker has been at its address.
+
+    TensorFlow would wait without a word, and for ever. So each worker first
+    listens at its own address and calls all others. A worker that has reached
+    all others goes on to TensorFlow, whose server then answers in its place.
+
+    Args:
+        workers: The addresses "HOST:PORT" of all workers.
+        index: The index of this worker.
+        timeout: The seconds after which this worker gives up.
+
+    Raises:
+        InterruptedRunError: if the port of this worker is in use, or another
+            worker does not come in time.
+    """
+    missing = {
+        number: address
+        for number, address in enumerate(workers)
+        if number != index
+    }
+    began = time.monotonic()
+    announced = False
+    with socket.socket() as own:
+        own.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            own.bind(("", int(workers[index].rpartition(":")[2])))
+            own.listen(len(workers))
+        except OSError as error:
+            raise InterruptedRunError(
+                f"Worker {index} could not join the other workers: "
+                f"{workers[index]} cannot be used ({error.strerror})."
+            ) from None
+        while True:
+            missing = {
+                number: address
+                for number, address in missing.items()
+                if not _answers(address)
+            }
+            if not missing:
+                return
+            waited = time.monotonic() - began
+            names = ", ".join(
+                f"{number} ({address})" for number, address in missing.items()
+            )
+            if waited > timeout:
+                raise InterruptedRunError(
+                    f"Worker {index} waited {timeout:g} s for other workers. "
+                    f"Missing: worker {names}. Start all workers within that "
+                    "time, or set a longer --join_timeout."
+                )
+            if waited > _SILENCE and not announced:
+                announced = True
+                print(
+                    f"Worker {index} has waited {_SILENCE} s for worker "
+                    f"{names}, and gives up after {timeout:g} s.",
+                    flush=True,
+                )
+            time.sleep(0.2)
+
+
+def _answers(address: str) -> bool:
+    """Returns whether a worker listens at an address."""
+    host, _, port = address.rpartition(":")
+    try:
+        with socket.create_connection((host, int(port)), timeout=1):
+            return True
+    except OSError:  # among them a name that is not known yet
+        return False
 
 
 def tf_config(workers: Sequence[str], index: int) -> str:

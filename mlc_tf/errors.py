@@ -130,9 +130,14 @@ def check_rate(name: str, value: Any) -> float:
 
 
 def check_seed(seed: Any) -> int:
-    """Returns `seed` as an int; raises an `InputError` unless it is >= 0."""
-    if not isinstance(seed, numbers.Integral) or seed < 0:
-        raise bad_argument("seed", "an integer >= 0", seed)
+    """Returns `seed` as an int; raises an `InputError` unless it is a seed.
+
+    Args:
+        seed: An integer in [0, 2**32), the seeds that Keras takes.
+    """
+    integer = isinstance(seed, numbers.Integral) and not isinstance(seed, bool)
+    if not integer or not 0 <= seed < 2**32:
+        raise bad_argument("seed", "an integer in [0, 2**32)", seed)
     return int(seed)
 
 

@@ -1,7 +1,10 @@
 """Strategies by name, and 1, 2 and 4 replicas that compute the same."""
 
+import concurrent.futures
 import json
 import os
+import socket
+import time
 from functools import cache
 
 import numpy as np
@@ -10,6 +13,7 @@ import tensorflow as tf
 
 from mlc_tf import distribution
 from mlc_tf.errors import InputError
+from mlc_tf.errors import InterruptedRunError
 from tests import processes
 
 
@@ -136,6 +140,9 @@ def test_tf_config_tells_the_workers_and_which_one_this_is():
         json.dumps({**GOOD, "cluster": {"worker": ["a:1"], "ps": ["b:1"]}}),
         json.dumps({**GOOD, "task": {"type": "worker", "index": 2}}),
         json.dumps({**GOOD, "task": {"type": "worker", "index": -1}}),
+        json.dumps({**GOOD, "task": {"type": "worker", "index": True}}),
+        json.dumps({**GOOD, "cluster": {"worker": ["a:1", "b:99999"]}}),
+        json.dumps({**GOOD, "cluster": {"worker": ["a:1", "b:0"]}}),
         json.dumps({**GOOD, "task": {"type": "chief", "index": 0}}),
     ],
 )
@@ -146,6 +153,48 @@ def test_a_bad_tf_config_is_refused(text, monkeypatch):
     with pytest.raises(InputError, match="`TF_CONFIG` should be JSON like '{"):
         distribution.strategy("multi_worker")
     assert os.environ.get("TF_CONFIG") == text
+
+
+def test_each_worker_has_an_address_of_its_own():
+    text = distribution.tf_config(["a:1", "b:1", "a:1"], 0)
+    with pytest.raises(InputError, match="a different address per worker"):
+        distribution.cluster(text)
+
+
+def test_workers_that_come_one_after_another_find_each_other():
+    addresses = distribution.free_addresses(3)
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        waiting = []
+        for index in range(3):
+            waiting.append(
+                pool.submit(
+                    distribution._wait_for_workers, addresses, index, 30.0
+                )
+            )
+            time.sleep(0.3)
+            # The last worker has all others, who wait for it.
+            assert index == 2 or not any(each.done() for each in waiting)
+        # In the place of a worker that went on, TensorFlow's server answers.
+        with socket.socket() as server:
+            waiting[2].result(timeout=30)
+            host, _, port = addresses[2].rpartition(":")
+            server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            server.bind((host, int(port)))
+            server.listen()
+            for each in waiting:
+                each.result(timeout=30)
+
+
+def test_a_worker_that_never_comes_is_named(monkeypatch, capsys):
+    monkeypatch.setattr(distribution, "_SILENCE", 0.1)
+    here, gone = distribution.free_addresses(2)
+    with pytest.raises(
+        InterruptedRunError,
+        match=rf"Worker 0 waited 0.5 s .* Missing: worker 1 \({gone}\)\. .*"
+        "--join_timeout",
+    ):
+        distribution._wait_for_workers([here, gone], 0, 0.5)
+    assert f"has waited 0.1 s for worker 1 ({gone})" in capsys.readouterr().out
 
 
 def test_one_process_agrees_with_itself(two_replicas):

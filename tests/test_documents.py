@@ -34,7 +34,8 @@ def test_the_two_commands_are_those_of_the_readme():
     )
     commands = [line for block in blocks for line in block.splitlines()]
     assert commands[:2] == [
-        "pip install -e . && python launch/train.py --config=configs/digits.py",
+        "pip install -e . && python launch/train.py --config=configs/digits.py "
+        "--workdir=runs/digits",
         "pip install -e '.[test]' && pytest",
     ]
 

@@ -1,7 +1,12 @@
 """A multilayer perceptron, for digits and other small inputs."""
 
+import numbers
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 
+from mlc_tf.errors import bad_argument
 from mlc_tf.networks import normalization
 
 
@@ -29,7 +34,11 @@ def mlp(
 
     Returns:
         A functional `keras.Model` from inputs to logits `(batch, num_classes)`.
+
+    Raises:
+        InputError: if a hidden layer has no unit.
     """
+    check_hidden_units(hidden_units)
     inputs = keras.Input(input_shape)
     x = normalization.normalize(inputs, mean, variance)
     x = keras.layers.Flatten()(x)
@@ -46,3 +55,16 @@ def mlp(
         name="logits",
     )(x)
     return keras.Model(inputs, logits, name="mlp")
+
+
+def check_hidden_units(hidden_units: Sequence[Any]) -> None:
+    """Raises an `InputError` unless each hidden layer has a unit or more.
+
+    Args:
+        hidden_units: Width of each hidden layer.
+    """
+    for units in hidden_units:
+        if not isinstance(units, numbers.Integral) or units < 1:
+            raise bad_argument(
+                "hidden_units", "integers >= 1, one per layer", hidden_units
+            )

@@ -6,6 +6,7 @@ import numpy as np
 from mlc_tf.errors import InputError
 from mlc_tf.errors import bad_argument
 from mlc_tf.networks import normalization
+from mlc_tf.networks.mlp import check_hidden_units
 
 DIMENSIONS = 50
 
@@ -40,8 +41,8 @@ def word_window(
         A functional `keras.Model` from inputs to logits `(batch, num_classes)`.
 
     Raises:
-        InputError: if `input_shape` has another rank, or `table_sizes` does
-            not have one entry per feature.
+        InputError: if `input_shape` has another rank, a hidden layer has no
+            unit, or `table_sizes` does not have one entry per feature.
 
     References:
         Hendrycks et al., 2018: the Twitter folder of their code. Bojanowski et
@@ -53,6 +54,7 @@ def word_window(
             "(words, dimensions) or (words, features)",
             input_shape,
         )
+    check_hidden_units(hidden_units)
     penalty = normalization.decay(weight_decay)
     if table_sizes is None:
         inputs = x = keras.Input(input_shape)

@@ -1,6 +1,7 @@
 """The directory of a run: its config, its lock, and its atomic files."""
 
 import fcntl
+import hashlib
 import importlib.metadata
 import json
 import os
@@ -54,6 +55,61 @@ def name_of(config: ml_collections.ConfigDict) -> str:
     if config.noise.kind != "none" and ":" not in config.noise.kind:
         noise_name += f"-{config.noise.ratio:g}"
     return f"{dataset}/{noise_name}/{config.method.name}-seed{config.seed}"
+
+
+def default_workdir(config: ml_collections.ConfigDict) -> Path:
+    """Returns the directory of a run whose user names none.
+
+    Runs that compute different things have different directories; runs that
+    differ only in how they are executed share one.
+
+    Args:
+        config: The configuration of the run.
+
+    Returns:
+        For example `runs/mnist/pair-0.45/mlc-seed1-0f3a9c52`: `name_of`, and
+        a digest of the settings that the run uses, the path of the data among
+        them.
+    """
+    settings = {
+        name: value
+        for name, value in _flat(json.loads(config.to_json())).items()
+        if name not in _EXECUTION_SETTINGS and _is_used(config, name)
+    }
+    return Path("runs") / f"{name_of(config)}-{_short_digest(settings)}"
+
+
+def default_data_folder(config: ml_collections.ConfigDict) -> Path:
+    """Returns the folder of a description of a run's data.
+
+    Args:
+        config: The configuration of the run.
+
+    Returns:
+        For example `runs/mnist/pair-0.45/data-seed1-91d2c07a`, with a digest of
+        the settings of the data.
+    """
+    settings = json.loads(config.to_json())
+    of_data = {
+        name: settings[name] for name in ("seed", "dataset", "noise", "clean")
+    }
+    folder = Path("runs") / Path(name_of(config)).parent
+    return folder / f"data-seed{config.seed}-{_short_digest(of_data)}"
+
+
+def _short_digest(content: Any) -> str:
+    text = json.dumps(content, sort_keys=True)
+    return hashlib.blake2b(text.encode(), digest_size=4).hexdigest()
+
+
+def _flat(settings: Any, prefix: str = "") -> dict[str, Any]:
+    """Returns nested JSON content by dotted names."""
+    if not isinstance(settings, dict):
+        return {prefix: settings}
+    flat: dict[str, Any] = {}
+    for key, value in settings.items():
+        flat |= _flat(value, f"{prefix}.{key}" if prefix else key)
+    return flat
 
 
 def check(workdir: str | Path, config: ml_collections.ConfigDict) -> None:

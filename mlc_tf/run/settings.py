@@ -1,6 +1,7 @@
 """The settings of a run: their defaults, and the check of their values."""
 
 import dataclasses
+import difflib
 import math
 from typing import Any
 
@@ -17,6 +18,7 @@ from mlc_tf.data.augmentation import AUGMENTATIONS
 from mlc_tf.datasets.options import Options
 from mlc_tf.errors import InputError
 from mlc_tf.errors import bad_argument
+from mlc_tf.errors import check_rate
 from mlc_tf.errors import check_seed
 from mlc_tf.errors import unknown_name
 from mlc_tf.run import methods
@@ -169,7 +171,8 @@ def default_config() -> ml_collections.ConfigDict:
             "steps_per_execution": 1,
         }
     )
-    return config
+    # A misspelt setting in a config file is then an error, not a new setting.
+    return config.lock()
 
 
 def flat(config: ml_collections.ConfigDict) -> dict[str, Any]:
@@ -265,8 +268,10 @@ def check(config: ml_collections.ConfigDict) -> None:
     """Checks all settings before any data is read.
 
     Raises:
-        InputError: for the first setting with a bad value.
+        InputError: for a setting that does not exist or is missing, or else
+            for the first setting with a bad value.
     """
+    _check_form(config)
     methods.get(config.method.name)
     if config.method.name == "mlc":
         methods.transition_update(method_options(config))
@@ -290,10 +295,7 @@ def check(config: ml_collections.ConfigDict) -> None:
         raise bad_argument(
             "optimizer.momentum", "in [0, 1)", optimizer.momentum
         )
-    if not config.network.weight_decay >= 0:
-        raise bad_argument(
-            "network.weight_decay", "a float >= 0", config.network.weight_decay
-        )
+    check_rate("network.weight_decay", config.network.weight_decay)
     if train.steps_per_execution < 1:
         raise bad_argument(
             "train.steps_per_execution",
@@ -338,6 +340,64 @@ def check(config: ml_collections.ConfigDict) -> None:
     Interval.parse(train.checkpoint_every)
     if train.dtype not in DTYPES:
         raise unknown_name("train.dtype", train.dtype, DTYPES)
+
+
+def _check_form(config: ml_collections.ConfigDict) -> None:
+    given, known = flat(config), flat(default_config())
+    for name in given:
+        if name not in known:
+            raise unknown_setting(name)
+    missing = [name for name in known if name not in given]
+    if missing:
+        raise InputError(
+            "`config` should have all settings of settings.default_config(). "
+            f"Received: a config without {', '.join(missing)}."
+        )
+    for name, default in known.items():
+        # A config checks the types of values, but takes None for any.
+        if default is not None and not _is_like(given[name], default):
+            raise bad_argument(
+                f"config.{name}",
+                f"of type {type(default).__name__}",
+                given[name],
+            )
+
+
+def _is_like(value: Any, default: Any) -> bool:
+    if isinstance(default, bool) or isinstance(value, bool):
+        return isinstance(value, bool) and isinstance(default, bool)
+    alike: dict[type, tuple[type, ...]] = {
+        int: (int, np.integer),
+        float: (int, float, np.number),
+        tuple: (tuple, list),
+    }
+    return isinstance(value, alike.get(type(default), type(default)))
+
+
+def unknown_setting(name: str) -> InputError:
+    """Returns the error for a setting that does not exist.
+
+    The message suggests the setting of the same section whose last name is most
+    similar, if there is one.
+
+    Args:
+        name: The dotted name of the setting.
+    """
+    section, _, last = name.rpartition(".")
+    # Settings that all methods and networks share come first.
+    known = sorted(flat(default_config()), key=lambda each: each.count("."))
+    inside = [each for each in known if each.startswith(f"{section}.")]
+    by_last: dict[str, str] = {}
+    for each in inside or known:
+        *outer, own = each.split(".")
+        by_last.setdefault(own, each)
+        by_last.setdefault("_".join([*outer[-1:], own]), each)
+    nearest = [
+        by_last[key]
+        for key in difflib.get_close_matches(last, by_last, n=1, cutoff=0.6)
+    ]
+    hint = f" Did you mean 'config.{nearest[0]}'?" if nearest else ""
+    return InputError(f"`config` has no setting 'config.{name}'.{hint}")
 
 
 def _check_noise(config: ml_collections.ConfigDict) -> None:

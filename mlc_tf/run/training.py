@@ -47,7 +47,10 @@ _SAMPLE_SIZE = 10_000
 
 
 def run(
-    config: ml_collections.ConfigDict, workdir: str | Path, verbose: int = 1
+    config: ml_collections.ConfigDict,
+    workdir: str | Path,
+    verbose: int = 1,
+    join_timeout: float = distribution.JOIN_TIMEOUT,
 ) -> dict[str, Any]:
     """Trains as the config says, and returns the result.
 
@@ -62,6 +65,8 @@ def run(
         config: The configuration, as `settings.default_config` returns it.
         workdir: The directory of this run.
         verbose: As in `keras.Model.fit`. Defaults to 1, a progress bar.
+        join_timeout: With several workers, the seconds to wait until all have
+            joined. Defaults to 1800.
 
     Returns:
         The content of `result.json`.
@@ -80,7 +85,7 @@ def run(
         return finished
     settings.check(config)
     strategy = distribution.strategy(
-        config.train.strategy, config.train.replicas
+        config.train.strategy, config.train.replicas, join_timeout
     )
     with strategy.scope(), faults.translate_faults(workdir):
         termination = Termination(distribution.has_workers())
