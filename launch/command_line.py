@@ -94,6 +94,22 @@ def workdir_of(
     return directory.default_workdir(config.value)
 
 
+def flags_without(*names: str) -> list[str]:
+    """Returns the flags of the command line, in their order.
+
+    Args:
+        *names: Names of the flags to leave out.
+    """
+    rest, skip = [], False
+    for argument in sys.argv[1:]:
+        name, given, _ = argument.lstrip("-").partition("=")
+        if skip or name in names:
+            skip = not skip and not given
+        else:
+            rest.append(argument)
+    return rest
+
+
 def print_next(*commands: list[str]) -> None:
     """Prints the commands that a user is likely to need next.
 

@@ -43,6 +43,7 @@ def main(argv: list[str]) -> None:
         if described.figure is not None:
             described.figure.savefig(output / "samples.png", dpi=120)
             print(output / "samples.png")
+    command_line.print_next(["train", *command_line.flags_without("output")])
 
 
 if __name__ == "__main__":

@@ -44,7 +44,7 @@ def main(argv: list[str]) -> None:
     workdir = command_line.workdir_of(_CONFIG, _WORKDIR)
     train = [
         "train",
-        *_own_flags_left_out(sys.argv[1:]),
+        *command_line.flags_without("workers", "workdir"),
         "--config.train.strategy=multi_worker",
         f"--workdir={workdir}",
     ]
@@ -92,18 +92,6 @@ def _wait_for(workers: list[subprocess.Popen[bytes]]) -> list[int]:
                 worker.kill()
         time.sleep(0.1)
     return [worker.wait() for worker in workers]
-
-
-def _own_flags_left_out(arguments: list[str]) -> list[str]:
-    """Returns the flags of `mlc_tf train`, in their order."""
-    rest, skip = [], False
-    for argument in arguments:
-        name, given, _ = argument.lstrip("-").partition("=")
-        if skip or name in ("workers", "workdir"):
-            skip = not skip and not given
-        else:
-            rest.append(argument)
-    return rest
 
 
 def _print_for_real_machines(train: list[str]) -> None:

@@ -200,14 +200,15 @@ def method_options(config: ml_collections.ConfigDict) -> dict[str, Any]:
 
 
 def _given(section: ml_collections.ConfigDict) -> dict[str, Any]:
-    """Returns the given values of a section, nested; an infinity as None."""
+    """Returns the given values of a section, nested."""
     given: dict[str, Any] = {}
     for name, value in section.items():
         if isinstance(value, ml_collections.ConfigDict):
             given[name] = _given(value)
         elif value is not None:
-            # JSON has no infinity; None is no limit, too.
-            given[name] = None if value == math.inf else value
+            # An infinite limit is no limit, and JSON has no infinity.
+            unlimited = name == "max_step" and value == math.inf
+            given[name] = None if unlimited else value
     return given
 
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import shutil
 
 import numpy as np
@@ -39,8 +40,56 @@ def test_train_plot_and_train_again(tmp_path):
     assert plot[1].split() == ["run/curves.png", "run/transition.png"]
     for name in plot[1].split():
         assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
-    assert "run is finished; its result is:" in again[1]
+    assert "run holds the finished run: accuracy 0." in first[1]
+    assert "run is the finished run: accuracy 0." in again[1]
     assert json.loads(again[1].splitlines()[-1]) == result
+
+
+def next_commands(stdout):
+    """Returns the commands that a launcher prints as the next ones."""
+    lines = stdout.partition("\nNext:\n")[2].splitlines()
+    return [shlex.split(line) for line in lines if line.startswith("    ")]
+
+
+def test_each_command_prints_the_next_ones(tmp_path):
+    described = launch(tmp_path, ("describe.py", config()))[0]
+    ((_, *train),) = next_commands(described[1])
+    assert train == ["train", config()]
+    trained = launch(tmp_path, ("train.py", *train[1:]))[0]
+    followed = next_commands(trained[1])
+    assert [command[:2] for command in followed] == [
+        ["mlc_tf", "audit"],
+        ["mlc_tf", "review"],
+        ["mlc_tf", "export"],
+    ]
+    workdir = followed[0][2].partition("=")[2]
+    assert json.loads(trained[1].splitlines()[-1]) == json.loads(
+        (tmp_path / workdir / "result.json").read_text()
+    )
+    answers = launch(
+        tmp_path, *((f"{name}.py", *rest) for _, name, *rest in followed)
+    )
+    assert [answer[0] for answer in answers] == [0, 0, 0], answers
+    assert next_commands(answers[0][1]) == [followed[1]]
+
+
+def test_runs_with_other_settings_have_other_directories(tmp_path):
+    other = "--config.network.mlp.hidden_units=(16,)"
+    one, two, again = launch(
+        tmp_path,
+        ("train.py", config()),
+        ("train.py", config(), other),
+        # How a run is executed does not change what it computes.
+        (
+            *("train.py", config(), other),
+            "--config.train.checkpoint_every=5 steps",
+        ),
+    )
+    assert one[0] == two[0] == again[0] == 0, two[2] + again[2]
+    runs = sorted((tmp_path / "runs/digits/flip_to_one-0.4").iterdir())
+    assert len(runs) == 2
+    assert all(re.fullmatch("mlc-seed0-[0-9a-f]{8}", run.name) for run in runs)
+    assert " is the finished run: accuracy" in again[1]
 
 
 def test_audit_finds_the_labels_that_were_made_wrong(tmp_path):
@@ -476,7 +525,7 @@ def test_describe_prints_the_data_and_draws_it(tmp_path):
     (described,) = launch(tmp_path, ("describe.py", config(), *noise))
     assert described[0] == 0, described[2]
     assert "inputs (8, 8, 1) float32, 10 classes" in described[1]
-    folder = tmp_path / "runs/digits/pair-0.2/data-seed0"
+    (folder,) = (tmp_path / "runs/digits/pair-0.2").glob("data-seed0-????????")
     report = json.loads((folder / "noise.json").read_text())
     counts = "{:,} of {:,} labels".format(report["changed"], report["examples"])
     assert counts in described[1] and report["examples"] == 1297 - 100
@@ -521,13 +570,13 @@ def test_benchmark_writes_ratios(tmp_path):
 
 BUDGET = "--what=clean_budget"
 MISTAKES = [
-    ("train.py", config(), "--config.noise.ration=1", "Did you mean 'ratio'"),
+    ("train.py", config(), "--config.noise.ration=1", "'config.noise.ratio'?"),
     ("train.py", config(), "--config.noise.ratio=1.4", "`ratio` should be in"),
     ("train.py", config(), "--config.noise.ratio=x", "convert string to float"),
     ("train.py", config(), "--config.method.name=mcl", "Did you mean 'mlc'"),
     ("train.py", config(), "more", "Unknown arguments: more."),
     ("train.py", config(), "--wordkir=run", "wordkir"),
-    ("train.py", "--config=configs/no.py", "`config` cannot be loaded"),
+    ("train.py", "--config=configs/no.py", "a config file that exists."),
     ("train.py", config(variant=":smok"), "Did you mean 'smoke'"),
     ("plot.py", "`workdir` should be the directory of a run"),
     ("plot.py", "--workdir=nowhere", "`workdir` should be the directory"),
