@@ -16,7 +16,15 @@ class InputError(ValueError):
 
     Launchers print it without a traceback. Any other error is a bug and keeps
     its traceback.
+
+    Attributes:
+        argument: Name of the argument that has a bad value, as the message
+            begins; None if the message names none.
     """
+
+    def __init__(self, message: str, argument: str | None = None) -> None:
+        super().__init__(message)
+        self.argument = argument
 
 
 class DivergedError(ArithmeticError):
@@ -52,14 +60,16 @@ def bad_argument(name: str, expectation: str, received: Any) -> InputError:
     """
     return InputError(
         f"`{name}` should be {expectation}. "
-        f"Received: `{name}` = {_short(received)}."
+        f"Received: `{name}` = {_short(received)}.",
+        argument=name,
     )
 
 
 def unknown_name(name: str, value: Any, known: Iterable[str]) -> InputError:
     """Returns the error for a name that is not in `known`.
 
-    The message lists the known names and suggests the most similar name.
+    The message lists the known names and suggests the most similar name,
+    whatever its case.
 
     Args:
         name: Name of the argument.
@@ -67,12 +77,35 @@ def unknown_name(name: str, value: Any, known: Iterable[str]) -> InputError:
         known: The valid names.
     """
     known = list(known)
-    nearest = difflib.get_close_matches(str(value), known, n=1, cutoff=0.4)
-    hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
+    folded = {each.casefold(): each for each in known}
+    nearest = difflib.get_close_matches(
+        str(value).casefold(), folded, n=1, cutoff=0.4
+    )
+    hint = f" Did you mean {folded[nearest[0]]!r}?" if nearest else ""
     return InputError(
         f"`{name}` should be one of {', '.join(known)}. "
-        f"Received: `{name}` = {value!r}.{hint}"
+        f"Received: `{name}` = {value!r}.{hint}",
+        argument=name,
     )
+
+
+@contextmanager
+def in_section(section: str, names: Iterable[str]) -> Iterator[None]:
+    """Names bad arguments by the settings of a config that give them.
+
+    Args:
+        section: The dotted name of a section of the config: "method.mlc".
+        names: Names of the arguments that are settings of the section.
+    """
+    try:
+        yield
+    except InputError as error:
+        name = error.argument
+        if name is None or name not in names:
+            raise
+        setting = f"{section}.{name}"
+        message = str(error).replace(f"`{name}`", f"`{setting}`")
+        raise InputError(message, setting) from None
 
 
 def import_optional(name: str, extra: str) -> Any:

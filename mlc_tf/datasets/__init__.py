@@ -2,6 +2,7 @@
 clean set drawn from the training split."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from mlc_tf.datasets import cifar_n
@@ -14,6 +15,8 @@ from mlc_tf.datasets import tfds_loader
 from mlc_tf.datasets import twitter
 from mlc_tf.datasets.options import Options
 from mlc_tf.datasets.splits import Splits
+from mlc_tf.errors import InputError
+from mlc_tf.errors import bad_argument
 from mlc_tf.errors import unknown_name
 
 DATASETS: dict[str, Callable[[Options], Splits]] = {
@@ -63,8 +66,24 @@ def load(name: str, options: Options | None = None, **kwargs: Any) -> Splits:
             f"{scheme}:{'NAME' if scheme == 'tfds' else 'PATH'}"
             for scheme in SCHEMES
         ]
-        raise unknown_name("dataset", name, [*DATASETS, *own])
+        raise _with_scheme(name) or unknown_name(
+            "dataset.name", name, [*DATASETS, *own]
+        )
     return DATASETS[name](options).checked()
+
+
+def _with_scheme(name: str) -> InputError | None:
+    """Returns the error for a path without its scheme, or None."""
+    path = Path(name)
+    suffix = path.suffix.lower().removeprefix(".")
+    scheme = {"npz": "npz", "csv": "csv", "tsv": "csv", "parquet": "csv"}.get(
+        suffix, "folder" if path.is_dir() else ""
+    )
+    if not scheme:
+        return None
+    return bad_argument(
+        "dataset.name", f"'{scheme}:{name}' for the data in {name}", name
+    )
 
 
 __all__ = ["DATASETS", "SCHEMES", "Options", "Splits", "load"]

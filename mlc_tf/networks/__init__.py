@@ -57,7 +57,7 @@ def get(name: str) -> Network:
         InputError: for an unknown name; the message suggests the nearest name.
     """
     if name not in NETWORKS:
-        raise unknown_name("network", name, NETWORKS)
+        raise unknown_name("network.name", name, NETWORKS)
     return NETWORKS[name]
 
 

@@ -20,6 +20,7 @@ from mlc_tf.errors import InputError
 from mlc_tf.errors import bad_argument
 from mlc_tf.errors import check_rate
 from mlc_tf.errors import check_seed
+from mlc_tf.errors import in_section
 from mlc_tf.errors import unknown_name
 from mlc_tf.run import methods
 from mlc_tf.run.checkpoints import Interval
@@ -297,12 +298,18 @@ def check(config: ml_collections.ConfigDict) -> None:
             "optimizer.momentum", "in [0, 1)", optimizer.momentum
         )
     check_rate("network.weight_decay", config.network.weight_decay)
-    if train.steps_per_execution < 1:
-        raise bad_argument(
-            "train.steps_per_execution",
-            "an integer >= 1",
-            train.steps_per_execution,
-        )
+    for name in (
+        "train.epochs",
+        "train.batch_size",
+        "train.steps_per_execution",
+        "clean.batch_size",
+        "clean.per_class",
+    ):
+        section, _, setting = name.partition(".")
+        if config[section][setting] < 1:
+            raise bad_argument(
+                name, "an integer >= 1", config[section][setting]
+            )
     if train.steps_per_epoch < 0:
         raise bad_argument(
             "train.steps_per_epoch",
@@ -320,8 +327,6 @@ def check(config: ml_collections.ConfigDict) -> None:
             "pretrained weights. Received: `network.weights` = "
             f"{config.network.weights!r} for {config.network.name!r}."
         )
-    if train.epochs < 1:
-        raise bad_argument("train.epochs", "an integer >= 1", train.epochs)
     if not 0 <= train.warmup_epochs < train.epochs:
         raise bad_argument(
             "train.warmup_epochs",
@@ -410,6 +415,7 @@ def _check_noise(config: ml_collections.ConfigDict) -> None:
             "noise.kind", kind, [*named, "human:SET", "file:PATH"]
         )
     if kind in named[:-1]:
-        noise.check_ratio(config.noise.ratio)
+        with in_section("noise", ["ratio"]):
+            noise.check_ratio(config.noise.ratio)
     if config.noise.mode not in noise.MODES:
         raise unknown_name("noise.mode", config.noise.mode, noise.MODES)

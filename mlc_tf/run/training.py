@@ -20,6 +20,7 @@ from mlc_tf.data import checks
 from mlc_tf.data.augmentation import AUGMENTATIONS
 from mlc_tf.data.examples import Examples
 from mlc_tf.errors import InputError
+from mlc_tf.errors import in_section
 from mlc_tf.models.pair_model import PairModel
 from mlc_tf.run import callbacks
 from mlc_tf.run import checkpoints
@@ -444,12 +445,13 @@ def build_base(
                 for part in (problem.noisy, problem.clean)
             )
             options.update(network.measure(*samples))
-    return network.build(
-        tuple(problem.noisy.input_spec.shape),
-        len(problem.class_names),
-        weight_decay=config.network.weight_decay,
-        **options,
-    )
+    with in_section(f"network.{name}", config.network.get(name, {})):
+        return network.build(
+            tuple(problem.noisy.input_spec.shape),
+            len(problem.class_names),
+            weight_decay=config.network.weight_decay,
+            **options,
+        )
 
 
 def _phase_arguments(
@@ -506,7 +508,8 @@ def _build(
     if stage.warmup and not stage.phase_start:
         return stage.phase.warm_up(base, arguments)
     options = settings.method_options(config) if stage.in_last_phase else {}
-    return stage.phase.model(base, **{**options, **arguments})
+    with in_section(f"method.{config.method.name}", options):
+        return stage.phase.model(base, **{**options, **arguments})
 
 
 def _pairs(

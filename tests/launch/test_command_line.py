@@ -166,7 +166,7 @@ def test_a_script_has_the_help_of_its_command(answers):
 @pytest.mark.parametrize("form", [*FORMS, "by script"])
 def test_config_is_a_name_or_a_path_and_takes_overrides(form, answers):
     status, (line,) = errors(answers[form])
-    assert status == 2 and "`ratio` = 1.4" in line
+    assert status == 2 and "`noise.ratio` = 1.4" in line
 
 
 @pytest.mark.parametrize("wrong", MISTAKES)

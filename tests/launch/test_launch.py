@@ -571,7 +571,12 @@ def test_benchmark_writes_ratios(tmp_path):
 BUDGET = "--what=clean_budget"
 MISTAKES = [
     ("train.py", config(), "--config.noise.ration=1", "'config.noise.ratio'?"),
-    ("train.py", config(), "--config.noise.ratio=1.4", "`ratio` should be in"),
+    (
+        "train.py",
+        config(),
+        "--config.noise.ratio=1.4",
+        "`noise.ratio` should be in",
+    ),
     ("train.py", config(), "--config.noise.ratio=x", "convert string to float"),
     ("train.py", config(), "--config.method.name=mcl", "Did you mean 'mlc'"),
     ("train.py", config(), "more", "Unknown arguments: more."),
@@ -610,7 +615,7 @@ MISTAKES = [
     (PAPER, BUDGET, config(), "--sizes=1,x", "`sizes` should be integers"),
     (PAPER, BUDGET, config(), "--sizes=0", "`sizes` should be integers >="),
     (PAPER, BUDGET, config(), "--methods=mlcc", "Did you mean 'mlc'"),
-    (PAPER, BUDGET, config(), "--methods=", "`method` should be one of"),
+    (PAPER, BUDGET, config(), "--methods=", "`method.name` should be one of"),
     (PAPER, BUDGET, config(), "--seeds=²", "`seeds` should be integers"),
     (PAPER, BUDGET, config(), "--sizes=9999", "`clean.per_class` should"),
     (
@@ -620,7 +625,7 @@ MISTAKES = [
         "--config.noise.kind=none",
         "`noise.kind` should be injected",
     ),
-    ("compare.py", config(), "--methods=", "`method` should be one of"),
+    ("compare.py", config(), "--methods=", "`method.name` should be one of"),
     (PAPER, "--what=table3", "Did you mean 'table"),
     (PAPER, "--what=figure5", "--sizes=5", "`sizes` should be left out with"),
     (PAPER, BUDGET, config(), "--dataset=digits", "`dataset` should be left"),
@@ -649,7 +654,7 @@ MISTAKES = [
     ),
     ("tune.py", config(), "--what=all", "`what` should be one of"),
     ("tune.py", config(), "--methods=mlcc", "Did you mean 'mlc'"),
-    ("tune.py", config(), "--methods=", "`method` should be one of"),
+    ("tune.py", config(), "--methods=", "`method.name` should be one of"),
     ("tune.py", config(), "--noises=uniform", "`noises` should be each as"),
     ("tune.py", config(), "--noises=", "`conditions` should be at least one"),
     ("tune.py", config(), "--noises=pear:0.4", "Did you mean 'pair'"),

@@ -131,18 +131,20 @@ def test_a_run_that_is_refused_does_not_end_the_others(tmp_path, capsys):
     }
     configs["two"].method.gce.q = 7.0  # only the method knows better
     runs, results = where = tmp_path / "runs", tmp_path / "results.jsonl"
-    with pytest.raises(InputError, match="`q` should be"):
+    with pytest.raises(InputError, match="`method.gce.q` should be"):
         experiments.run_all(configs, *where)
     assert [*result_files.read(results)] == ["one", "three"]
-    assert "two is left out: `q` should be" in capsys.readouterr().out
+    assert (
+        "two is left out: `method.gce.q` should be" in capsys.readouterr().out
+    )
     # If the first run is refused, the others may well be refused, too.
     configs = {"two": configs["two"], "four": config_of()}
-    with pytest.raises(InputError, match="`q` should be"):
+    with pytest.raises(InputError, match="`method.gce.q` should be"):
         experiments.run_all(configs, *where)
     assert not (runs / "four").exists()
     # But not if some are done already.
     configs = {"one": config_of(), **configs}
-    with pytest.raises(InputError, match="`q` should be"):
+    with pytest.raises(InputError, match="`method.gce.q` should be"):
         experiments.run_all(configs, *where)
     assert "four" in result_files.read(results)
 
@@ -151,7 +153,7 @@ def test_runs_beside_a_run_that_is_refused_end(tmp_path):
     configs = {name: config_of("gce") for name in ("bad", "good", "next")}
     configs["bad"].method.gce.q = 7.0
     results = tmp_path / "results.jsonl"
-    with pytest.raises(InputError, match="`q` should be"):
+    with pytest.raises(InputError, match="`method.gce.q` should be"):
         experiments.run_all(configs, tmp_path / "runs", results, jobs=2)
     assert [*result_files.read(results)] == ["good", "next"]
 

@@ -299,9 +299,12 @@ def test_t_of_mlc_comes_to_rest_at_the_end_of_the_run():
     [
         (
             {"name": "projectd"},
-            "In `method.mlc.transition`: `name`.*Did you mean 'projected'",
+            "`method.mlc.transition.name`.*Did you mean 'projected'",
         ),
-        ({"max_step": 0.0}, "`max_step` should be a float > 0"),
+        (
+            {"max_step": 0.0},
+            "`method.mlc.transition.max_step` should be a float > 0",
+        ),
         (
             {"name": "projected_columns", "expectation_rate": 0.1},
             "`expectation_rate` should be left out",
