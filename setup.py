@@ -19,7 +19,7 @@ _EXTRAS = {
     # tensorflow-datasets 4.9 imports importlib_resources without requiring it.
     "tfds": ["importlib_resources", "tensorflow-datasets>=4.9.10"],
     # The datasets "csv:PATH" and "folder:PATH".
-    "files": ["pandas", "pillow"],
+    "files": ["pandas", "pillow", "pyarrow"],
     "figures": ["matplotlib", "pandas"],
     "audit": ["jinja2", "matplotlib", "pandas", "pillow", "pyarrow"],
     "tune": ["keras-tuner>=1.4.8"],

@@ -33,7 +33,8 @@ def identities(examples: Examples) -> list[str] | None:
     seen: Counter[str] = Counter()
     found = []
     for row in rows:
-        text = hashlib.blake2b(row, digest_size=16).hexdigest()
+        # Starts with a letter: a spreadsheet then keeps it as text.
+        text = f"b2-{hashlib.blake2b(row, digest_size=16).hexdigest()}"
         seen[text] += 1
         found.append(text if seen[text] == 1 else f"{text}-{seen[text]}")
     return found

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import difflib
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mlc_tf.data.examples import Arrays
+from mlc_tf.datasets import columns
 from mlc_tf.datasets import tables
 from mlc_tf.datasets.options import Options
 from mlc_tf.datasets.splits import Splits
@@ -15,62 +17,68 @@ from mlc_tf.errors import InputError
 if TYPE_CHECKING:
     import pandas as pd
 
-_SPLIT = "split"
+SPLIT = "split"
 
 
 def load(path: str, options: Options) -> Splits:
-    """Returns the splits of a CSV file with a header.
+    """Returns the splits of a CSV file with a header, or of a Parquet file.
 
     The file has a column "split" (train, test, or the name that `clean` gives)
-    and a column of labels. All other columns are inputs. Numeric columns are
-    used as they are; a text column becomes one column of 0 and 1 for each value
-    that occurs in the training rows.
+    and a column of labels. All other columns are inputs: numbers are used as
+    they are, a date in ISO 8601 becomes days since 1970-01-01, and a column of
+    text becomes one input of 0 and 1 for each value that occurs in the training
+    rows. `notes` says what each column became.
 
     Args:
-        path: The CSV file, in UTF-8.
-        options: `label_key`, the name of the label column ("label" by default),
-            and `clean`: "split:NAME" for rows with that split, or
-            "column:NAME" for training rows in which that column is true.
+        path: The CSV file, in UTF-8; or a file that ends in `.parquet`.
+        options: `label_key`, the name of the label column ("label" by default);
+            `clean`: "split:NAME" for rows with that split, or "column:NAME" for
+            training rows in which that column is true; and `columns`, such as
+            "age:numeric,id:ignore", the kinds of columns that should not be
+            guessed (`columns.KINDS`).
 
     Raises:
         InputError: if a column or a cell is missing, a test label does not
-            occur in the training rows, or an input is not finite. The message
-            names the line.
+            occur in the training rows, an input is not finite, or it is not
+            clear what a column should become. The message names the line.
     """
-    options.only("csv:PATH", "label_key", "clean")
+    options.only("csv:PATH", "label_key", "clean", "columns")
     scheme, chosen = options.trusted("csv:PATH", "split", "column")
+    kinds = columns.parse(options.columns)
     label_key = options.label_key or "label"
-    table = tables.read(path, (label_key, _SPLIT))
-    which = table[_SPLIT].copy()
-    if scheme == "split":
-        which[which == "clean"] = ""
-        which[table[_SPLIT] == chosen] = "clean"
+    ignored = [name for name, kind in kinds.items() if kind == "ignore"]
+    trusted_column = [chosen] if scheme == "column" else []
+    table = tables.read(path, (label_key, SPLIT), [*ignored, *trusted_column])
+    labels, blanks = _stripped(table[label_key])
+    which, counts = _splits(
+        path, table[SPLIT], chosen if scheme == "split" else None
+    )
     train = which == "train"
-    marked = [label_key, _SPLIT]
     if scheme == "column":
-        trusted = tables.truths(path, table, chosen)
-        which[trusted & train] = "clean"
-        marked.append(chosen)
+        which[tables.truths(path, table, chosen) & train] = "clean"
     wanted = ("train", "test", *(["clean"] if scheme else []))
     for name in wanted:
         if not (which == name).any():
             raise InputError(
                 f"{path} should have rows of the {name} set. Received: rows of "
-                f"the splits {', '.join(table[_SPLIT].unique())} only."
+                f"the splits {', '.join(table[SPLIT].unique())} only."
             )
-    names = tables.class_names(table[label_key][train])
-    ids = tables.class_ids(table[label_key], names)
-    strange = which.isin(wanted).to_numpy() & (ids < 0)
+    names = tables.class_names(labels[train])
+    ids = tables.class_ids(labels, names)
+    strange = np.isin(which, wanted) & (ids < 0)
     if strange.any():
         row = int(np.argmax(strange))
         raise InputError(
             f"{path} should have only classes of the training rows. "
-            f"Received: {table[label_key][row]!r} in line {tables.line(row)}."
+            f"Received: {labels[row]!r} in {tables.place(path, row)}."
         )
-    x = _inputs(path, table.drop(columns=marked), train)
-    lines = np.array([f"{path}:{tables.line(row)}" for row in range(len(x))])
+    inputs = table.drop(columns=[label_key, SPLIT, *trusted_column])
+    used = np.isin(which, wanted)
+    found, content, notes = columns.decide(path, inputs, train, kinds)
+    x = columns.encode(found, content)
+    places = tables.places(path, len(table))
     splits = {
-        name: Arrays(x[rows], ids[rows], lines[rows].tolist())
+        name: Arrays(x[rows], ids[rows], places[rows].tolist())
         for name, rows in ((name, which == name) for name in wanted)
     }
     return Splits(
@@ -79,39 +87,67 @@ def load(path: str, options: Options) -> Splits:
         names,
         splits.get("clean"),
         twins_are_one=False,
+        notes=(*notes, *counts, *_unused(path, table[SPLIT], used), *blanks),
+        columns=found,
     )
 
 
-def _inputs(path: str, table: pd.DataFrame, train: pd.Series) -> np.ndarray:
-    """Returns the inputs `(rows, features)` float32 of the input columns."""
-    if table.columns.empty:
-        raise InputError(
-            f"{path} should have a column of inputs. Received: only columns "
-            "of labels and splits."
-        )
-    columns = []
-    for name in table.columns:
-        numbers = _numbers(table[name])
-        if numbers is not None:
-            columns.append(numbers)
-            infinite = ~np.isfinite(columns[-1])
-            if infinite.any():
-                row = int(np.argmax(infinite))
-                raise InputError(
-                    f"{path} should have finite inputs. Received: "
-                    f"{table[name][row]} in line {tables.line(row)}, column "
-                    f"{name!r}."
-                )
-            continue
-        values = sorted(table[name][train].astype(str).unique())
-        texts = table[name].astype(str)
-        columns.extend((texts == value).astype(np.float32) for value in values)
-    return np.stack([column.to_numpy() for column in columns], axis=1)
+def _stripped(labels: pd.Series) -> tuple[pd.Series, tuple[str, ...]]:
+    """Returns labels without blanks around them, and a sentence about it."""
+    stripped = labels.str.strip()
+    changed = int((stripped != labels).sum())
+    if not changed:
+        return labels, ()
+    return stripped, (f"Blanks around {changed:,} labels were left out.",)
 
 
-def _numbers(column: pd.Series) -> pd.Series | None:
-    """Returns a column as float32; None if it is not numeric."""
-    try:
-        return column.astype(np.float32)
-    except ValueError:
-        return None
+def _splits(
+    path: str, splits: pd.Series, clean: str | None
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Returns the split of each row as train, test, clean or "" (no split).
+
+    Args:
+        path: The file, for messages.
+        splits: The column of splits.
+        clean: The split of the trusted rows; None if no split has that role.
+
+    Raises:
+        InputError: for a name that is almost one of the names.
+    """
+    roles = {"train": "train", "test": "test"}
+    if clean is not None:
+        roles[clean] = "clean"
+    by_folded = {name.casefold(): role for name, role in roles.items()}
+    found = {}
+    folded = 0
+    for name, count in splits.value_counts().items():
+        short = name.strip().casefold()
+        role = roles.get(name) or by_folded.get(short, "")
+        folded += int(count) if role and name not in roles else 0
+        near = difflib.get_close_matches(short, by_folded, n=1, cutoff=0.75)
+        if not role and near:
+            row = int(np.argmax(splits == name))
+            raise InputError(
+                f"{path} should have the splits {', '.join(roles)}. Received: "
+                f"{name!r} in {count:,} rows, the first in "
+                f"{tables.place(path, row)}. Did you mean {near[0]!r}?"
+            )
+        found[name] = role
+    roles_of_rows = splits.map(found).to_numpy(str)
+    if not folded:
+        return roles_of_rows, ()
+    return roles_of_rows, (
+        f"{folded:,} rows write their split with blanks or in another case; "
+        "they were taken.",
+    )
+
+
+def _unused(path: str, splits: pd.Series, used: np.ndarray) -> tuple[str, ...]:
+    if used.all():
+        return ()
+    names = splits[~used].value_counts()
+    listed = ", ".join(f"{name} ({count:,})" for name, count in names.items())
+    return (
+        f"{int((~used).sum()):,} of {len(splits):,} rows of {path} belong to "
+        f"no set and were left out: {listed}.",
+    )

@@ -38,6 +38,9 @@ class Options:
         label_key: The TFDS feature, or the column of a table, that is the
             label. Defaults to "": the label that TFDS names for supervised
             learning, or the column "label".
+        columns: Kinds of the columns of a table (`csv:`), as
+            "NAME:KIND,NAME:KIND" with the kinds numeric, categorical, date and
+            ignore. Defaults to "": each kind is found by looking at the cells.
         train_split: The TFDS split to train on. Defaults to "train".
         test_split: The TFDS split to test on. Defaults to "test".
         embeddings: Path of a text file of words and their vectors (`twitter`).
@@ -52,6 +55,7 @@ class Options:
     labels: str = ""
     input_key: str = ""
     label_key: str = ""
+    columns: str = ""
     train_split: str = "train"
     test_split: str = "test"
     embeddings: str = ""

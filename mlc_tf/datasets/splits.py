@@ -12,6 +12,7 @@ from mlc_tf.data import checks
 from mlc_tf.data.examples import Arrays
 from mlc_tf.data.examples import Examples
 from mlc_tf.data.examples import Stream
+from mlc_tf.datasets.columns import Column
 from mlc_tf.errors import InputError
 from mlc_tf.errors import bad_argument
 from mlc_tf.errors import check_seed
@@ -35,6 +36,8 @@ class Splits:
             images, but not for windows of words. Defaults to True.
         notes: Sentences that a user should know about the data, such as how
             many images were skipped. Defaults to `()`.
+        columns: The columns of a table from which the inputs were made, for
+            serving. Defaults to `()`: the inputs come from no table.
     """
 
     train: Examples
@@ -45,6 +48,7 @@ class Splits:
     groups: np.ndarray | None = None
     twins_are_one: bool = True
     notes: tuple[str, ...] = ()
+    columns: tuple[Column, ...] = ()
 
     @property
     def num_classes(self) -> int:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import codecs
+import csv
+import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,7 +19,76 @@ from mlc_tf.errors import import_optional
 if TYPE_CHECKING:
     import pandas as pd
 
-_TRUE, _FALSE = {"true", "1", "yes"}, {"false", "0", "no"}
+# A cell that begins with one of these may be run as a formula by a spreadsheet.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_DELIMITERS = (",", ";", "\t", "|")
+_TRUE = {"true", "1", "1.0", "yes", "y", "t", "ja", "j", "wahr", "x"}
+_FALSE = {"false", "0", "0.0", "no", "n", "f", "nein", "falsch", "-"}
+
+
+class Dialect(NamedTuple):
+    """How the text of a CSV file is written.
+
+    Attributes:
+        delimiter: The character between two cells: "," or ";" or a tab or "|".
+        encoding: A codec of Python: "utf-8", "utf-8-sig" or "utf-16".
+    """
+
+    delimiter: str
+    encoding: str
+
+
+def dialect(path: str | Path, columns: Sequence[str]) -> Dialect:
+    """Returns how a CSV file is written.
+
+    Args:
+        path: The CSV file.
+        columns: Names of columns that the header should have. The delimiter is
+            the one that separates most of them, and else most names.
+
+    Raises:
+        InputError: if the file cannot be read, is empty, or is neither in
+            UTF-8 nor in UTF-16 with a byte order mark.
+    """
+    existing_file("path of the CSV", path)
+    try:
+        content = Path(path).read_bytes()
+    except OSError as error:
+        raise InputError(
+            f"{path} should be a file that can be read. Received: "
+            f"{error.strerror}."
+        ) from None
+    encoding = "utf-8"
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        encoding = "utf-16"
+    elif content.startswith(codecs.BOM_UTF8):
+        encoding = "utf-8-sig"
+    try:
+        text = content.decode(encoding)
+    except UnicodeDecodeError as error:
+        number = content[: error.start].count(b"\n") + 1
+        raise InputError(
+            f"{path} should be a CSV file in UTF-8. Received: byte "
+            f"{content[error.start]:#04x} in line {number}, which is not UTF-8;"
+            " save the file as UTF-8 first."
+        ) from None
+    if "\0" in text:
+        number = text[: text.index("\0")].count("\n") + 1
+        raise InputError(
+            f"{path} should be text. Received: a NUL character in line "
+            f"{number}."
+        )
+    wanted = {_folded(name) for name in columns}
+
+    def found(delimiter: str) -> tuple[int, int]:
+        lines = io.StringIO(text, newline="")
+        try:
+            names = next(csv.reader(lines, delimiter=delimiter), [])
+        except csv.Error:
+            return 0, 0
+        return len(wanted & {_folded(name) for name in names}), len(names)
+
+    return Dialect(max(_DELIMITERS, key=found), encoding)
 
 
 def read(
@@ -25,39 +98,43 @@ def read(
 ) -> pd.DataFrame:
     """Reads a CSV file with a header and checks its columns and cells.
 
+    The delimiter and a byte order mark are recognised (`dialect`). Blanks
+    around names of columns do not count, and neither does the case of the
+    required names. Empty lines at the end of the file are left out.
+
     Args:
-        path: The CSV file, in UTF-8.
+        path: The CSV file, in UTF-8, or a file that ends in `.parquet`.
         columns: Names of the required columns, which are read as text.
         may_be_empty: Names of the columns that may have empty cells. Defaults
             to `()`.
 
+    Returns:
+        The table. All cells of a CSV file are text; the columns of a Parquet
+        file keep their types, except the required columns.
+
     Raises:
-        InputError: if the file is not such a CSV file, lacks a column, or has
-            an empty cell. The message names the line.
+        InputError: if the file is not such a CSV file, lacks a column, has two
+            columns of one name, or has an empty cell. The message names the
+            line.
     """
-    pd = import_optional("pandas", "files")
-    existing_file("path of the CSV", path)
-    try:
-        table = pd.read_csv(
-            path,
-            dtype={name: str for name in columns},
-            na_values=[""],
-            keep_default_na=False,
-            skip_blank_lines=False,
-        )
-    except (
-        pd.errors.ParserError,
-        pd.errors.EmptyDataError,
-        ValueError,
-    ) as error:
+    table = _parsed(path, columns)
+    names = [str(name).strip() for name in table.columns]
+    canonical = {_folded(name): name for name in columns}
+    # A column that has the required name exactly comes before others.
+    taken = {name for name in columns if name in names}
+    table.columns = [
+        name
+        if name in taken
+        else canonical.get(_folded(name), name)
+        if canonical.get(_folded(name)) not in taken
+        else name
+        for name in names
+    ]
+    twice = table.columns[table.columns.duplicated()]
+    if len(twice):
         raise InputError(
-            f"{path} should be a CSV file in UTF-8 with a header. Received: "
-            f"{' '.join(str(error).split())}"
-        ) from None
-    if not isinstance(table.index, pd.RangeIndex):
-        raise InputError(
-            f"{path} should have as many cells in a line as in its header. "
-            "Received: more in line 2."
+            f"{path} should name each column once. Received: "
+            f"{twice[0]!r} twice."
         )
     missing = [name for name in columns if name not in table]
     if missing:
@@ -70,12 +147,79 @@ def read(
         raise InputError(f"{path} should have rows. Received: only a header.")
     for name in table.columns.difference(may_be_empty, sort=False):
         if table[name].isna().any():
-            row = int(np.argmax(table[name].isna()))
+            empty = table[name].isna()
+            row = int(np.argmax(empty))
             raise InputError(
-                f"{path} should have no empty cells. Received: one in "
-                f"line {line(row)}, column {name!r}."
+                f"{path} should have no empty cells. Received: "
+                f"{int(empty.sum())} in column {name!r}, the first in "
+                f"{place(path, row)}."
             )
+    for name in columns:
+        table[name] = table[name].where(
+            table[name].isna(), table[name].astype(str)
+        )
     return table
+
+
+def _parsed(path: str | Path, columns: Sequence[str]) -> pd.DataFrame:
+    pd = import_optional("pandas", "files")
+    if is_parquet(path):
+        import_optional("pyarrow", "files")
+        existing_file("path of the table", path)
+        try:
+            return pd.read_parquet(path)
+        except (OSError, ValueError) as error:  # pyarrow's errors are both
+            raise InputError(
+                f"{path} should be a Parquet file. Received: "
+                f"{' '.join(str(error).split())[:120]}"
+            ) from None
+    written = dialect(path, columns)
+    try:
+        table = pd.read_csv(
+            path,
+            sep=written.delimiter,
+            encoding=written.encoding,
+            dtype=str,
+            na_values=[""],
+            keep_default_na=False,
+            skip_blank_lines=False,
+            header=None,
+        )
+    except (
+        pd.errors.ParserError,
+        pd.errors.EmptyDataError,
+        ValueError,
+    ) as error:
+        raise InputError(
+            f"{path} should be a CSV file in UTF-8 with a header. Received: "
+            f"{' '.join(str(error).split())}"
+        ) from None
+    header = table.iloc[0].fillna("")
+    if (header == "").sum() == len(header):
+        raise InputError(
+            f"{path} should be a CSV file in UTF-8 with a header. Received: an "
+            "empty line 1."
+        )
+    table = table.iloc[1:].reset_index(drop=True)
+    table.columns = header.tolist()
+    filled = table.notna().any(axis=1)
+    return table.iloc[: int(filled[::-1].idxmax()) + 1 if filled.any() else 0]
+
+
+def is_parquet(path: str | Path) -> bool:
+    """Returns whether a table is a Parquet file, by its name."""
+    return Path(path).suffix.lower() == ".parquet"
+
+
+def place(path: str | Path, row: int) -> str:
+    """Returns where a row is in its file, for messages: "line 2" of a CSV."""
+    return f"row {row}" if is_parquet(path) else f"line {line(row)}"
+
+
+def places(path: str | Path, rows: int) -> np.ndarray:
+    """Returns the name of each row, `(rows,)`: "data.csv:2" for row 0."""
+    first = 0 if is_parquet(path) else line(0)
+    return np.array([f"{path}:{first + row}" for row in range(rows)])
 
 
 def line(row: int) -> int:
@@ -90,7 +234,8 @@ def truths(path: str | Path, table: pd.DataFrame, name: str) -> np.ndarray:
         path: The CSV file, for messages.
         table: Content of the file.
         name: Name of the column, as `dataset.clean` gives it. Its cells are
-            true, 1, yes, false, 0 or no.
+            true, 1, yes, y, t or x; or false, 0, no, n, f or empty; in any
+            case.
 
     Raises:
         InputError: if the column is missing or has another value. The message
@@ -101,15 +246,19 @@ def truths(path: str | Path, table: pd.DataFrame, name: str) -> np.ndarray:
             f"{path} should have the column {name!r}, which `dataset.clean` "
             f"names. Received: {', '.join(map(str, table.columns))}."
         )
-    values = table[name].astype(str).str.strip().str.lower()
-    strange = ~values.isin(_TRUE | _FALSE)
+    values = table[name].fillna("").astype(str).str.strip().str.lower()
+    strange = ~values.isin(_TRUE | _FALSE | {""})
     if strange.any():
         row = int(np.argmax(strange))
         raise InputError(
             f"{path} should have true or false in the column {name!r}. "
-            f"Received: {table[name][row]!r} in line {line(row)}."
+            f"Received: {table[name][row]!r} in {place(path, row)}."
         )
     return values.isin(_TRUE).to_numpy()
+
+
+def _folded(name: str) -> str:
+    return name.strip().casefold()
 
 
 def class_names(labels: pd.Series) -> tuple[str, ...]:
@@ -125,3 +274,30 @@ def class_ids(labels: pd.Series, names: tuple[str, ...]) -> np.ndarray:
     pd = import_optional("pandas", "files")
     ids: np.ndarray = pd.Index(names).get_indexer(labels).astype(np.int64)
     return ids
+
+
+def safe_cell(text: str) -> str:
+    """Returns a text that no spreadsheet takes for a formula.
+
+    A text that begins with =, +, -, @, a tab or a carriage return gets a single
+    quote in front. `original_cell` takes it away.
+
+    Args:
+        text: A name of a class or of an example, or any other text of a user.
+
+    Example:
+
+    >>> safe_cell("=1+1"), safe_cell("cat")
+    ("'=1+1", 'cat')
+    """
+    return f"'{text}" if text.lstrip("'").startswith(_FORMULA) else text
+
+
+def original_cell(text: str) -> str:
+    """Returns the text that `safe_cell` made safe.
+
+    Args:
+        text: A cell of a table that this package wrote.
+    """
+    quoted = text.startswith("'") and text.lstrip("'").startswith(_FORMULA)
+    return text[1:] if quoted else text

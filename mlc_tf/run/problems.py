@@ -13,6 +13,7 @@ from mlc_tf.data import checks
 from mlc_tf.data import instance_noise
 from mlc_tf.data import noise
 from mlc_tf.data.examples import Examples
+from mlc_tf.datasets.columns import Column
 from mlc_tf.datasets.options import Options
 from mlc_tf.errors import InputError
 from mlc_tf.errors import unknown_name
@@ -36,6 +37,8 @@ class Problem:
         noise_report: The injected noise, as JSON values. None if no noise was
             injected.
         notes: Remarks on the data for the user, one sentence each.
+        columns: The columns of a table from which the inputs were made.
+            Defaults to `()`: the inputs come from no table.
     """
 
     noisy: Examples
@@ -45,6 +48,7 @@ class Problem:
     true_transition: np.ndarray | None = None
     noise_report: dict[str, Any] | None = None
     notes: tuple[str, ...] = ()
+    columns: tuple[Column, ...] = ()
 
 
 def load(config: ml_collections.ConfigDict) -> Problem:
@@ -129,6 +133,7 @@ def _problem(
         true_transition=true_transition,
         noise_report=report,
         notes=splits.notes,
+        columns=splits.columns,
     )
 
 

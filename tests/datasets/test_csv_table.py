@@ -1,9 +1,16 @@
+import json
 import re
 
 import numpy as np
+import pandas as pd
 import pytest
+import tensorflow as tf
+from hypothesis import given
+from hypothesis import settings
+from hypothesis import strategies as st
 
 from mlc_tf import datasets
+from mlc_tf.datasets import columns
 from mlc_tf.errors import InputError
 
 TABLE = """\
@@ -109,8 +116,9 @@ def test_equal_rows_are_examples_of_their_own(path):
         ("6,red,9", "6,red,8", {"clean": "split:valid"}, "'8' in line 7"),
         ("2,blue", "inf,blue", {}, "finite.* inf in line 3, column 'height'"),
         ("2,blue", "nan,blue", {}, "finite.* nan in line 3, column 'height'"),
-        ("test", "tset", {}, "rows of the test set. .*train, tset, valid, oth"),
-        ("train", "trian", {}, "rows of the train set"),
+        ("test", "tset", {}, "'tset' in 2 rows, .*line 5. Did you mean 'test'"),
+        ("train", "trian", {}, "'trian' in 3 rows, .* Did you mean 'train'"),
+        ("test", "held", {}, "rows of the test set. .*train, held, valid, oth"),
         ("", "", {"clean": "split:none"}, "rows of the clean set"),
         ("good", "bad", {"clean": "column:good"}, "the column 'good'"),
         ("3,red,9,train,yes", "3,red,9,train,?", {"clean": "column:good"}, "4"),
@@ -148,3 +156,266 @@ def test_a_clean_set_that_lacks_a_class(path):
 def test_options_without_use(options, told, path):
     with pytest.raises(InputError, match=f"{told} for the dataset csv:PATH"):
         load(path, **options)
+
+
+# Thirty rows: two classes, in turn.
+_ROWS = 30
+
+
+def written(tmp_path, columns, delimiter=",", encoding="utf-8", index=False):
+    """Writes a table of thirty rows with the columns; returns its path."""
+    table = pd.DataFrame(
+        {
+            "x": [0.5 * row for row in range(_ROWS)],
+            **columns,
+            "label": ["cat", "dog"] * (_ROWS // 2),
+            "split": ["train"] * 24 + ["test"] * 6,
+        }
+    )
+    path = tmp_path / "table.csv"
+    table.to_csv(path, sep=delimiter, encoding=encoding, index=index)
+    return path
+
+
+def test_a_note_says_what_each_column_became(tmp_path):
+    path = written(
+        tmp_path,
+        {
+            "age": [30 + row % 7 for row in range(_ROWS)],
+            "city": ["Ulm", "Rom", "Bern"] * 10,
+            "when": [f"2024-01-{1 + row:02}" for row in range(_ROWS)],
+        },
+        index=True,
+    )
+    splits = load(path)
+    (note,) = splits.notes
+    assert note == (
+        "5 columns become 6 inputs: x, age as numbers; when as days since "
+        "1970-01-01; city (3 values) as categories; (no name) not. "
+        "`dataset.columns` changes that."
+    )
+    np.testing.assert_array_equal(splits.train.x[1], [0.5, 31, 0, 1, 0, 19724])
+    assert [column.kind for column in splits.columns] == [
+        "numeric",
+        "numeric",
+        "categorical",
+        "date",
+    ]
+
+
+@pytest.mark.parametrize(
+    "cells, told",
+    [
+        (
+            ["3.1x"],
+            r"numbers in the column 'u', as in 29 of 30.*'3.1x' in line 2",
+        ),
+        (["?", "n/a"], "as in 28 of 30 rows. Received: '\\?' in line 2"),
+        ([f"id{row}" for row in range(30)], "24 values in 24 training rows"),
+        (list(range(30)), "the column 'u', which counts the rows"),
+        ([f"{row}.1.2024" for row in range(1, 31)], "24 values in 24 training"),
+    ],
+)
+def test_a_column_that_is_not_clear_is_refused(cells, told, tmp_path):
+    filled = cells + [1 + row % 5 for row in range(30 - len(cells))]
+    path = written(tmp_path, {"u": filled})
+    with pytest.raises(InputError, match=told) as caught:
+        load(path)
+    # The sentence offers what loads.
+    columns = re.search(r"dataset\.columns=(u:\w+)", str(caught.value))[1]
+    assert len(load(path, columns=columns).train) == 24
+
+
+def test_the_user_decides_on_columns(tmp_path):
+    path = written(
+        tmp_path, {"zip": [89073, 10115, 80331] * 10, "id": range(30)}
+    )
+    splits = load(path, columns="zip:categorical, id:ignore")
+    assert splits.train.x.shape == (24, 4)
+    assert load(path, columns="id:numeric").train.x.shape == (24, 3)
+    for kinds, told in (
+        ("zip", "should be NAME:KIND"),
+        ("zip:text", "with the kinds numeric, categorical, date, ignore"),
+        ("zap:ignore", "columns of .*table.csv: x, zip, id. Received: 'zap'"),
+        ("x:date", "dates like 2024-12-31 in the column 'x'.*line 2"),
+        ("x:ignore,zip:ignore,id:ignore", "should have a column of inputs"),
+    ):
+        with pytest.raises(InputError, match=told):
+            load(path, columns=kinds)
+
+
+def test_an_ignored_column_may_have_empty_cells(tmp_path):
+    path = written(tmp_path, {"gone": ["", "a"] * 15})
+    with pytest.raises(
+        InputError, match="15 in column 'gone', the first in li"
+    ):
+        load(path)
+    assert load(path, columns="gone:ignore").train.x.shape == (24, 1)
+
+
+@pytest.mark.parametrize(
+    "delimiter, encoding",
+    [(";", "utf-8"), ("\t", "utf-8"), ("|", "utf-8-sig"), (",", "utf-16")],
+)
+def test_the_form_of_a_file_is_recognised(delimiter, encoding, tmp_path):
+    columns = {"city": ["Köln", "Rom"] * 15}
+    expected = load(written(tmp_path, columns)).train.x
+    path = written(tmp_path, columns, delimiter, encoding)
+    np.testing.assert_array_equal(load(path).train.x, expected)
+
+
+def test_commas_in_numbers_and_empty_lines_at_the_end(tmp_path):
+    path = written(tmp_path, {}, ";")
+    path.write_text(path.read_text().replace(".", ",") + "\n\n")
+    assert heights(load(path).train)[:3] == [0, 0.5, 1]
+
+
+def test_headers_labels_and_splits_with_blanks_and_another_case(tmp_path):
+    path = written(tmp_path, {})
+    text = path.read_text().replace("label,split", " Label,SPLIT ")
+    text = text.replace("cat,train", "cat ,Train", 3).replace(
+        "cat,test", "cat,test "
+    )
+    path.write_text(text)
+    splits = load(path)
+    assert splits.class_names == ("cat", "dog")
+    assert [len(splits.train), len(splits.test)] == [24, 6]
+    assert splits.notes[1:] == (
+        "6 rows write their split with blanks or in another case; they were "
+        "taken.",
+        "Blanks around 3 labels were left out.",
+    )
+
+
+def test_rows_of_no_set_are_counted(tmp_path):
+    path = written(tmp_path, {})
+    path.write_text(path.read_text().replace("train", "later", 4))
+    assert load(path).notes[1].startswith("4 of 30 rows of ")
+    assert load(path).notes[1].endswith("were left out: later (4).")
+
+
+def test_one_input_per_value_is_refused_before_it_fills_the_memory(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(columns, "_MOST_BYTES", 1000)
+    path = written(tmp_path, {"city": [f"c{row % 12}" for row in range(_ROWS)]})
+    with pytest.raises(InputError, match="30 rows of 13 inputs.*city:ignore"):
+        load(path)
+
+
+def test_parquet_loads_as_the_csv_does(tmp_path):
+    more = {
+        "city": ["Ulm", "Rom", "Bern"] * 10,
+        "good": [True, False, True] * 10,
+        "when": pd.to_datetime(
+            [f"2024-01-{1 + row:02}" for row in range(_ROWS)]
+        ),
+    }
+    path = written(tmp_path, more)
+    table = pd.read_csv(path, parse_dates=["when"])
+    table["city"] = table["city"].astype("category")
+    table.to_parquet(tmp_path / "table.parquet")
+    one, two = (
+        load(tmp_path / name, clean="column:good")
+        for name in ("table.csv", "table.parquet")
+    )
+    for which in ("train", "test", "clean"):
+        np.testing.assert_array_equal(
+            getattr(one, which).x, getattr(two, which).x
+        )
+    assert two.train.name_of(0).endswith("table.parquet:1")
+    (tmp_path / "table.parquet").write_bytes(b"no")
+    with pytest.raises(InputError, match="should be a Parquet file"):
+        load(tmp_path / "table.parquet")
+
+
+def test_the_served_columns_give_the_inputs_of_training(tmp_path):
+    more = {
+        "city": ["Ulm", "Köln", " x=1"] * 10,
+        "when": [f"2024-01-{1 + row:02}T06:00" for row in range(_ROWS)],
+    }
+    splits = load(written(tmp_path, more))
+    encoder = columns.encoder(
+        columns.from_json(
+            json.loads(json.dumps(columns.to_json(splits.columns)))
+        )
+    )
+    days = [19723.25 + row for row in range(_ROWS)]
+    served = encoder(
+        {
+            "x": tf.constant(np.arange(_ROWS)[:, None] / 2, tf.float32),
+            "city": tf.constant([["Ulm"], ["Köln"], ["x=1"]] * 10),
+            "when": tf.constant(days, shape=(_ROWS, 1)),
+        }
+    )
+    np.testing.assert_array_equal(served[:24], splits.train.x)
+    unknown = encoder(
+        {
+            "x": tf.ones((1, 1)),
+            "city": tf.constant([["Atlantis"]]),
+            "when": tf.zeros((1, 1)),
+        }
+    )
+    assert unknown[0].numpy().tolist() == [1, 0, 0, 0, 0]
+
+
+_TEXTS = st.text(
+    st.characters(exclude_categories=["Cs"], exclude_characters="\0"),
+    max_size=4,
+)
+_CELLS = st.one_of(
+    st.integers(-3, 10**9),
+    st.floats(allow_nan=True, allow_infinity=True),
+    st.dates(),
+    _TEXTS,
+    st.sampled_from(["", "nan", "1,5", "=1+1", "yes", "2024-13-01"]),
+)
+
+
+def loads_or_explains(tmp_path, table, delimiter):
+    path = tmp_path / "random.csv"
+    table.to_csv(path, sep=delimiter, index=False)
+    try:
+        splits = load(path)
+    except InputError as error:
+        assert "\n" not in str(error).replace(str(path), "")
+        return
+    assert np.isfinite(splits.train.x).all()
+    assert splits.train.x.shape[1] == sum(each.width for each in splits.columns)
+
+
+def random_tables(draw):
+    count = draw(st.integers(1, 30))
+    width = draw(st.integers(1, 3))
+    names = draw(st.lists(_TEXTS, min_size=width, max_size=width))
+    rows = draw(
+        st.lists(
+            st.tuples(
+                *[_CELLS] * width,
+                st.sampled_from(["a", "b", "a ", "", "1"]),
+                st.sampled_from(["train", "test", "Train", "tset", "x"]),
+            ),
+            min_size=count,
+            max_size=count,
+        )
+    )
+    return pd.DataFrame(rows, columns=[*names, "label", "split"]), draw(
+        st.sampled_from([",", ";", "\t"])
+    )
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(st.data())
+def test_any_table_loads_or_is_one_sentence(tmp_path_factory, data):
+    loads_or_explains(
+        tmp_path_factory.mktemp("table"), *random_tables(data.draw)
+    )
+
+
+@pytest.mark.wide
+@settings(max_examples=1000, deadline=None)
+@given(st.data())
+def test_a_thousand_tables_load_or_are_one_sentence(tmp_path_factory, data):
+    loads_or_explains(
+        tmp_path_factory.mktemp("table"), *random_tables(data.draw)
+    )
