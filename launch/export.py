@@ -24,7 +24,6 @@ from mlc_tf.errors import writable_or_error
 from mlc_tf.launch import command_line
 from mlc_tf.models import export
 from mlc_tf.run import finished_run
-from mlc_tf.run import problems
 
 _FORMATS = ("saved_model", "keras", "litert", "onnx")
 _WORKDIR = flags.DEFINE_string(
@@ -68,13 +67,13 @@ def main(argv: list[str]) -> None:
         print(_version(run, output))
         return
     if _FORMAT.value != "keras":
-        names = problems.load(run.config).class_names
+        names = finished_run.data_of(run)[0].class_names
         export.write(run.network, output, _FORMAT.value, names)
     print(output)
 
 
 def _version(run: finished_run.FinishedRun, output: Path) -> Path:
-    problem = problems.load(run.config)
+    problem, _ = finished_run.data_of(run)
     found = run_audit.audit_run(run, problem, verbose=1)
     return export.saved_model(
         run.network,

@@ -19,7 +19,6 @@ from mlc_tf.errors import writable_or_error
 from mlc_tf.launch import command_line
 from mlc_tf.run import directory
 from mlc_tf.run import finished_run
-from mlc_tf.run import problems
 
 _WORKDIR = flags.DEFINE_string(
     "workdir", None, "The directory of a finished run."
@@ -39,7 +38,7 @@ def main(argv: list[str]) -> None:
     if _MOST.value < 1:
         raise bad_argument("most", "an integer >= 1", _MOST.value)
     run = finished_run.load(_WORKDIR.value)
-    problem = problems.load(run.config)
+    problem, _ = finished_run.data_of(run)
     found = run_audit.audit_run(run, problem, verbose=1)
     confused = review.confusion(run.network, problem.test)
     page = review.page(run, problem, found, confused, _MOST.value)

@@ -19,7 +19,7 @@ from mlc_tf.errors import bad_argument
 from mlc_tf.errors import import_optional
 from mlc_tf.errors import writable_or_error
 from mlc_tf.run import directory
-from mlc_tf.run import problems
+from mlc_tf.run import finished_run
 from mlc_tf.run.finished_run import FinishedRun
 from mlc_tf.run.problems import Problem
 
@@ -51,7 +51,7 @@ def write(
             cannot be written.
     """
     import_optional("pyarrow", "audit")  # pandas writes .parquet with it
-    problem, true_labels = problems.load_with_truth(run.config)
+    problem, true_labels = finished_run.data_of(run)
     if pick > len(problem.noisy):
         raise bad_argument(
             "pick", f"at most {len(problem.noisy)}, all examples", pick

@@ -13,9 +13,11 @@ from mlc_tf.datasets.splits import Splits
 from mlc_tf.errors import InputError
 
 # Errors that NumPy raises for a file that is not an archive, or is damaged.
-_UNREADABLE = (
+UNREADABLE = (
     AttributeError,
     EOFError,
+    KeyError,
+    MemoryError,
     NotImplementedError,
     OSError,
     TypeError,
@@ -49,7 +51,7 @@ def load(path: str, options: Options | None = None) -> Splits:
     try:
         with np.load(path, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
-    except _UNREADABLE:
+    except UNREADABLE:
         raise InputError(
             "`npz:PATH` should be a .npz file of numeric arrays. Received: "
             f"{path!r}, which cannot be read."

@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ import numpy as np
 import tensorflow as tf
 
 from mlc_tf import transitions
+from mlc_tf.datasets import npz
+from mlc_tf.errors import InputError
 from mlc_tf.models import prediction
 from mlc_tf.run import directory
 from mlc_tf.run import figures
@@ -133,10 +136,7 @@ class MetricsLog(keras.callbacks.Callback):
                 matrix, self.true_transition, self.normalization
             )
         self.rows.append(row)
-        directory.write_atomically(
-            self.path,
-            "".join(json.dumps(row) + "\n" for row in self.rows).encode(),
-        )
+        write_rows(self.path, self.rows)
 
 
 class TransitionHistory(keras.callbacks.Callback):
@@ -164,16 +164,11 @@ class TransitionHistory(keras.callbacks.Callback):
         self.path = Path(path)
         self.true_transition = true_transition
         self.initial_epoch = initial_epoch
-        self.learned: dict[int, np.ndarray] = {}
-        if self.path.exists():
-            with np.load(self.path, allow_pickle=False) as archive:
-                self.learned = {
-                    int(epoch): matrix
-                    for epoch, matrix in zip(
-                        archive["epochs"], archive["learned"]
-                    )
-                    if epoch <= initial_epoch
-                }
+        self.learned = {
+            epoch: matrix
+            for epoch, matrix in read_history(self.path).items()
+            if epoch <= initial_epoch
+        }
 
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
         if not self.learned:
@@ -240,8 +235,67 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
 
     Args:
         path: The file. If it does not exist, there are no rows.
+
+    Raises:
+        InputError: if the file is damaged.
     """
     path = Path(path)
     if not path.exists():
         return []
-    return [json.loads(line) for line in path.read_text().splitlines()]
+    try:
+        rows = [json.loads(line) for line in path.read_bytes().splitlines()]
+    except OSError as error:
+        raise directory.damaged(path, error.strerror or str(error)) from None
+    except ValueError:
+        raise directory.damaged(path, "a line is not JSON") from None
+    for number, row in enumerate(rows, start=1):
+        if not isinstance(row, dict) or row.get("epoch") != number:
+            raise directory.damaged(path, f"line {number} is not of an epoch")
+    return rows
+
+
+def rows_in(path: Path) -> list[dict[str, Any]]:
+    """Returns the rows of a `metrics.jsonl`, or none if it is damaged."""
+    try:
+        return read_metrics(path)
+    except InputError:
+        return []
+
+
+def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Writes a `metrics.jsonl`, one line per epoch."""
+    text = "".join(json.dumps(row) + "\n" for row in rows)
+    directory.write_atomically(path, text.encode())
+
+
+def read_history(path: Path) -> dict[int, np.ndarray]:
+    """Returns the T after each epoch, `(classes, classes)`, by epoch.
+
+    Args:
+        path: A `transition.npz`. If it does not exist, there is no history.
+
+    Raises:
+        InputError: if the file is damaged.
+    """
+    path = Path(path)
+    if not path.exists():
+        return {}
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            epochs, learned = archive["epochs"], archive["learned"]
+            if learned.ndim != 3 or learned.dtype.kind != "f":
+                raise ValueError
+            return {
+                int(epoch): matrix
+                for epoch, matrix in zip(epochs, learned, strict=True)
+            }
+    except npz.UNREADABLE:
+        raise directory.damaged(path, "not an archive of T") from None
+
+
+def history_in(path: Path) -> dict[int, np.ndarray]:
+    """Returns the history in a `transition.npz`, or none if it is damaged."""
+    try:
+        return read_history(path)
+    except InputError:
+        return {}

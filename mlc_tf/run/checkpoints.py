@@ -19,6 +19,7 @@ import numpy as np
 from mlc_tf import distribution
 from mlc_tf.errors import InputError
 from mlc_tf.errors import bad_argument
+from mlc_tf.run import callbacks
 from mlc_tf.run import directory
 from mlc_tf.run import divergence
 from mlc_tf.run.termination import Termination
@@ -27,6 +28,7 @@ KEEP = 2
 # Upper bounds in bytes: of a number, and of HDF5's overhead per variable.
 _MOST_BYTES, _OVERHEAD = 8, 4096
 _NAME = "epoch-{:05d}-step-{:08d}.weights.h5"
+_NAMED = re.compile(r"epoch-(\d{5,})-step-(\d{8,})\.weights\.h5")
 
 
 class Position(NamedTuple):
@@ -90,6 +92,12 @@ class Checkpoints(keras.callbacks.Callback):
         termination: Whether the process was asked to end. If so, the state is
             saved after the current step, and the run ends. Defaults to None,
             a `Termination` that nothing asks to end.
+        run: The digest of the run, `directory.run_digest`. Checkpoints of other
+            runs are skipped. Defaults to None, any run.
+
+    Attributes:
+        rows: The rows of `metrics.jsonl` so far, which are saved too.
+        learned: The history of T so far, by epoch, whose digest is saved.
     """
 
     def __init__(
@@ -97,9 +105,13 @@ class Checkpoints(keras.callbacks.Callback):
         folder: Path,
         interval: Interval = Interval(),  # noqa: B008, immutable
         termination: Termination | None = None,
+        run: str | None = None,
     ) -> None:
         super().__init__()
         self.folder = Path(folder)
+        self.run = run
+        self.rows: list[dict[str, Any]] = []
+        self.learned: dict[int, np.ndarray] = {}
         self.interval = interval
         self.termination = termination or Termination()
         self._start = Position(0)
@@ -116,18 +128,47 @@ class Checkpoints(keras.callbacks.Callback):
     def latest(self) -> tuple[Position, Path | None]:
         """Returns the position and the file of the last valid checkpoint.
 
-        A checkpoint with a wrong size or checksum is skipped with a printed
-        line. Without a valid checkpoint, the position is the start of the run
-        and the file is None.
+        A checkpoint with a wrong size or checksum, of another run or of another
+        position than its name has, is skipped with a printed line. Without a
+        valid checkpoint, the position is the start of the run and the file is
+        None.
 
         Raises:
             OSError: if the disk does not answer.
         """
         for file in reversed(self._files()):
-            if is_whole(file):
+            fault = _fault(file, self.run, _position(file))
+            if not fault:
                 return _position(file), file
-            print(f"{file} is damaged; it is skipped.", flush=True)
+            print(f"{file} {fault}; it is skipped.", flush=True)
         return Position(0), None
+
+    def restore(self, file: Path, metrics: Path, history: Path) -> None:
+        """Restores the records of the epochs before a checkpoint.
+
+        The rows of `metrics.jsonl` are those that the checkpoint has. The
+        history of T is kept if it is what it was; otherwise it starts again.
+        Whatever is changed is said in a printed line.
+
+        Args:
+            file: The checkpoint.
+            metrics: The file `metrics.jsonl`.
+            history: The file `transition.npz`.
+        """
+        progress = _progress(file)
+        rows = progress["rows"]
+        if callbacks.rows_in(metrics)[: len(rows)] != rows:
+            print(f"{metrics} is written again from {file.name}.", flush=True)
+            callbacks.write_rows(metrics, rows)
+        learned = callbacks.history_in(history)
+        epochs = _position(file).epochs
+        if _history_digest(learned, epochs) != progress["history"]:
+            print(
+                f"{history} is not as {file.name} knows it; the history of T "
+                f"starts again after epoch {epochs}.",
+                flush=True,
+            )
+            history.unlink(missing_ok=True)
 
     def resume_from(self, position: Position, file: Path | None) -> float:
         """Sets the position from which the next `fit` trains.
@@ -203,6 +244,10 @@ class Checkpoints(keras.callbacks.Callback):
         save(
             self.model,
             self.folder / _NAME.format(*position),
+            self.run,
+            position,
+            rows=self.rows[: position.epochs],
+            history=_history_digest(self.learned, position.epochs),
             seconds=time.monotonic() - self._epoch_began,
             metrics=[
                 keras.ops.convert_to_numpy(variable).tolist()
@@ -217,10 +262,21 @@ class Checkpoints(keras.callbacks.Callback):
             _seal(file).unlink(missing_ok=True)
 
     def _files(self) -> list[Path]:
-        return sorted(self.folder.glob("epoch-*.weights.h5"))
+        # A user may keep copies of checkpoints beside them, by other names.
+        return sorted(
+            file
+            for file in self.folder.glob("epoch-*.weights.h5")
+            if _NAMED.fullmatch(file.name)
+        )
 
 
-def save(model: keras.Model, path: Path, **progress: Any) -> None:
+def save(
+    model: keras.Model,
+    path: Path,
+    run: str | None = None,
+    position: Position | None = None,
+    **progress: Any,
+) -> None:
     """Saves a model's state, and a seal: a JSON file with size and checksum.
 
     The state is written under a temporary name, then its seal is written, then
@@ -229,6 +285,9 @@ def save(model: keras.Model, path: Path, **progress: Any) -> None:
     Args:
         model: The model; its optimizer is saved too, if it has one.
         path: The file, with the suffix ".weights.h5".
+        run: The digest of the run, which the seal contains. Defaults to None.
+        position: How far the run has come, which the seal contains. Defaults to
+            None.
         **progress: Further JSON values to store in the seal.
 
     Raises:
@@ -239,7 +298,8 @@ def save(model: keras.Model, path: Path, **progress: Any) -> None:
     try:
         _reserve_space(part, model)
         model.save_weights(part, overwrite=True)
-        seal = {**_measure(part, progress), "progress": progress}
+        said = {"run": run, "position": position, "progress": progress}
+        seal = {**_measure(part, said), **said}
         directory.write_json(_seal(path), seal)
         os.replace(part, path)
     finally:
@@ -270,31 +330,66 @@ def is_whole(path: Path) -> bool:
         OSError: if the file cannot be read, for example because the disk does
             not answer.
     """
+    return not _fault(path)
+
+
+def _fault(
+    path: Path, run: str | None = None, position: Position | None = None
+) -> str:
+    """Returns what is wrong with a checkpoint; "" for nothing.
+
+    Args:
+        path: The file.
+        run: The run that the checkpoint should be of; None for any run.
+        position: The position that the checkpoint should have; None for any.
+    """
     try:
         seal = json.loads(_seal(path).read_bytes())
-        progress = seal.pop("progress")
-        return seal == _measure(path, progress)
-    except (FileNotFoundError, ValueError, KeyError, AttributeError):
-        return False
+        said = {
+            name: seal.pop(name) for name in ("run", "position", "progress")
+        }
+        if seal != _measure(path, said):
+            return "is damaged"
+    except (FileNotFoundError, IsADirectoryError):
+        return "is damaged"
+    except (ValueError, KeyError, AttributeError, TypeError):
+        return "is damaged, or from an older version"
+    if run is not None and said["run"] != run:
+        return "belongs to another run"
+    if position is not None and said["position"] != list(position):
+        return "has the name of another checkpoint"
+    return ""
 
 
-def load(model: keras.Model, path: Path) -> None:
+def load(model: keras.Model, path: Path, run: str | None = None) -> None:
     """Loads a model's state from a file that `save` wrote.
 
     Args:
         model: A model with the variables of the saved model.
         path: The file, with the suffix ".weights.h5".
+        run: The run that the file should be of. Defaults to None, any run.
 
     Raises:
-        InputError: if the file is missing or damaged.
+        InputError: if the file is missing, damaged or of another run.
     """
-    if not is_whole(path):
+    fault = _fault(path, run)
+    if fault:
         raise InputError(
             f"`workdir` should hold {path.name} as it was saved: this run "
-            f"resumes from it. Received: '{path}', missing or damaged; start "
+            f"resumes from it. Received: '{path}', which {fault}; start "
             "again in a new `workdir`."
         )
     model.load_weights(path)
+
+
+def _history_digest(learned: Mapping[int, np.ndarray], epochs: int) -> str:
+    """Returns a digest of the history of T up to an epoch."""
+    content = hashlib.sha256()
+    for epoch in sorted(learned):
+        if epoch <= epochs:
+            content.update(str(epoch).encode())
+            content.update(np.asarray(learned[epoch], np.float64).tobytes())
+    return content.hexdigest()
 
 
 def _position(file: Path) -> Position:
@@ -309,10 +404,11 @@ def _progress(path: Path) -> dict[str, Any]:
     return json.loads(_seal(path).read_text())["progress"]
 
 
-def _measure(path: Path, progress: dict[str, Any]) -> dict[str, Any]:
+def _measure(path: Path, said: dict[str, Any]) -> dict[str, Any]:
+    """Returns size and checksum of a file and of what its seal says."""
     with open(path, "rb") as file:
         checksum = hashlib.file_digest(file, "sha256")
-    checksum.update(json.dumps(progress, sort_keys=True).encode())
+    checksum.update(json.dumps(said, sort_keys=True).encode())
     return {"size": path.stat().st_size, "sha256": checksum.hexdigest()}
 
 

@@ -27,6 +27,15 @@ _EXECUTION_SETTINGS = (
     "train.replicas",
     "train.checkpoint_every",
 )
+# Files that only training writes.
+_WORK = (
+    "result.json",
+    "metrics.jsonl",
+    "model.keras",
+    "transition.npz",
+)
+_SEAL = "seal.json"
+_SEALED = ("result.json", "model.keras", "transition.npz")
 _RECORDED_PACKAGES = (
     "mlc_tf",
     "tensorflow",
@@ -71,12 +80,8 @@ def default_workdir(config: ml_collections.ConfigDict) -> Path:
         a digest of the settings that the run uses, the path of the data among
         them.
     """
-    settings = {
-        name: value
-        for name, value in _flat(json.loads(config.to_json())).items()
-        if name not in _EXECUTION_SETTINGS and _is_used(config, name)
-    }
-    return Path("runs") / f"{name_of(config)}-{_short_digest(settings)}"
+    digest = _short_digest(_used_settings(config))
+    return Path("runs") / f"{name_of(config)}-{digest}"
 
 
 def default_data_folder(config: ml_collections.ConfigDict) -> Path:
@@ -97,9 +102,18 @@ def default_data_folder(config: ml_collections.ConfigDict) -> Path:
     return folder / f"data-seed{config.seed}-{_short_digest(of_data)}"
 
 
-def _short_digest(content: Any) -> str:
+def _used_settings(config: ml_collections.ConfigDict) -> dict[str, Any]:
+    """Returns the settings that decide what a run computes."""
+    return {
+        name: value
+        for name, value in _flat(json.loads(config.to_json())).items()
+        if name not in _EXECUTION_SETTINGS and _is_used(config, name)
+    }
+
+
+def _short_digest(content: Any, size: int = 4) -> str:
     text = json.dumps(content, sort_keys=True)
-    return hashlib.blake2b(text.encode(), digest_size=4).hexdigest()
+    return hashlib.blake2b(text.encode(), digest_size=size).hexdigest()
 
 
 def _flat(settings: Any, prefix: str = "") -> dict[str, Any]:
@@ -127,13 +141,18 @@ def check(workdir: str | Path, config: ml_collections.ConfigDict) -> None:
     """
     workdir = Path(workdir)
     path = workdir / "config.json"
-    if not path.exists() or not _has_work(workdir):
+    work = _work(workdir)
+    if not work:
         return
+    if not path.exists():
+        raise InputError(
+            "`workdir` should be new or belong to a run with this config. "
+            f"Received: `workdir` = '{workdir}', which holds {work[0].name} of "
+            "a run, but no config.json."
+        )
     changed = [
         name
-        for name in differing(
-            json.loads(config.to_json()), json.loads(path.read_text())
-        )
+        for name in differing(json.loads(config.to_json()), read_json(path))
         if name not in _EXECUTION_SETTINGS and _is_used(config, name)
     ]
     if changed:
@@ -183,7 +202,7 @@ def claimed(workdir: Path, config: ml_collections.ConfigDict) -> Iterator[Path]:
             lock.truncate(0)
             lock.write(f"{os.getpid()} on {platform.node()}\n")
             lock.flush()
-            if not _has_work(workdir):
+            if not has_work(workdir):
                 write_json(
                     workdir / "config.json", json.loads(config.to_json())
                 )
@@ -224,14 +243,116 @@ def finished_result(workdir: str | Path) -> dict[str, Any] | None:
 
     Args:
         workdir: The directory of the run.
+
+    Raises:
+        InputError: if the file is damaged.
     """
     path = Path(workdir) / "result.json"
-    return json.loads(path.read_text()) if path.exists() else None
+    return read_json(path) if path.exists() else None
+
+
+def run_digest(config: ml_collections.ConfigDict, data: Any) -> str:
+    """Returns a digest of all that decides what a run computes.
+
+    Args:
+        config: The configuration of the run.
+        data: The content of `data.json`.
+    """
+    return _short_digest([_used_settings(config), data], 16)
+
+
+def seal(workdir: Path, run: str) -> None:
+    """Writes `seal.json`: which run a finished directory holds, and its files.
+
+    Args:
+        workdir: The directory of the run, with its result.
+        run: The `run_digest` of the run.
+    """
+    files = {
+        name: _checksum(workdir / name)
+        for name in _SEALED
+        if (workdir / name).exists()
+    }
+    write_json(workdir / _SEAL, {"run": run, "files": files})
+
+
+def check_seal(workdir: Path) -> None:
+    """Checks the files of a finished run against its seal.
+
+    Args:
+        workdir: The directory of the run.
+
+    Raises:
+        InputError: names the file that is not as it was written.
+    """
+    path = workdir / _SEAL
+    if not path.exists():
+        print(
+            f"{workdir} has no {_SEAL}: an older version wrote it, so whether "
+            "its files belong together cannot be checked.",
+            flush=True,
+        )
+        return
+    sealed = read_json(path).get("files")
+    if not isinstance(sealed, dict):
+        raise damaged(path, "it lacks entries")
+    for name in _SEALED:
+        now = _checksum(workdir / name) if (workdir / name).exists() else None
+        if now != sealed.get(name):
+            state = "another content" if now else "no such file"
+            raise damaged(workdir / name, state)
+
+
+def _checksum(path: Path) -> str:
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise damaged(path, error.strerror or str(error)) from None
+
+
+def damaged(path: Path, state: str) -> InputError:
+    """Returns the error for a file of a run that is not as it was written.
+
+    Args:
+        path: The file.
+        state: What is wrong with the file.
+    """
+    return InputError(
+        "`workdir` should hold the files of its run as they were written. "
+        f"Received: '{path}' ({state}); restore it, or train in a new "
+        "`workdir`."
+    )
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Returns the mapping in a JSON file of a run.
+
+    Args:
+        path: The file.
+
+    Raises:
+        InputError: if the file cannot be read, or holds anything else.
+    """
+    try:
+        content = json.loads(path.read_bytes())
+    except OSError as error:
+        raise damaged(path, error.strerror or str(error)) from None
+    except ValueError:
+        raise damaged(path, "which is not JSON") from None
+    if not isinstance(content, dict):
+        raise damaged(path, f"which holds {json.dumps(content)[:20]}")
+    return content
 
 
 def write_json(path: Path, content: Any) -> None:
     """Writes a JSON file atomically, as `write_atomically` does."""
-    write_atomically(path, (json.dumps(content, indent=2) + "\n").encode())
+    write_atomically(path, json_bytes(content))
+
+
+def json_bytes(content: Any) -> bytes:
+    """Returns the text of a JSON file."""
+    return (json.dumps(content, indent=2) + "\n").encode()
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -262,9 +383,21 @@ def _is_used(config: ml_collections.ConfigDict, name: str) -> bool:
     return options[0] == config[part].name
 
 
-def _has_work(workdir: Path) -> bool:
-    folder = workdir / "checkpoints"
-    return (workdir / "metrics.jsonl").exists() or any(folder.glob("*.h5"))
+def has_work(workdir: Path) -> bool:
+    """Returns whether a directory holds files that training writes.
+
+    Args:
+        workdir: The directory. It may be missing.
+    """
+    return bool(_work(workdir))
+
+
+def _work(workdir: Path) -> list[Path]:
+    named = [workdir / name for name in _WORK]
+    return [
+        *(path for path in named if path.exists()),
+        *(workdir / "checkpoints").glob("*.h5"),
+    ]
 
 
 def _unwritable(workdir: Path, error: OSError) -> InputError:

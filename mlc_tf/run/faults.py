@@ -1,6 +1,7 @@
 """Translates faults of disks and workers into one-sentence errors."""
 
 import errno
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -45,7 +46,7 @@ def translate_faults(workdir: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in _UNWRITABLE:
+        if error.errno not in _UNWRITABLE and not _inside(error, workdir):
             raise
         raise _unwritable(workdir, error.strerror or str(error)) from None
     except tf.errors.ResourceExhaustedError as error:
@@ -61,6 +62,17 @@ def translate_faults(workdir: Path) -> Iterator[None]:
             "workers again with the same command: they resume from the last "
             f"checkpoint in {workdir}."
         ) from None
+
+
+def _inside(error: OSError, workdir: Path) -> bool:
+    """Returns whether an error concerns a file of the run's directory.
+
+    Such a file is missing, for example, if the directory was moved.
+    """
+    name = error.filename
+    return isinstance(name, (str, os.PathLike)) and Path(name).is_relative_to(
+        workdir
+    )
 
 
 def _first_line(message: str, limit: int = 120) -> str:

@@ -1,6 +1,5 @@
 """Loads the config, the network, T and the result of a finished run."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,12 @@ import numpy as np
 
 from mlc_tf import transitions
 from mlc_tf.errors import InputError
+from mlc_tf.run import callbacks
+from mlc_tf.run import data_identity
 from mlc_tf.run import directory
+from mlc_tf.run import problems
+from mlc_tf.run import settings
+from mlc_tf.run.problems import Problem
 
 
 @dataclass(frozen=True)
@@ -71,30 +75,48 @@ def load(workdir: str | Path) -> FinishedRun:
             f"launch/train.py. Received: `workdir` = '{workdir}', without a "
             "result.json."
         )
+    directory.check_seal(workdir)
+    config = _config(workdir / "config.json")
+    if not {"epochs", "method", "test_accuracy"} <= result.keys():
+        raise directory.damaged(workdir / "result.json", "it lacks entries")
     try:
-        settings = json.loads((workdir / "config.json").read_text())
         network = keras.models.load_model(
             workdir / "model.keras", compile=False, safe_mode=True
         )
-    except (OSError, ValueError) as error:
-        raise InputError(
-            "`workdir` should hold config.json and model.keras as they were "
-            f"written. Received: `workdir` = '{workdir}' "
-            f"({' '.join(str(error).split())[:120]})."
-        ) from None
+    # Keras raises many errors for a file that it did not write.
+    except Exception as error:
+        reason = " ".join(str(error).split())[:120]
+        raise directory.damaged(workdir / "model.keras", reason) from None
+    # A T of an earlier phase does not belong to the final network.
+    history = callbacks.read_history(workdir / "transition.npz")
     return FinishedRun(
-        workdir,
-        ml_collections.ConfigDict(settings),
-        result,
-        network,
-        _last_transition(workdir / "transition.npz", result["epochs"]),
+        workdir, config, result, network, history.get(result["epochs"])
     )
 
 
-def _last_transition(path: Path, epochs: int) -> np.ndarray | None:
-    if not path.exists():
-        return None
-    with np.load(path, allow_pickle=False) as archive:
-        # A T of an earlier phase does not belong to the final network.
-        is_final = archive["epochs"][-1] == epochs
-        return archive["learned"][-1] if is_final else None
+def _config(path: Path) -> ml_collections.ConfigDict:
+    """Returns the config of a run, with defaults for newer settings."""
+    config, given = settings.default_config(), directory.read_json(path)
+    if {"seed", "dataset", "noise", "method"} - given.keys():
+        raise directory.damaged(path, "it lacks entries")
+    with config.unlocked():
+        config.update(given)
+    return config
+
+
+def data_of(run: FinishedRun) -> tuple[Problem, np.ndarray | None]:
+    """Returns the data of a run, and the true labels of its noisy examples.
+
+    Args:
+        run: The finished run.
+
+    Returns:
+        As `problems.load_with_truth`.
+
+    Raises:
+        InputError: if the data cannot be read, or are not what the run was
+            trained on.
+    """
+    problem, true_labels = problems.load_with_truth(run.config)
+    data_identity.check(run.workdir, problem)
+    return problem, true_labels

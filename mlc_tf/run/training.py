@@ -24,6 +24,7 @@ from mlc_tf.errors import in_section
 from mlc_tf.models.pair_model import PairModel
 from mlc_tf.run import callbacks
 from mlc_tf.run import checkpoints
+from mlc_tf.run import data_identity
 from mlc_tf.run import directory
 from mlc_tf.run import divergence
 from mlc_tf.run import faults
@@ -109,9 +110,15 @@ def _train(
     stages = schedule.stages(config, problem)
     _check_stages(config, problem, base, stages)
     with _own_directory(workdir, config) as own:
-        result = _Run(config, problem, own, verbose, termination).train(
-            base, stages
-        )
+        data_digests = data_identity.claim(own, problem)
+        result = _Run(
+            config,
+            problem,
+            own,
+            verbose,
+            termination,
+            directory.run_digest(config, data_digests),
+        ).train(base, stages)
         distribution.barrier()  # no worker leaves while another still works
     return result
 
@@ -201,6 +208,7 @@ class _Run:
         workdir: The directory of this worker's files.
         verbose: As in `run`.
         termination: Whether the process was asked to end.
+        run: The digest of the run, `directory.run_digest`.
         keeps_files: Whether the directory outlives the run. If not,
             checkpoints, the history of T and TensorBoard's files are not
             written. Defaults to True.
@@ -211,6 +219,7 @@ class _Run:
     workdir: Path
     verbose: int
     termination: Termination
+    run: str = ""
     keeps_files: bool = True
 
     def train(self, base: keras.Model, stages: list[Stage]) -> dict[str, Any]:
@@ -224,6 +233,7 @@ class _Run:
         metrics = callbacks.read_metrics(self.workdir / "metrics.jsonl")
         result = result_record(self.config, self.problem, metrics, stages)
         directory.write_json(self.workdir / "result.json", result)
+        directory.seal(self.workdir, self.run)
         return result
 
     def _train_stages(self, base: keras.Model, stages: list[Stage]) -> None:
@@ -232,6 +242,7 @@ class _Run:
             self.workdir / "checkpoints",
             checkpoints.Interval.parse(self.config.train.checkpoint_every),
             self.termination,
+            self.run,
         )
         done, checkpoint = self._last_checkpoint(saved)
         # Copies: a variable may be read as a view of its own buffer.
@@ -275,6 +286,11 @@ class _Run:
                 f"Resuming from epoch {done.epochs}, step {done.steps}.",
                 flush=True,
             )
+            saved.restore(
+                checkpoint,
+                self.workdir / "metrics.jsonl",
+                self.workdir / "transition.npz",
+            )
         return done, checkpoint
 
     def _start_phase(
@@ -300,8 +316,8 @@ class _Run:
             name = f"before-{stage.phase_start}.weights.h5"
             before = saved.folder / name
             if Position(stage.phase_start) == done:
-                checkpoints.save(base, before)
-            checkpoints.load(base, before)
+                checkpoints.save(base, before, self.run)
+            checkpoints.load(base, before, self.run)
         arguments = _phase_arguments(self.config, self.problem, stage, base)
         if stage.phase.fresh:
             for variable, value in zip(base.variables, initial):
@@ -355,25 +371,28 @@ class _Run:
         config, problem, workdir = self.config, self.problem, self.workdir
         size = _evaluation_batch_size(config, problem)
         truth = problem.true_transition
+        metrics_log = callbacks.MetricsLog(
+            workdir / "metrics.jsonl",
+            truth,
+            _normalization(model),
+            initial_epoch=start.epochs,
+        )
         recorders = [
             divergence.StopOnNonFiniteLoss(
                 saved.advice if self.keeps_files else "", start.steps
             ),
             callbacks.CleanAccuracy(problem.clean.batches(size)),
             callbacks.StepTimer(seconds),
-            callbacks.MetricsLog(
-                workdir / "metrics.jsonl",
-                truth,
-                _normalization(model),
-                initial_epoch=start.epochs,
-            ),
+            metrics_log,
         ]
         if self.keeps_files:
             tensorboard = workdir / "tensorboard"
+            history = callbacks.TransitionHistory(
+                workdir / "transition.npz", truth, start.epochs
+            )
+            saved.rows, saved.learned = metrics_log.rows, history.learned
             recorders += [
-                callbacks.TransitionHistory(
-                    workdir / "transition.npz", truth, start.epochs
-                ),
+                history,
                 keras.callbacks.TensorBoard(tensorboard, write_graph=False),
                 callbacks.TransitionImages(tensorboard / "train", truth),
                 saved,
