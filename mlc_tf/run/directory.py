@@ -34,6 +34,8 @@ _WORK = (
     "model.keras",
     "transition.npz",
 )
+# File systems take names of up to 255 bytes.
+_LONGEST_PART = 60
 _SEAL = "seal.json"
 _SEALED = ("result.json", "model.keras", "transition.npz")
 _RECORDED_PACKAGES = (
@@ -80,8 +82,12 @@ def default_workdir(config: ml_collections.ConfigDict) -> Path:
         a digest of the settings that the run uses, the path of the data among
         them.
     """
+    # The digest tells long names apart that begin alike.
+    *folders, name = (
+        part[:_LONGEST_PART] for part in name_of(config).split("/")
+    )
     digest = _short_digest(_used_settings(config))
-    return Path("runs") / f"{name_of(config)}-{digest}"
+    return Path("runs", *folders, f"{name}-{digest}")
 
 
 def default_data_folder(config: ml_collections.ConfigDict) -> Path:
@@ -98,7 +104,7 @@ def default_data_folder(config: ml_collections.ConfigDict) -> Path:
     of_data = {
         name: settings[name] for name in ("seed", "dataset", "noise", "clean")
     }
-    folder = Path("runs") / Path(name_of(config)).parent
+    folder = default_workdir(config).parent
     return folder / f"data-seed{config.seed}-{_short_digest(of_data)}"
 
 
@@ -141,7 +147,10 @@ def check(workdir: str | Path, config: ml_collections.ConfigDict) -> None:
     """
     workdir = Path(workdir)
     path = workdir / "config.json"
-    work = _work(workdir)
+    try:
+        work = _work(workdir)
+    except OSError as error:  # a name that is too long, for example
+        raise _unwritable(workdir, error) from None
     if not work:
         return
     if not path.exists():

@@ -453,3 +453,14 @@ def test_the_digest_of_a_run_is_of_what_it_computes():
     config.seed = 0
     assert directory.run_digest(config, {"noisy": {"examples": 4}}) != digest
     json.dumps(digest)
+
+
+def test_names_of_any_length_have_a_directory(tmp_path):
+    config = config_of(tmp_path)
+    config.dataset.name = f"npz:{'/very-long-name' * 40}.npz"
+    first = directory.default_workdir(config)
+    assert max(len(part) for part in first.parts) < 100
+    config.dataset.name += "2"
+    assert directory.default_workdir(config) != first
+    with pytest.raises(InputError, match="File name too long"):
+        train(tmp_path, "n" * 300)
