@@ -1,5 +1,6 @@
 """Starts every launcher: parses flags, and prints mistakes in one line."""
 
+import importlib
 import os
 import re
 import shlex
@@ -34,6 +35,9 @@ from mlc_tf.run import settings
 # exit with status 1.
 _HELP = {"--help", "-help", "-h", "-?", "--helpshort"}
 _FULL_HELP = {"--helpfull", "-helpfull"}
+
+# The variants of configs that are worth naming in a command.
+_VARIANTS = ((), ("images",))
 
 # `--config` counts as a flag of the launcher, not of this module.
 flags.disclaim_key_flags()
@@ -120,6 +124,37 @@ def print_next(*commands: list[str]) -> None:
     print("Next:")
     for command in commands:
         print(f"    {shlex.join(['mlc_tf', *command])}")
+
+
+def flags_for(config: ConfigDict) -> list[str]:
+    """Returns the flags with which a command gets a config.
+
+    The flags begin with the named config that is nearest, and then set whatever
+    differs.
+
+    Args:
+        config: The configuration of a run.
+    """
+    wanted = settings.flat(config)
+    nearest: list[str] | None = None
+    for name in _config_names():
+        module = importlib.import_module(f"mlc_tf.configs.{name}")
+        for variant in _VARIANTS:
+            try:
+                known = settings.flat(module.get_config(*variant))
+            except InputError:  # the config has no such variant
+                continue
+            changed = [key for key in wanted if wanted[key] != known[key]]
+            if any(wanted[key] is None for key in changed):
+                continue  # no flag sets a value back to none
+            found = [
+                f"--config={':'.join((name, *variant))}",
+                *(f"--config.{key}={wanted[key]}" for key in changed),
+            ]
+            if nearest is None or len(found) < len(nearest):
+                nearest = found
+    assert nearest is not None  # noqa: S101, `own` sets fewest settings
+    return nearest
 
 
 def run(main: Callable[[list[str]], None]) -> None:

@@ -5,17 +5,18 @@
     mlc_tf relabel --workdir=runs/mine --decisions=decisions.csv \\
         --output=mended.npz
 
-The workdir is the directory of the reviewed run, on an "npz:" or "folder:"
-dataset. The command prints the flags for training on the new dataset.
+The workdir is the directory of the reviewed run, on an "npz:", "folder:" or
+"csv:" dataset. The command prints the command that trains on the new dataset.
 """
 
-import shlex
+from pathlib import Path
 
 from absl import flags
 
 from mlc_tf.audit import relabel
 from mlc_tf.errors import bad_argument
 from mlc_tf.launch import command_line
+from mlc_tf.run import data_identity
 from mlc_tf.run import finished_run
 
 _WORKDIR = flags.DEFINE_string(
@@ -25,7 +26,9 @@ _DECISIONS = flags.DEFINE_string(
     "decisions", None, "The CSV file that the review page saved."
 )
 _OUTPUT = flags.DEFINE_string(
-    "output", None, "The new dataset: an .npz file, or a .csv file for images."
+    "output",
+    None,
+    "The new dataset: an .npz file, a .csv file for images, or a table.",
 )
 
 
@@ -39,28 +42,42 @@ def main(argv: list[str]) -> None:
         if flag.value is None:
             raise bad_argument(flag.name, expected, None)
     config = finished_run.load(_WORKDIR.value).config
-    applied = relabel.apply(config, _DECISIONS.value, _OUTPUT.value)
+    applied = relabel.apply(
+        config,
+        _DECISIONS.value,
+        _OUTPUT.value,
+        data_identity.class_names(_WORKDIR.value),
+    )
     print(
         f"{applied.relabelled} labels changed, {applied.dropped} examples "
-        f"dropped, {applied.kept} left as they were. Train on the new dataset "
-        "with these flags:"
+        f"dropped, {applied.kept} left as they were; {_OUTPUT.value} is the "
+        "new dataset."
     )
-    flags_to_train = (
-        {"name": f"npz:{_OUTPUT.value}"}
-        if config.dataset.name.startswith("npz:")
-        else {
-            "name": config.dataset.name,
-            "labels": _OUTPUT.value,
-            "clean": "split:clean",
-        }
+    scheme = config.dataset.name.partition(":")[0]
+    if scheme == "folder":
+        config.dataset.labels = _OUTPUT.value
+        config.dataset.clean = "split:clean"
+    else:
+        config.dataset.name = f"{scheme}:{_OUTPUT.value}"
+    command_line.print_next(
+        [
+            "train",
+            *command_line.flags_for(config),
+            f"--workdir={_new_folder(_WORKDIR.value)}",
+        ]
     )
-    print(
-        "   ",
-        shlex.join(
-            f"--config.dataset.{name}={value}"
-            for name, value in flags_to_train.items()
-        ),
-    )
+
+
+def _new_folder(workdir: str) -> Path:
+    """Returns a directory beside the run that does not exist."""
+    run = Path(workdir)
+    number = 1
+    while True:
+        ending = "-relabelled" if number == 1 else f"-relabelled-{number}"
+        folder = run.with_name(f"{run.name}{ending}")
+        if not folder.exists():
+            return folder
+        number += 1
 
 
 if __name__ == "__main__":

@@ -12,8 +12,10 @@ from pathlib import Path
 
 from absl import flags
 
+from mlc_tf.audit import relabel
 from mlc_tf.audit import review
 from mlc_tf.audit import run_audit
+from mlc_tf.errors import InputError
 from mlc_tf.errors import bad_argument
 from mlc_tf.errors import writable_or_error
 from mlc_tf.launch import command_line
@@ -47,7 +49,20 @@ def main(argv: list[str]) -> None:
         output.parent.mkdir(parents=True, exist_ok=True)
         # A file name may hold bytes that are not valid UTF-8.
         directory.write_atomically(output, page.encode(errors="replace"))
-    print(f"{output} is the page; open it in a browser.")
+    print(f"{output} is the page; open it in a browser, and save decisions.")
+    try:
+        suffix = relabel.check_source(run.config)
+    except InputError as error:
+        print(f"The decisions cannot be applied afterwards. {error}")
+        return
+    command_line.print_next(
+        [
+            "relabel",
+            f"--workdir={run.workdir}",
+            "--decisions=decisions.csv",
+            f"--output={run.workdir}-relabelled{suffix}",
+        ]
+    )
 
 
 if __name__ == "__main__":

@@ -14,7 +14,9 @@ from mlc_tf import transitions
 from mlc_tf.audit import label_audit
 from mlc_tf.audit import run_audit
 from mlc_tf.audit.label_audit import Audit
+from mlc_tf.data import identity
 from mlc_tf.data.examples import Examples
+from mlc_tf.datasets import tables as tables_of_text
 from mlc_tf.errors import bad_argument
 from mlc_tf.errors import import_optional
 from mlc_tf.errors import writable_or_error
@@ -129,15 +131,28 @@ def _write(
     pd = import_optional("pandas", "audit")
     folder.mkdir(parents=True, exist_ok=True)
     for name, table in tables.items():
-        table.to_csv(folder / f"{name}.csv", index=False)
+        _safe(table).to_csv(folder / f"{name}.csv", index=False)
     tables["label_issues"].to_parquet(
         folder / "label_issues.parquet", index=False
     )
     classes = found.classes.copy()
-    classes.insert(0, "name", class_names)
+    names = [tables_of_text.safe_cell(name) for name in class_names]
+    classes.insert(0, "name", names)
     classes.to_csv(folder / "classes.csv")
-    pd.DataFrame(found.transition, class_names, class_names).to_csv(
+    pd.DataFrame(found.transition, names, names).to_csv(
         folder / "transition.csv"
+    )
+
+
+def _safe(table: pd.DataFrame) -> pd.DataFrame:
+    """Returns a table whose texts no spreadsheet takes for formulas."""
+    texts = ("given_name", "predicted_name", "example", "identity")
+    return table.assign(
+        **{
+            name: table[name].astype(str).map(tables_of_text.safe_cell)
+            for name in texts
+            if name in table
+        }
     )
 
 
@@ -150,6 +165,9 @@ def _named(
     for column in ("given", "predicted"):
         issues[f"{column}_name"] = names[issues[f"{column}_label"]]
     issues["example"] = [examples.name_of(index) for index in issues["index"]]
+    known = identity.identities(examples)
+    if known is not None:
+        issues["identity"] = [known[index] for index in issues["index"]]
     return issues.sort_values("label_quality", kind="stable")
 
 

@@ -1,8 +1,15 @@
-"""Applies decisions on labels: writes a corrected copy of a dataset."""
+"""Applies decisions on labels: writes a corrected copy of a dataset.
+
+A decision belongs to an example, not to an index: an image that was added since
+the review moves all indices behind it. So decisions are applied by the identity
+of the example (`mlc_tf.data.identity`), all of them or none.
+"""
 
 from __future__ import annotations
 
+import csv
 import dataclasses
+import io
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +19,7 @@ import ml_collections
 import numpy as np
 
 from mlc_tf import datasets
+from mlc_tf.data import identity
 from mlc_tf.data.examples import ImageFiles
 from mlc_tf.datasets import tables
 from mlc_tf.datasets.options import Options
@@ -24,9 +32,10 @@ from mlc_tf.run import directory
 if TYPE_CHECKING:
     import pandas as pd
 
-COLUMNS = ("index", "given_label", "decision", "label")
+COLUMNS = ("identity", "given_label", "decision", "label")
 DECISIONS = ("keep", "relabel", "drop")
-_SUFFIXES = {"npz": ".npz", "folder": ".csv"}
+# The most examples that a message names.
+_NAMED = 10
 
 
 class Applied(NamedTuple):
@@ -43,36 +52,26 @@ class Applied(NamedTuple):
     kept: int
 
 
-def apply(
-    config: ml_collections.ConfigDict,
-    decisions: str | Path,
-    output: str | Path,
-) -> Applied:
-    """Writes the dataset of a run with decisions applied to its labels.
-
-    The original dataset is not changed.
+def check_source(config: ml_collections.ConfigDict) -> str:
+    """Checks that decisions can be applied to the dataset of a run.
 
     Args:
-        config: The configuration of the run whose labels were reviewed. Its
-            dataset is "npz:PATH" or "folder:PATH", without injected noise.
-        decisions: A CSV file with the columns index (in the noisy set),
-            given_label (a class id), decision (one of `DECISIONS`) and label
-            (a class id if the decision is "relabel", else empty). Examples
-            that are missing from the file are kept.
-        output: The file to write, which must not exist. For "npz:PATH" it is a
-            `.npz` with the arrays of the original; for "folder:PATH" it is a
-            CSV of all images with their labels and splits, for the setting
-            `dataset.labels`.
+        config: The configuration of the run.
+
+    Returns:
+        The suffix of the file that `apply` writes: ".npz", ".csv" or that of
+        the table.
 
     Raises:
-        InputError: for any other dataset, for decisions that do not match the
-            dataset or that leave a class without examples, or if the output
-            exists or cannot be written.
+        InputError: for a dataset that is not the user's own, or for injected
+            noise.
     """
     scheme, _, path = config.dataset.name.partition(":")
     if scheme not in _WRITERS:
         raise bad_argument(
-            "dataset.name", "npz:PATH or folder:PATH", config.dataset.name
+            "dataset.name",
+            "npz:PATH, folder:PATH or csv:PATH, to apply decisions",
+            config.dataset.name,
         )
     if config.noise.kind != "none":
         raise InputError(
@@ -80,17 +79,62 @@ def apply(
             "do not contain injected labels. Received: `noise.kind` = "
             f"{config.noise.kind!r}."
         )
+    if scheme == "csv":
+        return Path(path).suffix or ".csv"
+    return ".npz" if scheme == "npz" else ".csv"
+
+
+def apply(
+    config: ml_collections.ConfigDict,
+    decisions: str | Path,
+    output: str | Path,
+    class_names: list[str] | None = None,
+) -> Applied:
+    """Writes the dataset of a run with decisions applied to its labels.
+
+    The original dataset is not changed.
+
+    Args:
+        config: The configuration of the run whose labels were reviewed. Its
+            dataset is "npz:PATH", "folder:PATH" or "csv:PATH", without injected
+            noise.
+        decisions: A CSV file with the columns identity (as `identities`
+            returns it for the training set), given_label (a class id), decision
+            (one of `DECISIONS`) and label (a class id if the decision is
+            "relabel", else empty). Examples that are missing from the file are
+            kept.
+        output: The file to write, which must not exist. For "npz:PATH" it is a
+            `.npz` with the arrays of the original; for "csv:PATH" the table
+            with its new labels; and for "folder:PATH" a CSV of all images with
+            their labels and splits, for the setting `dataset.labels`.
+        class_names: The class names of the run, to which the class ids of the
+            decisions belong. Defaults to None, the class names of now.
+
+    Raises:
+        InputError: for any other dataset, for decisions on examples that the
+            dataset lacks or has with other labels, for decisions that leave a
+            class without examples, or if the output exists or cannot be
+            written. Nothing is written then.
+    """
+    suffix = check_source(config)
+    scheme, _, path = config.dataset.name.partition(":")
     output = Path(output)
-    if output.suffix != _SUFFIXES[scheme]:
-        raise bad_argument("output", f"a {_SUFFIXES[scheme]} file", str(output))
+    if output.suffix != suffix:
+        raise bad_argument("output", f"a {suffix} file", str(output))
     if output.exists():
         raise bad_argument("output", "a new file", str(output))
     options = Options.from_config(config.dataset)
     if scheme == "folder":  # a cache does not store the paths of the files
         options = dataclasses.replace(options, cache="none")
     splits = datasets.load(config.dataset.name, options)
+    if class_names is not None and list(splits.class_names) != class_names:
+        raise InputError(
+            f"The dataset should have the classes of the review, "
+            f"{', '.join(class_names)}. Received: "
+            f"{', '.join(splits.class_names)}."
+        )
     given = np.asarray(splits.train.labels)
-    table = _read(decisions, given, splits.num_classes)
+    table = _decided(decisions, splits, given)
     labels, kept = given.copy(), np.ones(len(given), bool)
     relabelled = table[table["decision"] == "relabel"]
     labels[relabelled["index"]] = relabelled["label"]
@@ -104,19 +148,52 @@ def apply(
         )
     with writable_or_error("output", output.parent):
         output.parent.mkdir(parents=True, exist_ok=True)
-        _WRITERS[scheme](Path(path), splits, labels, kept, output)
+        _WRITERS[scheme](Path(path), options, splits, labels, kept, output)
     dropped = int(np.sum(~kept))
     changed = int(np.sum(labels[kept] != given[kept]))
     return Applied(changed, dropped, len(given) - changed - dropped)
 
 
-def _read(
-    path: str | Path, given: np.ndarray, num_classes: int
+def _decided(
+    path: str | Path, splits: datasets.Splits, given: np.ndarray
 ) -> pd.DataFrame:
-    """Returns the decisions, checked against the given labels."""
-    table = tables.read(path, COLUMNS, may_be_empty=("label",))
-    for column, limit in (("index", len(given)), ("given_label", num_classes)):
-        table[column] = _ids(path, table[column], limit, column)
+    """Returns the decisions with the index of each example of now."""
+    table = _read(path, splits.num_classes)
+    found = identity.identities(splits.train)
+    if found is None:
+        raise InputError(
+            "The dataset should have inputs that can be compared. Received: a "
+            "stream."
+        )
+    places = {text: index for index, text in enumerate(found)}
+    table["index"] = [places.get(text, -1) for text in table["identity"]]
+    gone = table["index"] < 0
+    other = ~gone & (table["given_label"] != given[table["index"]])
+    for wrong, expected in (
+        (gone, "examples that the dataset has"),
+        (other, "the labels that the dataset has"),
+    ):
+        if wrong.any():
+            names = table.get("example", table["identity"])[wrong].tolist()
+            more = f" and {len(names) - _NAMED} more" * (len(names) > _NAMED)
+            raise InputError(
+                f"{path} should decide on {expected}. Received: "
+                f"{len(names)} of {len(table)} decisions on others: "
+                f"{', '.join(map(str, names[:_NAMED]))}{more}. Nothing was "
+                "written; review the data as they are now."
+            )
+    return table
+
+
+def _read(path: str | Path, num_classes: int) -> pd.DataFrame:
+    """Returns the decisions of a file, checked as far as it tells."""
+    table = tables.read(path, COLUMNS, may_be_empty=("label",), others=False)
+    if "example" in table:
+        table["example"] = table["example"].map(tables.original_cell)
+    table["identity"] = table["identity"].map(tables.original_cell)
+    table["given_label"] = _ids(
+        path, table["given_label"], num_classes, "given_label"
+    )
     _refuse(
         path,
         ~table["decision"].isin(DECISIONS),
@@ -125,15 +202,9 @@ def _read(
     )
     _refuse(
         path,
-        table["index"].duplicated(),
+        table["identity"].duplicated(),
         "one decision per example",
-        table["index"],
-    )
-    _refuse(
-        path,
-        table["given_label"] != given[table["index"]],
-        "the labels that the dataset has",
-        table["given_label"],
+        table["identity"],
     )
     relabelled = table["decision"] == "relabel"
     label = table["label"].where(relabelled, "0")
@@ -147,7 +218,7 @@ def _ids(
     """Returns a column of text as integers in `[0, limit)`."""
     pd = import_optional("pandas", "audit")
     text = column.fillna("").astype(str)
-    numbers = pd.to_numeric(text.where(text.str.fullmatch(r"\d{1,18}"), "-1"))
+    numbers = pd.to_numeric(text.where(text.str.fullmatch("[0-9]{1,18}"), "-1"))
     out_of_range = (numbers < 0) | (numbers >= limit)
     _refuse(path, out_of_range, f"integers in [0, {limit}) as {name}", text)
     return numbers
@@ -166,6 +237,7 @@ def _refuse(
 
 def _write_npz(
     path: Path,
+    options: Options,
     splits: datasets.Splits,
     labels: np.ndarray,
     kept: np.ndarray,
@@ -182,6 +254,7 @@ def _write_npz(
 
 def _write_labels(
     path: Path,
+    options: Options,
     splits: datasets.Splits,
     labels: np.ndarray,
     kept: np.ndarray,
@@ -198,13 +271,73 @@ def _write_labels(
         for index, (file, label) in enumerate(zip(examples.paths, ids)):
             if split != "train" or kept[index]:
                 name = splits.class_names[label]
-                rows.append((file.relative_to(path).as_posix(), name, split))
+                place = file.relative_to(path).as_posix()
+                cells = (place, name, split)
+                rows.append([tables.safe_cell(cell) for cell in cells])
     pd = import_optional("pandas", "audit")
     table = pd.DataFrame(rows, columns=["file", "label", "split"])
-    directory.write_atomically(output, table.to_csv(index=False).encode())
+    directory.write_atomically(
+        output, table.to_csv(index=False).encode(errors="surrogateescape")
+    )
+
+
+def _write_table(
+    path: Path,
+    options: Options,
+    splits: datasets.Splits,
+    labels: np.ndarray,
+    kept: np.ndarray,
+    output: Path,
+) -> None:
+    """Writes the table as it is, but for changed labels and dropped rows."""
+    given = np.asarray(splits.train.labels)
+    assert splits.train.names is not None  # noqa: S101, a table's rows have names
+    rows = [int(name.rpartition(":")[2]) for name in splits.train.names]
+    label_key = options.label_key or "label"
+    changed = {
+        row: splits.class_names[label]
+        for row, label, old in zip(rows, labels, given)
+        if label != old
+    }
+    dropped = {row for row, stays in zip(rows, kept) if not stays}
+    if tables.is_parquet(path):
+        pd = import_optional("pandas", "audit")
+        table = pd.read_parquet(path)
+        values = {str(value).strip(): value for value in table[label_key]}
+        place = table.columns.get_loc(label_key)
+        for row, name in changed.items():
+            table.iloc[row, place] = values[name]
+        table = table.drop(index=table.index[sorted(dropped)])
+        content = io.BytesIO()
+        table.to_parquet(content)
+        directory.write_atomically(output, content.getvalue())
+        return
+    written = tables.dialect(path, (label_key,))
+    text = Path(path).read_bytes().decode(written.encoding)
+    ends = "\r\n" if "\r\n" in text else "\n"
+    reader = csv.reader(
+        io.StringIO(text, newline=""), delimiter=written.delimiter
+    )
+    mended = io.StringIO(newline="")
+    writer = csv.writer(
+        mended, delimiter=written.delimiter, lineterminator=ends
+    )
+    header = next(reader)
+    writer.writerow(header)
+    folded = [name.strip().casefold() for name in header]
+    place = folded.index(label_key.strip().casefold())
+    for number, cells in enumerate(reader, start=tables.line(0)):
+        if number in changed:
+            cells[place] = changed[number]
+        if number not in dropped:
+            writer.writerow(cells)
+    directory.write_atomically(
+        output, mended.getvalue().encode(written.encoding)
+    )
 
 
 _WRITERS: dict[str, Callable[..., None]] = {
     "npz": _write_npz,
     "folder": _write_labels,
+    "csv": _write_table,
 }

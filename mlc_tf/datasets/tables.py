@@ -95,6 +95,7 @@ def read(
     path: str | Path,
     columns: Sequence[str],
     may_be_empty: Sequence[str] = (),
+    others: bool = True,
 ) -> pd.DataFrame:
     """Reads a CSV file with a header and checks its columns and cells.
 
@@ -107,6 +108,7 @@ def read(
         columns: Names of the required columns, which are read as text.
         may_be_empty: Names of the columns that may have empty cells. Defaults
             to `()`.
+        others: Whether the other columns are checked too. Defaults to True.
 
     Returns:
         The table. All cells of a CSV file are text; the columns of a Parquet
@@ -145,7 +147,9 @@ def read(
         )
     if table.empty:
         raise InputError(f"{path} should have rows. Received: only a header.")
-    for name in table.columns.difference(may_be_empty, sort=False):
+    for name in table.columns if others else columns:
+        if name in may_be_empty:
+            continue
         if table[name].isna().any():
             empty = table[name].isna()
             row = int(np.argmax(empty))

@@ -1,6 +1,10 @@
-"""Decisions on labels become a new dataset, which trains; the old one stays."""
+"""Decisions on labels become a new dataset, which trains; the old one stays.
+
+A decision belongs to an example, whatever its index is now.
+"""
 
 import hashlib
+import shutil
 
 import keras
 import numpy as np
@@ -9,20 +13,53 @@ import pytest
 
 from mlc_tf import datasets
 from mlc_tf.audit import relabel
+from mlc_tf.data import identity
 from mlc_tf.errors import InputError
 from mlc_tf.run import problems
 from mlc_tf.run import settings
 
-HEADER = "index,example,given_label,decision,label\n"
 # Of the labels 0 1 2 0 1 2: one is changed, one left out, one looked at.
-DECISIONS = HEADER + "1,b,1,relabel,2\n3,d,0,drop,\n5,f,2,keep,\n"
+DECIDED = {1: ("relabel", 2), 3: ("drop", ""), 5: ("keep", "")}
 
 
-def config_of(name):
+def config_of(name, **dataset):
     config = settings.default_config()
     config.dataset.name = name
     config.noise.kind = "none"
+    config.dataset.update(dataset)
     return config
+
+
+def splits_of(config):
+    return datasets.load(
+        config.dataset.name, datasets.Options.from_config(config.dataset)
+    )
+
+
+def decisions_on(config, decided):
+    """Returns what the page saves: one row per decided index."""
+    train = splits_of(config).train
+    known = identity.identities(train)
+    return pd.DataFrame(
+        [
+            (
+                index,
+                train.name_of(index),
+                known[index],
+                train.labels[index],
+                *what,
+            )
+            for index, what in decided.items()
+        ],
+        columns=["index", "example", *relabel.COLUMNS],
+    )
+
+
+def apply(config, table, output, form=lambda table: table.to_csv(index=False)):
+    path = output.parent / "decisions.csv"
+    text = form(table)
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return relabel.apply(config, path, output)
 
 
 @pytest.fixture
@@ -54,9 +91,19 @@ def folder(tmp_path, rng):
     return root
 
 
-def decided(tmp_path, text):
-    path = tmp_path / "decisions.csv"
-    path.write_text(text)
+@pytest.fixture
+def table(tmp_path):
+    path = tmp_path / "own.csv"
+    path.write_text(
+        "x;note;label;split\r\n"
+        "0,5;a;cat;train\r\n"
+        '1,5;"b;c";dog;train\r\n'
+        "2,5;a;=cow;train\r\n"
+        "3,5;a;cat;train\r\n"
+        "4,5;a;dog;train\r\n"
+        "5,5;a;=cow;train\r\n"
+        "6,5;a;dog;test\r\n"
+    )
     return path
 
 
@@ -70,11 +117,9 @@ def checksums(folder):
 
 def test_arrays_are_relabelled_beside_the_old_ones(npz, tmp_path):
     before = checksums(tmp_path)
-    output = tmp_path / "new" / "mended.npz"
-    applied = relabel.apply(
-        config_of(f"npz:{npz}"), decided(tmp_path, DECISIONS), output
-    )
-    assert applied == (1, 1, 4)
+    config = config_of(f"npz:{npz}")
+    output = tmp_path / "mended.npz"
+    assert apply(config, decisions_on(config, DECIDED), output) == (1, 1, 4)
     assert before.items() <= checksums(tmp_path).items()
     old, new = np.load(npz), np.load(output)
     kept = [0, 1, 2, 4, 5]
@@ -90,15 +135,13 @@ def test_arrays_are_relabelled_beside_the_old_ones(npz, tmp_path):
 @pytest.mark.parametrize("cache", ["memory", "none"])
 def test_images_are_relabelled_in_a_table(folder, tmp_path, cache):
     before = checksums(folder)
-    config = config_of(f"folder:{folder}")
-    config.dataset.cache = cache
-    text = HEADER + "0,x,0,relabel,1\n4,y,1,drop,\n"
+    config = config_of(f"folder:{folder}", cache=cache)
+    decided = {0: ("relabel", 1), 4: ("drop", "")}
     output = tmp_path / "labels.csv"
-    applied = relabel.apply(config, decided(tmp_path, text), output)
-    assert applied == (1, 1, 4)
+    assert apply(config, decisions_on(config, decided), output) == (1, 1, 4)
     assert checksums(folder) == before
-    table = pd.read_csv(output)
-    train = table[table["split"] == "train"].set_index("file")["label"]
+    written = pd.read_csv(output)
+    train = written[written["split"] == "train"].set_index("file")["label"]
     assert train.to_dict() == {
         "train/ant/0.png": "bee",
         "train/ant/1.png": "ant",
@@ -108,62 +151,296 @@ def test_images_are_relabelled_in_a_table(folder, tmp_path, cache):
     }
     config.dataset.labels = str(output)
     config.dataset.clean = "split:clean"
-    splits = datasets.load(
-        config.dataset.name, datasets.Options.from_config(config.dataset)
-    )
+    splits = splits_of(config)
     assert splits.train.labels.tolist() == [1, 0, 0, 1, 1]
     assert [len(splits.test), len(splits.clean)] == [2, 2]
     # Who reads the next table of issues sees files, cached or not.
     assert splits.train.name_of(4) == str(folder / "train/bee/2.png")
 
 
+def test_a_table_is_relabelled_and_else_stays_as_it_is(table, tmp_path):
+    config = config_of(f"csv:{table}")
+    # Classes in their order: =cow, cat, dog.
+    decided = {1: ("relabel", 0), 3: ("drop", ""), 5: ("keep", "")}
+    output = tmp_path / "mended.csv"
+    assert apply(config, decisions_on(config, decided), output) == (1, 1, 4)
+    lines = table.read_bytes().decode().split("\r\n")
+    lines[2] = '1,5;"b;c";=cow;train'
+    del lines[4]
+    assert output.read_bytes().decode().split("\r\n") == lines
+    mended = splits_of(config_of(f"csv:{output}"))
+    assert mended.train.labels.tolist() == [1, 0, 0, 2, 0]
+
+
+def test_a_parquet_table_is_relabelled(table, tmp_path):
+    frame = pd.read_csv(table, sep=";", decimal=",")
+    frame["label"] = frame["label"].map({"cat": 7, "dog": 10, "=cow": 9})
+    frame.to_parquet(tmp_path / "own.parquet")
+    config = config_of(f"csv:{tmp_path / 'own.parquet'}")
+    decided = {1: ("relabel", 0), 3: ("drop", "")}
+    output = tmp_path / "mended.parquet"
+    assert apply(config, decisions_on(config, decided), output) == (1, 1, 4)
+    expected = frame.drop(index=3)
+    expected.loc[1, "label"] = 7
+    pd.testing.assert_frame_equal(pd.read_parquet(output), expected)
+
+
+def add_an_image(folder):
+    shutil.copy(folder / "train/ant/1.png", folder / "train/ant/00.png")
+    # Another picture, or the loader counts the same image twice.
+    image = np.full((4, 4, 3), 7, np.uint8)
+    keras.utils.save_img(folder / "train/ant/00.png", image, scale=False)
+
+
+CHANGES = {
+    "added before": add_an_image,
+    "another removed": lambda folder: (folder / "train/ant/1.png").unlink(),
+    "another renamed": lambda folder: (folder / "train/ant/1.png").rename(
+        folder / "train/ant/zz.png"
+    ),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_decisions_stay_with_their_images(change, folder, tmp_path):
+    config = config_of(f"folder:{folder}")
+    decided = {2: ("relabel", 1), 4: ("drop", "")}  # ant/2.png, bee/1.png
+    decisions = decisions_on(config, decided)
+    CHANGES[change](folder)
+    apply(config, decisions, tmp_path / "labels.csv")
+    written = pd.read_csv(tmp_path / "labels.csv").set_index("file")
+    assert written["label"]["train/ant/2.png"] == "bee"
+    assert "train/bee/1.png" not in written.index
+    moved = written[
+        [
+            file.split("/")[1] != label
+            for file, label in written["label"].items()
+        ]
+    ]
+    assert moved.index.tolist() == ["train/ant/2.png"]
+
+
 @pytest.mark.parametrize(
-    "rows, message",
+    "change, told",
     [
-        ("1,b,1,move,2\n", "a decision of keep, relabel, drop.*'move' in line"),
-        ("6,b,1,drop,\n", r"\[0, 6\) as index.*'6' in line 2"),
-        ("-1,b,1,drop,\n", r"\[0, 6\) as index.*'-1' in line 2"),
-        ("1,b,0,drop,\n", "labels that the dataset has.*'0' in line 2"),
-        ("1,b,1,relabel,3\n", r"\[0, 3\) as label.*'3' in line 2"),
-        ("1,b,1,relabel,\n", r"\[0, 3\) as label.*'' in line 2"),
-        ("1,b,1,drop,\n1,b,1,keep,\n", "one decision per example.*line 3"),
-        ("0,a,0,drop,\n3,a,0,drop,\n", "leave no example of '0'"),
-        ("", "should have rows"),
+        (
+            lambda folder: (folder / "train/ant/2.png").unlink(),
+            "examples that the dataset has. Received: 1 of 2 decisions on oth"
+            "ers: .*ant/2.png. Nothing was written",
+        ),
+        (
+            lambda folder: (folder / "train/ant/2.png").rename(
+                folder / "train/bee/9.png"
+            ),
+            "examples that the dataset has. Received: 1 of 2",
+        ),
     ],
 )
-def test_decisions_of_something_else_are_refused(npz, tmp_path, rows, message):
-    path = decided(tmp_path, HEADER + rows)
+def test_decisions_on_images_that_are_gone_are_refused(
+    change, told, folder, tmp_path
+):
+    config = config_of(f"folder:{folder}")
+    decided = {2: ("relabel", 1), 4: ("drop", "")}
+    decisions = decisions_on(config, decided)
+    change(folder)
+    with pytest.raises(InputError, match=told):
+        apply(config, decisions, tmp_path / "labels.csv")
+    assert not (tmp_path / "labels.csv").exists()
+
+
+def test_decisions_stay_with_permuted_rows(npz, tmp_path):
+    config = config_of(f"npz:{npz}")
+    decisions = decisions_on(config, DECIDED)
+    arrays = dict(np.load(npz))
+    order = np.array([5, 3, 1, 0, 2, 4])
+    for name in ("x_train", "y_train"):
+        arrays[name] = arrays[name][order]
+    np.savez(npz, **arrays)
+    apply(config, decisions, tmp_path / "mended.npz")
+    new = np.load(tmp_path / "mended.npz")
+    # Old example 1 is now at 2, and old example 3, at 1, is left out.
+    np.testing.assert_array_equal(new["y_train"], [2, 2, 0, 2, 1])
+    np.testing.assert_array_equal(
+        new["x_train"], np.delete(arrays["x_train"], 1, axis=0)
+    )
+
+
+@pytest.mark.parametrize(
+    "name, index, value, told",
+    [
+        ("x_train", 1, 9.0, "examples that the dataset has.* 1 of 3"),
+        (
+            "y_train",
+            5,
+            0,
+            "the labels that the dataset has.* 1 of 3.*example 5",
+        ),
+    ],
+)
+def test_an_edited_example_is_refused(name, index, value, told, npz, tmp_path):
+    config = config_of(f"npz:{npz}")
+    decisions = decisions_on(config, DECIDED)
+    arrays = dict(np.load(npz))
+    arrays[name][index] = value
+    np.savez(npz, **arrays)
+    with pytest.raises(InputError, match=told):
+        apply(config, decisions, tmp_path / "mended.npz")
+
+
+def test_a_row_on_top_moves_no_decision(table, tmp_path):
+    config = config_of(f"csv:{table}")
+    decisions = decisions_on(config, {1: ("drop", "")})
+    header, *rows = table.read_text().splitlines()
+    table.write_text("\n".join([header, "9,5;a;dog;train", *rows]))
+    apply(config, decisions, tmp_path / "mended.csv")
+    mended = (tmp_path / "mended.csv").read_text()
+    assert '"b;c"' not in mended and "9,5" in mended
+
+
+def test_equal_inputs_are_told_apart_by_their_labels(npz, tmp_path):
+    arrays = dict(np.load(npz))
+    arrays["x_train"][:] = 1.0
+    np.savez(npz, **arrays)
+    config = config_of(f"npz:{npz}")
+    decisions = decisions_on(config, {1: ("drop", "")})
+    apply(config, decisions, tmp_path / "mended.npz")
+    new = np.load(tmp_path / "mended.npz")["y_train"]
+    np.testing.assert_array_equal(new, [0, 2, 0, 1, 2])
+    arrays["y_train"] = arrays["y_train"][::-1]
+    np.savez(npz, **arrays)
+    apply(config, decisions, tmp_path / "again.npz")  # both are of class 1
+
+
+def test_other_classes_than_in_the_review_are_refused(npz, tmp_path):
+    config = config_of(f"npz:{npz}")
+    path = tmp_path / "decisions.csv"
+    decisions_on(config, DECIDED).to_csv(path, index=False)
+    with pytest.raises(
+        InputError, match="classes of the review, a, b, c. Rece"
+    ):
+        relabel.apply(config, path, tmp_path / "m.npz", ["a", "b", "c"])
+
+
+FORMS = {
+    "columns in another order": lambda table: table[table.columns[::-1]].to_csv(
+        index=False
+    ),
+    "more columns": lambda table: table.assign(seen="yes").to_csv(index=False),
+    "semicolons": lambda table: table.to_csv(index=False, sep=";"),
+    "byte order mark": lambda table: table.to_csv(index=False).encode(
+        "utf-8-sig"
+    ),
+    "carriage returns": lambda table: table.to_csv(
+        index=False, lineterminator="\r\n"
+    ),
+    "no index": lambda table: table.drop(columns="index").to_csv(index=False),
+    "a wrong index": lambda table: table.assign(index=0).to_csv(index=False),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_spreadsheet_may_have_saved_the_decisions(form, npz, tmp_path):
+    config = config_of(f"npz:{npz}")
+    decisions = decisions_on(config, DECIDED)
+    output = tmp_path / "mended.npz"
+    assert apply(config, decisions, output, FORMS[form]) == (1, 1, 4)
+    np.testing.assert_array_equal(np.load(output)["y_train"], [0, 2, 2, 1, 2])
+
+
+def test_a_path_that_is_a_formula_is_found_again(tmp_path, monkeypatch, rng):
+    monkeypatch.chdir(tmp_path)
+    arrays = {"=a": 3, "+b": 3}
+    for split in ("train", "test", "clean"):
+        for name, count in arrays.items():
+            place = tmp_path / "@pets" / split / name
+            place.mkdir(parents=True)
+            for number in range(count):
+                image = rng.integers(0, 256, (4, 4, 3), np.uint8)
+                keras.utils.save_img(
+                    place / f"-{number}.png", image, scale=False
+                )
+    config = config_of("folder:@pets")
+    decisions = decisions_on(config, {0: ("relabel", 1)})
+    for name in ("example", "identity"):
+        decisions[name] = decisions[name].map(relabel.tables.safe_cell)
+        assert decisions[name][0].startswith("'@pets/train/+b/-0.png")
+    apply(config, decisions, tmp_path / "labels.csv")
+    text = (tmp_path / "labels.csv").read_text()
+    assert "train/+b/-0.png,'=a,train" in text
+    config.dataset.labels = "labels.csv"
+    config.dataset.clean = "split:clean"
+    splits = splits_of(config)
+    assert splits.class_names == ("+b", "=a")
+    assert splits.train.labels.tolist() == [1, 0, 0, 1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"decision": "move"}, "a decision of keep, relabel, drop.*'move' in"),
+        ({"given_label": 0}, "the labels that the dataset has"),
+        ({"given_label": "١"}, r"\[0, 3\) as given_label.*line 2"),
+        ({"label": 3}, r"\[0, 3\) as label.*'3' in line 2"),
+        ({"label": ""}, r"\[0, 3\) as label.*'' in line 2"),
+        ({"identity": "b2-0"}, "examples that the dataset has"),
+    ],
+)
+def test_decisions_of_something_else_are_refused(
+    npz, tmp_path, change, message
+):
+    config = config_of(f"npz:{npz}")
+    decisions = decisions_on(config, DECIDED).astype(object)
+    for name, value in change.items():
+        decisions.loc[0, name] = value
     with pytest.raises(InputError, match=message):
-        relabel.apply(config_of(f"npz:{npz}"), path, tmp_path / "mended.npz")
+        apply(config, decisions, tmp_path / "mended.npz")
     assert not (tmp_path / "mended.npz").exists()
+
+
+@pytest.mark.parametrize(
+    "form, message",
+    [
+        (
+            lambda table: pd.concat([table, table]).to_csv(index=False),
+            "one decision per example.*line 5",
+        ),
+        (
+            lambda table: table.assign(decision="drop").to_csv(index=False),
+            "leave no example of '1'",
+        ),
+        (lambda table: table[:0].to_csv(index=False), "should have rows"),
+        (
+            lambda table: table.drop(columns="identity").to_csv(index=False),
+            "columns identity, .*missing: identity",
+        ),
+    ],
+)
+def test_files_that_hold_no_decisions(npz, tmp_path, form, message):
+    config = config_of(f"npz:{npz}")
+    decided = {index: ("keep", "") for index in (1, 4, 0)}
+    decisions = decisions_on(config, decided)
+    with pytest.raises(InputError, match=message):
+        apply(config, decisions, tmp_path / "mended.npz", form)
 
 
 @pytest.mark.parametrize(
     "name, kind, output, message",
     [
-        ("digits", "none", "mended.npz", "npz:PATH or folder:PATH"),
+        ("digits", "none", "mended.npz", "npz:PATH, folder:PATH or csv:PATH"),
         ("npz:{npz}", "uniform", "mended.npz", "should be 'none'"),
         ("npz:{npz}", "none", "own.npz", "`output` should be a new file"),
         ("npz:{npz}", "none", "mended.csv", "should be a .npz file"),
-        (
-            "npz:{npz}",
-            "none",
-            "new/mended.csv",
-            "should be a .npz file",
-        ),
-        (
-            "folder:{npz}",
-            "none",
-            "mended.npz",
-            "should be a .csv file",
-        ),
+        ("npz:{npz}", "none", "new/mended.csv", "should be a .npz file"),
+        ("folder:{npz}", "none", "mended.npz", "should be a .csv file"),
+        ("csv:own.parquet", "none", "mended.csv", "should be a .parquet file"),
         ("npz:{npz}", "none", "own.npz/x.npz", "can be written"),
     ],
 )
 def test_what_cannot_be_relabelled(npz, tmp_path, name, kind, output, message):
+    path = tmp_path / "decisions.csv"
+    decisions_on(config_of(f"npz:{npz}"), DECIDED).to_csv(path, index=False)
     config = config_of(name.format(npz=npz))
     config.noise.kind = kind
-    path = decided(tmp_path, DECISIONS)
     before = checksums(tmp_path)
     with pytest.raises(InputError, match=message):
         relabel.apply(config, path, tmp_path / output)

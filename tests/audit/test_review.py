@@ -24,6 +24,7 @@ from mlc_tf.audit import review
 from mlc_tf.audit.review import pictures
 from mlc_tf.audit.review import tables
 from mlc_tf.configs import digits
+from mlc_tf.data import identity
 from mlc_tf.data.examples import Arrays
 from mlc_tf.data.examples import Stream
 from mlc_tf.run import figures
@@ -419,13 +420,21 @@ def rows(noisy, listed, decisions):
             (
                 str(index),
                 noisy.name_of(index),
+                identity.identities(noisy)[index],
                 str(listed["given_label"][index]),
                 *decisions[index],
             )
             for index in listed.index
             if index in decisions
         ],
-        columns=["index", "example", "given_label", "decision", "label"],
+        columns=[
+            "index",
+            "example",
+            "identity",
+            "given_label",
+            "decision",
+            "label",
+        ],
     )
 
 

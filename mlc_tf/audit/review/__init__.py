@@ -6,9 +6,14 @@ columns
 
 * `index`: the index of the example in the noisy set, as in `audit.Audit`;
 * `example`: the name of the example, as `Examples.name_of` returns it;
+* `identity`: what identifies the example, whatever its index
+  (`mlc_tf.data.identity`); decisions are applied by it;
 * `given_label`: a class id;
 * `decision`: "keep", "relabel" or "drop";
 * `label`: the new class id if the decision is "relabel", else empty.
+
+A text that a spreadsheet would run as a formula has a single quote in front
+(`tables.safe_cell`).
 """
 
 from __future__ import annotations
@@ -24,10 +29,13 @@ import keras
 import numpy as np
 
 from mlc_tf import transitions
+from mlc_tf.audit import relabel
 from mlc_tf.audit.label_audit import Audit
 from mlc_tf.audit.review import pictures
 from mlc_tf.audit.review import tables
+from mlc_tf.data import identity
 from mlc_tf.data.examples import Examples
+from mlc_tf.errors import InputError
 from mlc_tf.errors import import_optional
 from mlc_tf.models import prediction
 from mlc_tf.run import callbacks
@@ -111,10 +119,10 @@ def page(
     return _template().render(
         result=run.result,
         classes=names,
-        identity=_identity(run, problem),
+        page=_digest(run, problem),
         noise=_noise(run.result),
         epochs=tables.count(run.result["epochs"], "epoch"),
-        notes=problem.notes,
+        notes=(*problem.notes, *_cannot_apply(run)),
         noise_rate=tables.percent(found.noise_rate),
         test_accuracy=tables.percent(run.result["test_accuracy"]),
         labels=len(found.label_issues),
@@ -149,12 +157,21 @@ def _template() -> Any:
     return environment.get_template("page.html.j2")
 
 
-def _identity(run: FinishedRun, problem: Problem) -> str:
+def _digest(run: FinishedRun, problem: Problem) -> str:
     """Returns a digest that is equal for pages about the same labels."""
     config = json.dumps(run.config.to_dict(), sort_keys=True)
     digest = hashlib.blake2b(config.encode(), digest_size=16)
     digest.update(problem.noisy.labels.astype("<i8").tobytes())
     return digest.hexdigest()
+
+
+def _cannot_apply(run: FinishedRun) -> tuple[str, ...]:
+    """Returns a sentence if decisions cannot be applied to the dataset."""
+    try:
+        relabel.check_source(run.config)
+    except InputError as error:
+        return (f"Decisions on this page cannot be applied. {error}",)
+    return ()
 
 
 def _noise(result: Mapping[str, Any]) -> str:
@@ -230,10 +247,12 @@ def _cards(
 ) -> list[dict[str, Any]]:
     """Returns the content of the card of each suspicious label."""
     inputs = _inputs(noisy, listed.index.to_numpy())
+    known = identity.identities(noisy)
     return [
         {
             "index": index,
             "name": noisy.name_of(index),
+            "identity": known[index] if known else "",
             "given": int(row.given_label),
             "suggested": int(row.predicted_label),
             "quality": tables.percent(row.label_quality),
