@@ -1,6 +1,7 @@
 """Datasets with named splits: one module per dataset or file format, and the
 clean set drawn from the training split."""
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -14,7 +15,8 @@ from mlc_tf.datasets import tfds_loader
 from mlc_tf.datasets import twitter
 from mlc_tf.datasets.options import Options
 from mlc_tf.datasets.splits import Splits
-from mlc_tf.errors import unknown_name
+from mlc_tf.errors import InputError
+from mlc_tf.errors import hint
 
 DATASETS: dict[str, Callable[[Options], Splits]] = {
     "digits": digits.load,
@@ -63,8 +65,27 @@ def load(name: str, options: Options | None = None, **kwargs: Any) -> Splits:
             f"{scheme}:{'NAME' if scheme == 'tfds' else 'PATH'}"
             for scheme in SCHEMES
         ]
-        raise unknown_name("dataset", name, [*DATASETS, *own])
+        raise InputError(
+            f"`dataset.name` should be one of {', '.join([*DATASETS, *own])}. "
+            f"Received: `dataset.name` = {name!r}.{_hint(name)}"
+        )
     return DATASETS[name](options).checked()
+
+
+def _hint(name: str) -> str:
+    """Returns which name was probably meant: also of a path without scheme."""
+    kind = {".csv": "csv", ".parquet": "csv", ".npz": "npz"}.get(
+        os.path.splitext(name)[1].lower()
+    )
+    if kind is None and os.path.isdir(name):
+        kind = "folder"
+    if kind is not None and ":" not in name:
+        return f" Did you mean {f'{kind}:{name}'!r}?"
+    scheme, colon, argument = name.partition(":")
+    if colon:
+        own = [f"{known}:{argument or 'PATH'}" for known in SCHEMES]
+        return hint(name, own)
+    return hint(name, DATASETS)
 
 
 __all__ = ["DATASETS", "SCHEMES", "Options", "Splits", "load"]

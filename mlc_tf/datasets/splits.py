@@ -2,9 +2,11 @@
 
 from collections import Counter
 from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import field
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -15,6 +17,9 @@ from mlc_tf.data.examples import Stream
 from mlc_tf.errors import InputError
 from mlc_tf.errors import bad_argument
 from mlc_tf.errors import check_seed
+
+# Maximum number of pairs of equal examples that a message names.
+NAMED = 10
 
 
 @dataclass(frozen=True)
@@ -249,11 +254,36 @@ def _check_disjoint(
     clean_rows, rows = (part.fingerprints() for part in compared)
     if clean_rows is None or rows is None:
         return
-    seen = {row: index for index, row in enumerate(clean_rows)}
-    for index, row in enumerate(rows):
-        if row in seen:
-            raise InputError(
-                f"The clean set should not overlap the {which} set. Received: "
-                f"the same input as clean {clean.name_of(seen[row])} and "
-                f"{which} {examples.name_of(index)}."
-            )
+    pairs = overlap(clean_rows, rows)
+    if pairs:
+        named = [
+            f"clean {clean.name_of(one)} and {which} {examples.name_of(other)}"
+            for one, other in pairs[:NAMED]
+        ]
+        raise InputError(
+            f"The clean set should not overlap the {which} set. Received: "
+            f"{len(pairs)} inputs of {which} that are clean inputs too, the "
+            f"same input as {'; '.join(named)}."
+        )
+
+
+def overlap(
+    first: Sequence[Any], second: Sequence[Any]
+) -> list[tuple[int, int]]:
+    """Returns which values of `second` are in `first` too.
+
+    Args:
+        first: Hashable values, such as `Examples.fingerprints` returns them.
+        second: As `first`.
+
+    Returns:
+        (index in `first`, index in `second`) of each, by the second index.
+    """
+    seen: dict[Any, int] = {}
+    for index, value in enumerate(first):
+        seen.setdefault(value, index)
+    return [
+        (seen[value], index)
+        for index, value in enumerate(second)
+        if value in seen
+    ]
