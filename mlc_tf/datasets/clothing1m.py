@@ -42,7 +42,9 @@ def load(options: Options) -> Splits:
         "clothing1m", "data_dir", "manual_dir", "cache", "image_size", "clean"
     )
     _, clean = options.trusted("clothing1m", "split")
-    builder = tfds_loader.prepared(clothing1m_builder.Clothing1m.name, options)
+    builder = tfds_loader.prepared(
+        clothing1m_builder.Clothing1m.name, options, downloads=False
+    )
     height, width = options.image_size or IMAGE_SIZE
 
     def decode(encoded: Any) -> tf.Tensor:
