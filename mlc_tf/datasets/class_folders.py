@@ -15,8 +15,9 @@ from mlc_tf.data import images
 from mlc_tf.errors import InputError
 from mlc_tf.errors import hint
 
-# Maximum number of names of a kind that a note lists.
+# Maximum number of suffixes that a note lists.
 _NAMED = 5
+_STRANGE = "files of another kind"
 
 
 class Found:
@@ -48,7 +49,7 @@ class Found:
             )
         if self.left_out:
             parts = [
-                f"{len(files)} {reason} ({_suffixes(files)}such as "
+                f"{len(files)} {reason} ({_kinds(reason, files)}such as "
                 f"{printable(files[0])})"
                 for reason, files in self.left_out.items()
             ]
@@ -110,9 +111,8 @@ def _find_images(folder: Path, root: Path, split: str, found: Found) -> None:
         file = os.path.relpath(path, root)
         if not _is_image(path.name):
             if not _hidden(path.name):
-                suffix = path.suffix.lower() or "no suffix"
-                strange[suffix] += 1
-                found.leave_out("files of another kind", file)
+                strange[_suffix(path.name)] += 1
+                found.leave_out(_STRANGE, file)
         elif _hidden(path.name):
             found.leave_out("hidden images", file)
         elif path.is_symlink() and not os.path.exists(path):
@@ -223,13 +223,17 @@ def printable(name: str) -> str:
     return name.encode("utf-8", "backslashreplace").decode()
 
 
-def _suffixes(files: list[str]) -> str:
-    kinds = {os.path.splitext(file)[1].lower() or "no suffix" for file in files}
-    if all(kind in images.suffixes() for kind in kinds):
+def _kinds(reason: str, files: list[str]) -> str:
+    """Returns the suffixes of files that are left out for their suffix."""
+    if reason != _STRANGE:
         return ""
-    names = sorted(kinds)
+    names = sorted({_suffix(file) for file in files})
     more = " and others" if len(names) > _NAMED else ""
     return f"{printable(', '.join(names[:_NAMED]))}{more}; "
+
+
+def _suffix(name: str) -> str:
+    return os.path.splitext(name)[1].lower() or "no suffix"
 
 
 def _hidden(name: str) -> bool:
@@ -237,4 +241,4 @@ def _hidden(name: str) -> bool:
 
 
 def _is_image(name: str) -> bool:
-    return os.path.splitext(name)[1].lower() in images.suffixes()
+    return _suffix(name) in images.suffixes()

@@ -1,6 +1,7 @@
 """The splits of a dataset, held-out examples and the draw of a clean set."""
 
 from collections import Counter
+from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -174,6 +175,49 @@ class Splits:
         clean = self.train.take(indices)
         return replace(self._keep(kept), clean=clean).checked()
 
+    def with_twin_notes(self) -> "Splits":
+        """Returns splits with notes on equal inputs that are no error.
+
+        A note counts the test inputs that are training inputs too, or the
+        training inputs that have several labels.
+        """
+        if not self.twins_are_one:
+            return self
+        notes = []
+        shared = _twins(self.train, self.test)
+        if shared:
+            first, second = shared[0]
+            notes.append(
+                f"{len(shared)} of {len(self.test)} test inputs are training "
+                f"inputs too, such as test {self.test.name_of(second)} and "
+                f"train {self.train.name_of(first)}."
+            )
+        notes.extend(self._conflicts())
+        return replace(self, notes=(*self.notes, *notes))
+
+    def _conflicts(self) -> Iterator[str]:
+        """Yields a note on equal training inputs that have several labels."""
+        rows, labels = self.train.fingerprints(), self.train.labels
+        if rows is None:
+            return
+        first: dict[Any, int] = {}
+        pairs = [
+            (twin, index)
+            for index, row in enumerate(rows)
+            for twin in [first.setdefault(row, index)]
+            if labels[twin] != labels[index]
+        ]
+        if pairs:
+            twin, index = (
+                f"{self.train.name_of(index)} "
+                f"({self.class_names[labels[index]]})"
+                for index in pairs[0]
+            )
+            yield (
+                f"{len(pairs)} of {len(labels)} training inputs equal another "
+                f"training input of another class, such as {index} and {twin}."
+            )
+
     def _keep(self, kept: np.ndarray) -> "Splits":
         """Returns splits with the training examples at the indices `kept`."""
         return replace(
@@ -242,19 +286,9 @@ def _check_disjoint(
     clean: Examples | None, which: str, examples: Examples
 ) -> None:
     """Raises if the clean set shares an input with the examples of a split."""
-    if clean is None or type(clean) is not type(examples):
+    if clean is None:
         return
-    compared: tuple[Examples, Examples] = (clean, examples)
-    if isinstance(clean, Arrays) and isinstance(examples, Arrays):
-        dtype = np.result_type(clean.x, examples.x)
-        compared = (
-            Arrays(clean.x.astype(dtype, copy=False), clean.labels),
-            Arrays(examples.x.astype(dtype, copy=False), examples.labels),
-        )
-    clean_rows, rows = (part.fingerprints() for part in compared)
-    if clean_rows is None or rows is None:
-        return
-    pairs = overlap(clean_rows, rows)
+    pairs = _twins(clean, examples)
     if pairs:
         named = [
             f"clean {clean.name_of(one)} and {which} {examples.name_of(other)}"
@@ -265,6 +299,26 @@ def _check_disjoint(
             f"{len(pairs)} inputs of {which} that are clean inputs too, the "
             f"same input as {'; '.join(named)}."
         )
+
+
+def _twins(first: Examples, second: Examples) -> list[tuple[int, int]]:
+    """Returns the `overlap` of the inputs of two sets.
+
+    It is empty if the inputs cannot be compared.
+    """
+    if type(first) is not type(second):
+        return []
+    compared: tuple[Examples, Examples] = (first, second)
+    if isinstance(first, Arrays) and isinstance(second, Arrays):
+        dtype = np.result_type(first.x, second.x)
+        compared = (
+            Arrays(first.x.astype(dtype, copy=False), first.labels),
+            Arrays(second.x.astype(dtype, copy=False), second.labels),
+        )
+    rows, others = (part.fingerprints() for part in compared)
+    if rows is None or others is None:
+        return []
+    return overlap(rows, others)
 
 
 def overlap(

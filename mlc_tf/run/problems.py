@@ -95,6 +95,7 @@ def load_with_truth(
         )
     if config.dataset.validation:
         splits = splits.hold_out(config.dataset.validation, config.seed)
+    splits = splits.with_twin_notes()
     if splits.clean is None:
         if kind == "none":
             raise InputError(
