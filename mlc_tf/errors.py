@@ -90,6 +90,25 @@ def hint(value: Any, known: Iterable[str]) -> str:
     return f" Did you mean {lower[nearest[0]]!r}?" if nearest else ""
 
 
+@contextmanager
+def in_section(section: str) -> Iterator[None]:
+    """Names the section of the settings in an `InputError`.
+
+    A class names its arguments, such as `q`; a user of the launchers knows
+    them as settings, such as `method.gce.q`.
+
+    Args:
+        section: Name of the section: "method.gce".
+    """
+    try:
+        yield
+    except InputError as error:
+        # Other sentences name a setting, or no argument at all.
+        if not str(error).startswith("`") or str(error)[1:].startswith(section):
+            raise
+        raise InputError(f"In `{section}`: {error}") from None
+
+
 def import_optional(name: str, extra: str) -> Any:
     """Returns a module of a library that the core of `mlc_tf` does not need.
 

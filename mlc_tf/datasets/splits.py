@@ -101,7 +101,7 @@ class Splits:
         order = rng.permutation(np.unique(groups))
         if not 0 < share < 1 or round(share * len(order)) == len(order):
             raise bad_argument(
-                "validation",
+                "dataset.validation",
                 "in (0, 1), with examples left to train on",
                 share,
             )

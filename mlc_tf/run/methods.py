@@ -37,6 +37,7 @@ from mlc_tf.data import examples
 from mlc_tf.data import noise
 from mlc_tf.data.examples import Examples
 from mlc_tf.errors import InputError
+from mlc_tf.errors import in_section
 from mlc_tf.errors import unknown_name
 from mlc_tf.models import prediction
 from mlc_tf.models.meta_loss_correction import MetaLossCorrection
@@ -284,10 +285,8 @@ def transition_update(
         InputError: for a bad name or argument in the section.
     """
     update = {"decay_steps": steps, **options["transition"]}
-    try:
+    with in_section("method.mlc.transition"):
         return transitions.get(**update)
-    except InputError as error:
-        raise InputError(f"In `method.mlc.transition`: {error}") from None
 
 
 def _mlc(context: RunContext) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from mlc_tf.data import noise
 from mlc_tf.data.examples import Examples
 from mlc_tf.datasets.options import Options
 from mlc_tf.errors import InputError
+from mlc_tf.errors import in_section
 from mlc_tf.errors import unknown_name
 
 _LOADING_BATCH_SIZE = 500
@@ -108,7 +109,8 @@ def load_with_truth(
         )
     if kind == "none":
         return _problem(splits, splits.train, None, None), None
-    corruption = _corrupt(config, splits)
+    with in_section("noise"):
+        corruption = _corrupt(config, splits)
     report = _report(config, splits, corruption)
     noisy = splits.train.relabel(corruption.labels)
     problem = _problem(splits, noisy, corruption.expected, report)

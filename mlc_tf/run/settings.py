@@ -18,6 +18,7 @@ from mlc_tf.datasets.options import Options
 from mlc_tf.errors import InputError
 from mlc_tf.errors import bad_argument
 from mlc_tf.errors import check_seed
+from mlc_tf.errors import in_section
 from mlc_tf.errors import unknown_name
 from mlc_tf.run import methods
 from mlc_tf.run.checkpoints import Interval
@@ -349,6 +350,7 @@ def _check_noise(config: ml_collections.ConfigDict) -> None:
             "noise.kind", kind, [*named, "human:SET", "file:PATH"]
         )
     if kind in named[:-1]:
-        noise.check_ratio(config.noise.ratio)
+        with in_section("noise"):
+            noise.check_ratio(config.noise.ratio)
     if config.noise.mode not in noise.MODES:
         raise unknown_name("noise.mode", config.noise.mode, noise.MODES)

@@ -20,6 +20,7 @@ from mlc_tf.data import checks
 from mlc_tf.data.augmentation import AUGMENTATIONS
 from mlc_tf.data.examples import Examples
 from mlc_tf.errors import InputError
+from mlc_tf.errors import in_section
 from mlc_tf.models.pair_model import PairModel
 from mlc_tf.run import callbacks
 from mlc_tf.run import checkpoints
@@ -501,7 +502,8 @@ def _build(
     if stage.warmup and not stage.phase_start:
         return stage.phase.warm_up(base, arguments)
     options = settings.method_options(config) if stage.in_last_phase else {}
-    return stage.phase.model(base, **{**options, **arguments})
+    with in_section(f"method.{config.method.name}"):
+        return stage.phase.model(base, **{**options, **arguments})
 
 
 def _pairs(

@@ -129,13 +129,13 @@ def test_hold_out_holds_at_least_one(splits):
 @pytest.mark.parametrize("share", [0, 1, -0.1, 1.5, np.nan])
 def test_bad_share(splits, share):
     with pytest.raises(
-        InputError, match=rf"`validation` .* in \(0, 1\).* {share!r}"
+        InputError, match=rf"`dataset.validation` .* in \(0, 1\).* {share!r}"
     ):
         splits.hold_out(share, seed=0)
 
 
 def test_hold_out_leaves_one_to_train_on(splits):
-    with pytest.raises(InputError, match="`validation`"):
+    with pytest.raises(InputError, match="`dataset.validation`"):
         splits.hold_out(0.99, seed=0)
 
 

@@ -811,7 +811,7 @@ def test_an_oracle_without_injected_noise_is_refused(tmp_path):
 @pytest.mark.parametrize(
     "overrides, message",
     [
-        ({"noise.ratio": 1.4}, r"`ratio` should be in \[0, 1\]"),
+        ({"noise.ratio": 1.4}, r"^In `noise`: `ratio` should be in \[0, 1\]"),
         ({"noise.kind": "flip"}, "`noise.kind` should be one of uniform"),
         ({"noise.kind": "uniform:0.4"}, "`noise.kind` should be one of unif"),
         ({"noise.kind": "human:"}, "Did you mean 'human:SET'"),
@@ -850,7 +850,10 @@ def test_an_oracle_without_injected_noise_is_refused(tmp_path):
         ({"clean.per_class": 0}, "`clean.per_class` should be an integer"),
         ({"clean.per_class": 500}, "`clean.per_class` should be less than"),
         ({"clean.batch_size": 0}, "`clean_batch_size` should be an integer"),
-        ({"dataset.validation": 1.0}, r"`validation` should be in \(0, 1\)"),
+        (
+            {"dataset.validation": 1.0},
+            r"`dataset.validation` should be in \(0, 1\)",
+        ),
         ({"method.mlc.normalization": "row"}, "`normalization` should be left"),
         (
             {"method.mlc.transition.name": "projectd"},
