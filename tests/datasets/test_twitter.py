@@ -1,5 +1,6 @@
 import functools
 import os
+import shutil
 
 import numpy as np
 import pytest
@@ -353,3 +354,21 @@ def test_rare_tags_give_all_but_one_of_their_words(real_splits):
     np.testing.assert_array_equal(
         np.bincount(drawn.train.labels), available - taken
     )
+
+
+def test_tweets_in_another_encoding_are_named(root, load):
+    (root / "tweets-dev.txt").write_bytes("é\tN\nü\tN\n".encode("latin1"))
+    with pytest.raises(
+        InputError,
+        match="^.*/tweets-dev.txt .*UTF-8. Received: the byte 0xe9 in line 1",
+    ):
+        load()
+
+
+def test_tweets_of_windows_are_read(root, load):
+    expected = load().test.x
+    path = root / "tweets-devtest.txt"
+    text = path.read_text("utf-8").replace("\n", "\r\n")
+    path.write_bytes(text.encode("utf-8-sig"))
+    shutil.rmtree(root / "tfds")
+    np.testing.assert_array_equal(load().test.x, expected)

@@ -134,7 +134,10 @@ def test_a_run_that_is_refused_does_not_end_the_others(tmp_path, capsys):
     with pytest.raises(InputError, match="`q` should be"):
         experiments.run_all(configs, *where)
     assert [*result_files.read(results)] == ["one", "three"]
-    assert "two is left out: `q` should be" in capsys.readouterr().out
+    assert (
+        "two is left out: In `method.gce`: `q` should be"
+        in capsys.readouterr().out
+    )
     # If the first run is refused, the others may well be refused, too.
     configs = {"two": configs["two"], "four": config_of()}
     with pytest.raises(InputError, match="`q` should be"):
