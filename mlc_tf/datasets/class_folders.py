@@ -28,6 +28,7 @@ class Found:
             folder.
         nested: The images that lie in a sub-folder of their class folder.
         left_out: The files that are left out, by the reason.
+        broken: The links that lead nowhere.
     """
 
     def __init__(self) -> None:
@@ -70,13 +71,15 @@ def find(root: Path, splits: tuple[str, ...]) -> Found:
             is not in UTF-8.
     """
     found = Found()
-    for entry in _entries(root):
-        name = entry.name
-        if entry.is_dir() and name in splits:
-            _find_classes(Path(entry.path), root, found)
-        elif entry.is_dir() and not _hidden(name):
-            for file in _image_files(entry.path, root):
+    for name in _names(root):
+        path = root / name
+        if os.path.isdir(path) and name in splits:
+            _find_classes(path, root, found)
+        elif os.path.isdir(path) and not _hidden(name):
+            for file in _image_files(path, root):
                 found.leave_out("images in folders that are no split", file)
+        elif name in splits and _broken(path):
+            found.broken.append(name)
         elif _is_image(name):
             found.leave_out("images beside the class folders", name)
     _check(root, found)
@@ -85,19 +88,22 @@ def find(root: Path, splits: tuple[str, ...]) -> Found:
 
 def _find_classes(split: Path, root: Path, found: Found) -> None:
     names = []
-    for entry in _entries(split):
-        file = os.path.relpath(entry.path, root)
-        if not entry.is_dir():
-            if _is_image(entry.name):
-                found.leave_out("images beside the class folders", file)
-        # Such as .ipynb_checkpoints, and __MACOSX of macOS archives.
-        elif _hidden(entry.name):
-            for inner in _image_files(entry.path, root):
-                found.leave_out("hidden images", inner)
-        else:
-            names.append(entry.name)
-            _find_images(Path(entry.path), root, split.name, found)
-    if not names:
+    for name in _names(split):
+        path = split / name
+        file = os.path.relpath(path, root)
+        if os.path.isdir(path):
+            # Such as .ipynb_checkpoints, and __MACOSX of macOS archives.
+            if _hidden(name):
+                for inner in _image_files(path, root):
+                    found.leave_out("hidden images", inner)
+            else:
+                names.append(name)
+                _find_images(path, root, split.name, found)
+        elif _broken(path):  # it may be a class
+            found.broken.append(file)
+        elif _is_image(name):
+            found.leave_out("images beside the class folders", file)
+    if not names and not found.broken:
         raise InputError(
             f"The folder {split} should hold one folder per class. Received: "
             "none."
@@ -115,7 +121,7 @@ def _find_images(folder: Path, root: Path, split: str, found: Found) -> None:
                 found.leave_out(_STRANGE, file)
         elif _hidden(path.name):
             found.leave_out("hidden images", file)
-        elif path.is_symlink() and not os.path.exists(path):
+        elif _broken(path):
             found.broken.append(file)
         elif not os.path.isfile(path):  # a named pipe, a socket, a device
             found.leave_out("that are no regular files", file)
@@ -149,7 +155,7 @@ def _walk(folder: Path, found: Found, root: Path) -> Iterator[Path]:
         yield from (Path(parent, name) for name in files)
 
 
-def _image_files(folder: str, root: Path) -> Iterator[str]:
+def _image_files(folder: str | Path, root: Path) -> Iterator[str]:
     """Yields the files below a folder whose suffix is an image's."""
     for parent, _, files in os.walk(folder, onerror=_unreadable):
         for name in sorted(files):
@@ -157,13 +163,17 @@ def _image_files(folder: str, root: Path) -> Iterator[str]:
                 yield os.path.relpath(os.path.join(parent, name), root)
 
 
-def _entries(folder: Path) -> list[os.DirEntry[str]]:
+def _names(folder: Path) -> list[str]:
+    """Returns the names in a folder, sorted."""
     try:
-        with os.scandir(folder) as entries:
-            return sorted(entries, key=lambda entry: entry.name)
+        return sorted(os.listdir(folder))
     except OSError as error:
         _unreadable(error)
         raise
+
+
+def _broken(path: Path) -> bool:
+    return os.path.islink(path) and not os.path.exists(path)
 
 
 def _unreadable(error: OSError) -> None:
@@ -204,7 +214,7 @@ def check_splits(root: Path, required: tuple[str, ...]) -> None:
     if missing:
         there = []
         if root.is_dir():
-            there = [entry.name for entry in _entries(root)]
+            there = _names(root)
         raise InputError(
             f"`folder:PATH` should hold the folders {' and '.join(required)}. "
             f"Received: '{printable(str(root))}', without "

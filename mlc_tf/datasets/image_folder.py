@@ -109,7 +109,7 @@ def _found(
     """Returns the table (file, label, split) of class folders, and notes."""
     class_folders.check_splits(root, ("train", "test"))
     if required and not (root / clean_split).is_dir():
-        there = [entry.name for entry in root.iterdir()]
+        there = [path.name for path in root.iterdir() if path.is_dir()]
         raise InputError(
             f"`dataset.clean` should name a folder in {root}. Received: "
             f"'split:{clean_split}', and no such folder."

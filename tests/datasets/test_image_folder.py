@@ -46,9 +46,16 @@ def load(root):
 
 
 def test_pixels_and_classes(root, rng, monkeypatch):
-    listed = Path.iterdir
-    monkeypatch.setattr(  # an order that some file system may have
-        Path, "iterdir", lambda self: iter(sorted(listed(self), reverse=True))
+    listed, walked = os.listdir, os.walk
+
+    def walk(*args, **kwargs):
+        for parent, folders, files in walked(*args, **kwargs):
+            yield parent, folders, sorted(files, reverse=True)
+
+    # An order that some file system may have.
+    monkeypatch.setattr("os.walk", walk)
+    monkeypatch.setattr(
+        "os.listdir", lambda path: sorted(listed(path), reverse=True)
     )
     image = write(root / "train/zebra/b.png", rng)
     first = write(root / "train/zebra/a.PNG", rng)
@@ -522,12 +529,19 @@ def test_links_into_a_store_are_followed(root, tmp_path_factory, rng):
 
 
 def test_broken_links_are_refused_with_their_number(root):
-    for name in ("x.png", "y.png"):
-        (root / "train/ant" / name).symlink_to("/nowhere/a.png")
+    (root / "train/ant/x.png").symlink_to("/nowhere/a.png")
+    (root / "train/zebra/y.png").symlink_to("y.png")  # to itself
     with pytest.raises(
         InputError,
         match="2 broken links, such as train/ant/x.png, .* to /nowhere/a.png",
     ):
+        load(root)
+
+
+@pytest.mark.parametrize("name", ["clean", "train/bee"])
+def test_a_broken_link_to_a_split_or_a_class_is_refused(name, root):
+    (root / name).symlink_to("/nowhere")
+    with pytest.raises(InputError, match=f"1 broken links, such as {name}, a"):
         load(root)
 
 
