@@ -10,7 +10,7 @@ How an image becomes RGB depends on its mode in Pillow:
 | LA, La, PA, RGBA, RGBa, any with a transparent colour | laid over white |
 | I;16, I;16L, I;16B, and I of PNG and PPM | `[0, 65535]` becomes `[0, 255]` |
 | 12 bits in a TIFF that says so | `[0, 4095]` becomes `[0, 255]` |
-| 16 bits of which at most 12 are used, and nothing says so | refused |
+| 16 bits per channel, grey or colour, of which at most 12 are used | refused |
 | I of other formats, F, any other mode | refused: the range is unknown |
 
 The EXIF orientation is applied: the image stands as every viewer shows it. Of
@@ -98,9 +98,13 @@ def read_image(path: Path, size: tuple[int, int] | None) -> np.ndarray:
         _check_is_file(path)
         with open(path, "rb") as file:
             image = _opened(path, file)
-            # Loaded here: a sequence of frames would load another frame later.
+            deep = _has_16_bits(image)
             image.load()
             ops.exif_transpose(image, in_place=True)
+        if deep and image.mode not in (*_SIXTEEN, "I"):
+            # Pillow has kept the upper 8 bits of each channel.
+            extrema = image.convert("RGB").getextrema()
+            _check_depth(path, 256 * max(most for _, most in extrema))
         rgb = to_rgb(path, image)
         if size is not None and rgb.size != size[::-1]:
             rgb = rgb.resize(size[::-1], pillow.Resampling.BILINEAR)
@@ -124,9 +128,10 @@ def inspect(path: Path) -> Inspection:
             file.seek(0)
             image = _opened(path, file)
             _check_mode(path, image)
+            deep = _has_16_bits(image)
             if any(mark in content for mark in _PNG_EXIF):
                 image.load()
-            conversions = tuple(_conversions(image))
+            conversions = tuple(_conversions(image, deep))
             width, height = image.size
             # Pillow turns a TIFF by itself.
             if image.format != "TIFF" and _orientation(image) in (5, 6, 7, 8):
@@ -179,18 +184,40 @@ def _from_16_bits(path: Path, image: Any) -> np.ndarray:
     tags = image.tag_v2 if image.format == "TIFF" else {}
     (bits,) = tags.get(_BITS, (16,))
     most = 2**bits - 1
-    if bits == 16 and image.format not in _SCALED and 0 < values.max() < 4096:
-        raise InputError(
-            "Each image of 16 bits should use more than 12 of them, so that "
-            f"its range is known. Received: {path}, whose largest value is "
-            f"{values.max():.0f} of {most}; convert it to 8 bits."
-        )
+    if bits == 16 and image.format not in _SCALED:
+        _check_depth(path, int(values.max()))
     transparent = image.info.get("transparency")
     paper = values == transparent if transparent is not None else None
     if tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO:
         values = most - values
     levels = np.round(values * (255 / most)).clip(0, 255).astype(np.uint8)
     return levels if paper is None else np.where(paper, np.uint8(255), levels)
+
+
+def _check_depth(path: Path, most: int) -> None:
+    """Raises if an image of 16 bits may be an image of 12 bits, or of 8.
+
+    Args:
+        path: The file, for messages.
+        most: The largest value of the image. A black image has no range.
+    """
+    if 0 < most < 4096:
+        raise InputError(
+            "Each image of 16 bits should use more than 12 of them, so that "
+            f"its range is known. Received: {path}, whose largest value is "
+            f"{most} of 65535; convert it to 8 bits."
+        )
+
+
+def _has_16_bits(image: Any) -> bool:
+    """Returns whether the pixels of an image that is not loaded have 16 bits.
+
+    Pillow reduces colours to 8 bits, and shows the 16 bits only in the
+    description of the data that it will decode.
+    """
+    return image.format not in _SCALED and any(
+        ";16" in str(part[3]) for part in image.tile
+    )
 
 
 def _check_mode(path: Path, image: Any) -> None:
@@ -211,8 +238,8 @@ def _check_mode(path: Path, image: Any) -> None:
         )
 
 
-def _conversions(image: Any) -> Iterator[str]:
-    if image.mode in (*_SIXTEEN, "I"):
+def _conversions(image: Any, deep: bool) -> Iterator[str]:
+    if deep or image.mode in (*_SIXTEEN, "I"):
         yield "have 16 bits (8 are kept)"
     if image.mode in _CONVERTED:
         yield f"are {image.mode} (converted to RGB)"

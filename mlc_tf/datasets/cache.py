@@ -42,7 +42,8 @@ def cached(examples: Examples, cache: str, identity: str) -> Examples:
             )
         return examples_module.in_memory(examples)
     name = hashlib.blake2b(identity.encode(), digest_size=16).hexdigest()
-    folder = Path(cache.partition(":")[2]).expanduser()
+    # Not `Path.expanduser`, which raises for a user who does not exist.
+    folder = Path(os.path.expanduser(cache.partition(":")[2]))
     path = folder / f"{name}.npy"
     with writable_or_error("dataset.cache", cache):
         folder.mkdir(parents=True, exist_ok=True)

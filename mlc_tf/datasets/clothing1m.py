@@ -7,6 +7,7 @@ import tensorflow as tf
 from mlc_tf.datasets import tfds_loader
 from mlc_tf.datasets.options import Options
 from mlc_tf.datasets.splits import Splits
+from mlc_tf.errors import InputError
 from mlc_tf.errors import import_optional
 
 IMAGE_SIZE = (224, 224)
@@ -64,8 +65,20 @@ def load(options: Options) -> Splits:
         test,
         tfds_loader.class_names(builder, "label"),
         trusted,
-        notes=_notes(builder.info.metadata["skipped"]),
+        notes=_notes(_skipped(builder)),
     )
+
+
+def _skipped(builder: Any) -> dict[str, list[str]]:
+    """Returns the names of the images that the preparation left out."""
+    skipped = (builder.info.metadata or {}).get("skipped")
+    if not isinstance(skipped, dict):
+        raise InputError(
+            f"The dataset clothing1m should be whole in {builder.data_dir}. "
+            "Received: no metadata.json with the skipped images; remove the "
+            "folder, and prepare the dataset again."
+        )
+    return skipped
 
 
 def _notes(skipped: dict[str, list[str]]) -> tuple[str, ...]:

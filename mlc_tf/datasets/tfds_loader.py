@@ -268,10 +268,10 @@ def _whole(builder: Any, split: str) -> Iterator[None]:
 
 def _damage(file: str, size: int) -> str:
     """Returns what is wrong with a file of records, "" if it has `size`."""
-    path = Path(file)
-    if not path.is_file():
-        kind = "no regular file" if path.exists() else "missing"
-        return f"{file}, which is {kind}"
+    if not tf.io.gfile.exists(file):
+        return f"{file}, which is missing"
+    if tf.io.gfile.isdir(file):
+        return f"{file}, which is a folder"
     count = 0
     try:
         for _ in tf.data.TFRecordDataset(file):

@@ -427,3 +427,40 @@ def test_too_many_pixels_are_refused_before_they_are_decoded(
             images.read_image(path, (2, 2))
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 24)
     assert images.read_image(path, (2, 2)).shape == (2, 2, 3)
+
+
+def png_of_16_bits(path, values):
+    """Writes `(height, width, channels)` uint16, which Pillow cannot write."""
+    height, width, channels = values.shape
+    kind = {2: 4, 3: 2, 4: 6}[channels]
+
+    def chunk(name, content):
+        check = struct.pack(">I", zlib.crc32(name + content))
+        return struct.pack(">I", len(content)) + name + content + check
+
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)
+    header = struct.pack(">IIBBBBB", width, height, 16, kind, 0, 0, 0)
+    path.write_bytes(
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(rows))
+        + chunk(b"IEND", b"")
+    )
+    return path
+
+
+@pytest.mark.parametrize("channels", [2, 3, 4])
+def test_colours_of_16_bits_keep_8_bits_and_that_is_said(channels, tmp_path):
+    values = np.repeat(GREYS[..., None].astype(np.uint16) * 257, channels, 2)
+    if channels != 3:
+        values[..., -1] = 65535  # opaque
+    path = png_of_16_bits(tmp_path / "a.png", values)
+    np.testing.assert_array_equal(images.read_image(path, None), grey(GREYS))
+    assert images.inspect(path).conversions[0] == "have 16 bits (8 are kept)"
+    # The same, of 12 bits.
+    values[..., :3] >>= 4
+    if channels != 3:
+        values[..., -1] = 65535
+    png_of_16_bits(path, values)
+    with pytest.raises(InputError, match="a.png, whose largest value is 3840"):
+        images.read_image(path, None)

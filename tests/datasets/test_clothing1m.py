@@ -366,3 +366,11 @@ def test_a_pipe_among_the_images_is_skipped(load, root):
     os.mkfifo(root / NOISY)
     (note,) = load().notes
     assert note.startswith("1 images of noisy_train are missing or unreadable")
+
+
+def test_a_prepared_folder_without_its_metadata(load, tmp_path):
+    load()
+    (file,) = (tmp_path / "data").rglob("metadata.json")
+    file.unlink()
+    with pytest.raises(InputError, match="whole .* no metadata.json"):
+        load()
