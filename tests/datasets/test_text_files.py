@@ -29,7 +29,7 @@ def test_utf_8_is_read_with_and_without_its_mark(content, path):
 
 
 @pytest.mark.parametrize(
-    "content, told",
+    "content, reason",
     [
         (TEXT.encode("utf-16"), r"UTF-16; convert it: iconv -f UTF-16"),
         (TEXT.encode("utf-32"), r"UTF-32; convert it: iconv -f UTF-32"),
@@ -38,33 +38,33 @@ def test_utf_8_is_read_with_and_without_its_mark(content, path):
         (b"a 1\nb\0\n", "a NUL in line 2"),
     ],
 )
-def test_another_encoding_is_named(content, told, path):
+def test_another_encoding_is_named(content, reason, path):
     path.write_bytes(content)
     with pytest.raises(
-        InputError, match=f"{re.escape(str(path))} .* UTF-8. Received: {told}"
+        InputError, match=f"{re.escape(str(path))} .* UTF-8. Received: {reason}"
     ):
         read_text(path)
 
 
 def test_a_path_that_cannot_be_read_is_named(path, monkeypatch):
-    def told(reason):
+    def refused(reason):
         return pytest.raises(
             InputError,
             match=f"{re.escape(str(path))} .* can be read. Received: {reason}",
         )
 
-    with told("No such file"):
+    with refused("No such file"):
         read_text(path)
     path.symlink_to("nowhere")
-    with told("No such file"):
+    with refused("No such file"):
         read_text(path)
     path.unlink()
     path.mkdir()
-    with told("a folder"):
+    with refused("a folder"):
         read_text(path)
     path.rmdir()
     os.mkfifo(path)
-    with told("no regular file"):  # and nothing waits for a writer
+    with refused("no regular file"):  # and nothing waits for a writer
         read_text(path)
 
 
