@@ -165,6 +165,15 @@ def pair_spec(dataset: Any, num_classes: int, with_index: bool = False) -> Any:
         for half, sizes in zip(spec, ((2, 3), (2,)))
     ):
         raise bad_argument("x", expected, spec)
+    if (
+        len(spec[0]) == 3
+        and not getattr(spec[0][2], "dtype", tf.float32).is_integer
+    ):
+        raise InputError(
+            "The noisy half of each element should be (x, label), or (x, label,"
+            " index). Received: a third part that is no index; weights of "
+            "examples are not supported in training."
+        )
     if with_index and len(spec[0]) == 2:
         raise InputError(
             "The noisy half of each element should be (x, label, index), as "
@@ -208,39 +217,108 @@ def check_labels(dataset: Any, num_classes: int) -> Any:
 def checked_labels(which: str, labels: Any, num_classes: int) -> tf.Tensor:
     """Returns a batch of labels with a check of the class ids in its graph.
 
+    XLA cannot compile the check: it belongs into a dataset, not into a step.
+
     Args:
         which: Name of the set, for messages, such as "noisy".
-        labels: `(batch,)` class ids, or `(batch, num_classes)` probabilities.
+        labels: `(batch,)` or `(batch, 1)` class ids, or `(batch, num_classes)`
+            probabilities.
         num_classes: Number of classes.
 
     Returns:
-        The labels as a tensor. Evaluating it fails if an id lies outside
-        `[0, num_classes)`. Probabilities are not checked.
+        The labels as a tensor; ids are `(batch,)`. Evaluating it fails if an id
+        lies outside `[0, num_classes)`. Probabilities are not checked.
 
     Raises:
         InputError: if the labels have another shape or dtype.
     """
     labels = tf.convert_to_tensor(labels)
     rank, width = labels.shape.rank, labels.shape[-1:]
+    if labels.dtype.is_integer and rank == 2 and width == [1]:
+        labels, rank = labels[:, 0], 1
     ids = rank == 1 and labels.dtype.is_integer
-    if not ids and not (rank == 2 and width == [num_classes]):
-        raise InputError(
-            f"The {which} labels should be integer class ids of shape (batch,) "
-            f"or probabilities of shape (batch, {num_classes}). Received: "
-            f"{labels.dtype.name} of shape {labels.shape}."
-        )
+    if not ids and not (
+        rank == 2 and width == [num_classes] and labels.dtype.is_floating
+    ):
+        raise wrong_labels(which, num_classes, labels.dtype.name, labels.shape)
     if not ids:
         return labels
-    outside = (labels < 0) | (labels >= num_classes)
+    outside = (labels < 0) | (labels >= tf.cast(num_classes, labels.dtype))
+    if num_classes - 1 > labels.dtype.max:  # every id of the dtype is a class
+        outside = labels < 0
+    # Sums, since a replica may have no example.
+    first = tf.reduce_sum(tf.boolean_mask(labels, outside)[:1])
     message = tf.strings.format(
         _MARK + f"The {which} labels should be in [0, {num_classes}), the "
         "classes of the base. Received: label {}." + _MARK,
-        labels[tf.argmax(outside)],
+        first,
     )
     with tf.control_dependencies(
         [tf.debugging.Assert(~tf.reduce_any(outside), [message])]
     ):
         return tf.identity(labels)
+
+
+def wrong_labels(
+    which: str, num_classes: int, dtype: Any, shape: Any
+) -> InputError:
+    """Returns the error for labels that are neither ids nor probabilities."""
+    return InputError(
+        f"The {which} labels should be integer class ids of shape (batch,) "
+        f"or probabilities of shape (batch, {num_classes}). Received: "
+        f"{dtype} of shape {shape}."
+    )
+
+
+def as_labels(which: str, labels: Any) -> np.ndarray:
+    """Returns labels as users have them as an array.
+
+    Args:
+        which: Name of the set, for messages, such as "noisy".
+        labels: A list, an array, a tensor, or a column of pandas: class ids of
+            any integer dtype, `(examples,)` or `(examples, 1)`; or rows of
+            probabilities.
+
+    Returns:
+        `(examples,)` int64 class ids, or the array as it is.
+
+    Raises:
+        InputError: for texts, booleans, categories or whole numbers in a
+            floating dtype; the message has the line that makes ids of them.
+    """
+    try:
+        given = np.asarray(labels)
+    except ValueError:
+        raise InputError(
+            f"The {which} labels should be an array. Received: ragged lists."
+        ) from None
+    if isinstance(labels, np.ma.MaskedArray) and np.ma.is_masked(labels):
+        raise InputError(
+            f"The {which} set should have a label for each example. Received: "
+            f"{np.ma.count_masked(labels)} masked labels."
+        )
+    if given.ndim == 2 and given.shape[1] == 1:
+        given = given[:, 0]
+    if np.issubdtype(given.dtype, np.integer):
+        if given.ndim != 1:
+            return given
+        if given.size and given.dtype == np.uint64:
+            if given.max() > np.iinfo(np.int64).max:
+                raise InputError(
+                    f"The {which} set should have class ids as labels. "
+                    f"Received: label {given.max()}."
+                )
+        return given.astype(np.int64)
+    if np.issubdtype(given.dtype, np.floating) and given.ndim == 2:
+        return given
+    if given.ndim == 1 and given.size:
+        raise InputError(
+            f"The {which} set should have integer class ids as labels. "
+            f"Received: labels of dtype {given.dtype}, such as "
+            f"{given.tolist()[0]!r}; class_names, labels = np.unique(labels, "
+            "return_inverse=True) makes ids of them."
+        )
+    return given
 
 
 def check_given(labels: Any, num_classes: int) -> np.ndarray:
