@@ -548,7 +548,8 @@ def test_a_full_disk_is_one_sentence(mlp, tmp_path, monkeypatch):
     def full(*arguments, **options):
         raise tf.errors.ResourceExhaustedError(None, None, "No space left")
 
-    monkeypatch.setattr(tf.saved_model, "save", full)
+    archive = type(keras.export.ExportArchive())
+    monkeypatch.setattr(archive, "write_out", full)
     for write in (
         lambda: export.saved_model(mlp, tmp_path / "served", NAMES),
         lambda: export.write(mlp, tmp_path / "one", class_names=NAMES),
