@@ -5,6 +5,7 @@ of a `tf.data.Dataset` are checked while they are read. Each error message names
 the set and, for arrays, the index of the example.
 """
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from mlc_tf.data import inputs
 from mlc_tf.errors import InputError
 from mlc_tf.errors import bad_argument
 
@@ -43,99 +45,31 @@ def check_arrays(which: str, x: Any, labels: Any) -> tuple[Any, Any]:
 
     Args:
         which: Name of the set, for messages, such as "noisy".
-        x: `(examples, ...)`, numeric and finite.
-        labels: `(examples,)` non-negative integers, or `(examples, classes)`
-            probabilities, whose rows sum to 1.
+        x: As in `inputs.as_inputs`.
+        labels: `(examples,)` or `(examples, 1)` non-negative integers, or
+            `(examples, classes)` probabilities, whose rows sum to 1.
 
     Returns:
-        `(x, labels)` as NumPy arrays.
+        `x` as NumPy arrays in its structure, and the labels as an array; class
+        ids are `(examples,)`.
 
     Raises:
-        InputError: if the arrays are empty, ragged, of different lengths, not
-            numeric or not finite, or if a label is invalid. The message names
-            the set and the index of the first invalid example.
+        InputError: if the inputs fail `inputs.as_inputs`, if there is not one
+            label per example, or if a label is invalid. The message names the
+            set and the index of the first invalid example.
     """
-    try:
-        x, labels = np.asarray(x), np.asarray(labels)
-    except ValueError:
-        raise InputError(
-            f"The {which} set should be arrays. Received: ragged lists."
-        ) from None
-    if x.ndim == 0:
-        raise InputError(
-            f"The {which} set should be an array of inputs and an array of "
-            f"labels. Received: inputs of shape () and dtype {x.dtype}."
-        )
-    if len(x) == 0:
-        raise InputError(
-            f"The {which} set should not be empty. Received: none."
-        )
-    if labels.ndim not in (1, 2) or len(labels) != len(x):
+    x, labels = inputs.as_inputs(which, x), as_labels(which, labels)
+    count = len(tf.nest.flatten(x)[0])
+    if labels.ndim not in (1, 2) or len(labels) != count:
         raise InputError(
             f"The {which} set should have one label per example. Received: "
-            f"{len(x)} examples, labels of shape {labels.shape}."
-        )
-    if not np.issubdtype(x.dtype, np.number) and x.dtype != bool:
-        raise InputError(
-            f"The {which} set should hold numbers. Received: inputs of dtype "
-            f"{x.dtype}."
-        )
-    if np.issubdtype(x.dtype, np.floating) and not np.isfinite(x).all():
-        rows = ~np.isfinite(x).reshape(len(x), -1).all(axis=1)
-        raise InputError(
-            f"The {which} set should hold finite inputs. Received: NaN or "
-            f"infinity in example {np.flatnonzero(rows)[0]}."
+            f"{count} examples, labels of shape {labels.shape}."
         )
     if labels.ndim == 1:
         _check_ids(which, labels)
     else:
         _check_probabilities(which, labels)
     return x, labels
-
-
-def check_stream(which: str, source: tf.data.Dataset) -> int:
-    """Returns the length of an unbatched dataset of `(x, label)`.
-
-    Args:
-        which: Name of the set, for messages, such as "noisy".
-        source: Elements `(x, label)`, where a label is a scalar integer class
-            id or a vector of probabilities, `(classes,)`.
-
-    Raises:
-        InputError: if the elements have another structure, or if the dataset
-            is empty, infinite or of unknown length.
-    """
-    spec = source.element_spec
-    pair = isinstance(spec, tuple) and len(spec) == 2
-    labels: Any = spec[1] if pair else None
-    shape = getattr(labels, "shape", None)
-    # Integers along an axis are a batch of ids; soft labels are floats.
-    batched = (
-        shape is not None
-        and shape.rank == 1
-        and (shape[0] is None or labels.dtype.is_integer)
-    )
-    if shape is None or shape.rank not in (0, 1) or batched:
-        raise bad_argument(
-            which, "an unbatched tf.data.Dataset of (x, label)", spec
-        )
-    if shape.rank == 0 and not labels.dtype.is_integer:
-        raise InputError(
-            f"The {which} set should have integer class ids as labels. "
-            f"Received: labels of dtype {labels.dtype.name}."
-        )
-    length = int(source.cardinality())
-    if length < 0:
-        raise InputError(
-            f"The {which} set should be a tf.data.Dataset of known length. "
-            "Received: an infinite or unknown length; "
-            "tf.data.experimental.assert_cardinality declares the length."
-        )
-    if length == 0:
-        raise InputError(
-            f"The {which} set should not be empty. Received: none."
-        )
-    return length
 
 
 def pair_spec(dataset: Any, num_classes: int, with_index: bool = False) -> Any:
@@ -208,39 +142,108 @@ def check_labels(dataset: Any, num_classes: int) -> Any:
 def checked_labels(which: str, labels: Any, num_classes: int) -> tf.Tensor:
     """Returns a batch of labels with a check of the class ids in its graph.
 
+    XLA cannot compile the check: it belongs into a dataset, not into a step.
+
     Args:
         which: Name of the set, for messages, such as "noisy".
-        labels: `(batch,)` class ids, or `(batch, num_classes)` probabilities.
+        labels: `(batch,)` or `(batch, 1)` class ids, or `(batch, num_classes)`
+            probabilities.
         num_classes: Number of classes.
 
     Returns:
-        The labels as a tensor. Evaluating it fails if an id lies outside
-        `[0, num_classes)`. Probabilities are not checked.
+        The labels as a tensor; ids are `(batch,)`. Evaluating it fails if an id
+        lies outside `[0, num_classes)`. Probabilities are not checked.
 
     Raises:
         InputError: if the labels have another shape or dtype.
     """
     labels = tf.convert_to_tensor(labels)
     rank, width = labels.shape.rank, labels.shape[-1:]
+    if labels.dtype.is_integer and rank == 2 and width == [1]:
+        labels, rank = labels[:, 0], 1
     ids = rank == 1 and labels.dtype.is_integer
-    if not ids and not (rank == 2 and width == [num_classes]):
-        raise InputError(
-            f"The {which} labels should be integer class ids of shape (batch,) "
-            f"or probabilities of shape (batch, {num_classes}). Received: "
-            f"{labels.dtype.name} of shape {labels.shape}."
-        )
+    if not ids and not (
+        rank == 2 and width == [num_classes] and labels.dtype.is_floating
+    ):
+        raise wrong_labels(which, num_classes, labels.dtype.name, labels.shape)
     if not ids:
         return labels
-    outside = (labels < 0) | (labels >= num_classes)
+    outside = (labels < 0) | (labels >= tf.cast(num_classes, labels.dtype))
+    if num_classes - 1 > labels.dtype.max:  # every id of the dtype is a class
+        outside = labels < 0
+    # Sums, since a replica may have no example.
+    first = tf.reduce_sum(tf.boolean_mask(labels, outside)[:1])
     message = tf.strings.format(
         _MARK + f"The {which} labels should be in [0, {num_classes}), the "
         "classes of the base. Received: label {}." + _MARK,
-        labels[tf.argmax(outside)],
+        first,
     )
     with tf.control_dependencies(
         [tf.debugging.Assert(~tf.reduce_any(outside), [message])]
     ):
         return tf.identity(labels)
+
+
+def wrong_labels(
+    which: str, num_classes: int, dtype: Any, shape: Any
+) -> InputError:
+    """Returns the error for labels that are neither ids nor probabilities."""
+    return InputError(
+        f"The {which} labels should be integer class ids of shape (batch,) "
+        f"or probabilities of shape (batch, {num_classes}). Received: "
+        f"{dtype} of shape {shape}."
+    )
+
+
+def as_labels(which: str, labels: Any) -> np.ndarray:
+    """Returns labels as users have them as an array.
+
+    Args:
+        which: Name of the set, for messages, such as "noisy".
+        labels: A list, an array, a tensor, or a column of pandas: class ids of
+            any integer dtype, `(examples,)` or `(examples, 1)`; or rows of
+            probabilities.
+
+    Returns:
+        `(examples,)` int64 class ids, or the array as it is.
+
+    Raises:
+        InputError: for texts, booleans, categories or whole numbers in a
+            floating dtype; the message has the line that makes ids of them.
+    """
+    try:
+        given = np.asarray(labels)
+    except ValueError:
+        raise InputError(
+            f"The {which} labels should be an array. Received: ragged lists."
+        ) from None
+    if isinstance(labels, np.ma.MaskedArray) and np.ma.is_masked(labels):
+        raise InputError(
+            f"The {which} set should have a label for each example. Received: "
+            f"{np.ma.count_masked(labels)} masked labels."
+        )
+    if given.ndim == 2 and given.shape[1] == 1:
+        given = given[:, 0]
+    if np.issubdtype(given.dtype, np.integer):
+        if given.ndim != 1:
+            return given
+        if given.size and given.dtype == np.uint64:
+            if given.max() > np.iinfo(np.int64).max:
+                raise InputError(
+                    f"The {which} set should have class ids as labels. "
+                    f"Received: label {given.max()}."
+                )
+        return given.astype(np.int64)
+    if np.issubdtype(given.dtype, np.floating) and given.ndim == 2:
+        return given
+    if given.ndim == 1 and given.size:
+        raise InputError(
+            f"The {which} set should have integer class ids as labels. "
+            f"Received: labels of dtype {given.dtype}, such as "
+            f"{given.tolist()[0]!r}; class_names, labels = np.unique(labels, "
+            "return_inverse=True) makes ids of them."
+        )
+    return given
 
 
 def check_given(labels: Any, num_classes: int) -> np.ndarray:
@@ -313,16 +316,42 @@ def marked_errors() -> Iterator[None]:
         raise InputError(f"{_MARK}{error}{_MARK}") from None
 
 
+def marked(message: tf.Tensor) -> tf.Tensor:
+    """Returns the marked message of a check inside a tf.data pipeline."""
+    return tf.strings.join([_MARK, message, _MARK])
+
+
+def marked_error(error: tf.errors.OpError) -> InputError | None:
+    """Returns the `InputError` whose message is marked in an error, if any."""
+    parts = str(error.message).split(_MARK)
+    return None if len(parts) < 3 else InputError(parts[1])
+
+
+def first_line(error: tf.errors.OpError) -> str:
+    """Returns what an error inside a tf.data pipeline says, in one line."""
+    line = str(error.message).split("\n")[0]
+    return re.sub(r"^\{\{.*?\}\} ?|\s*\[Op:.*$", "", line).rstrip(".") + "."
+
+
 @contextmanager
 def plain_errors() -> Iterator[None]:
-    """Turns a failed check inside a tf.data pipeline into an `InputError`."""
+    """Turns a failed check inside a tf.data pipeline into an `InputError`.
+
+    An exception of a user's own generator becomes an `InputError` too.
+    """
     try:
         yield
-    except (tf.errors.InvalidArgumentError, tf.errors.UnknownError) as error:
-        parts = str(error.message).split(_MARK)
-        if len(parts) < 3:
+    except tf.errors.OpError as error:
+        found = marked_error(error)
+        # The frame of TensorFlow that calls a user's generator.
+        if found is None and "in generator_py_func" in str(error.message):
+            found = InputError(
+                "A set should be readable to its end. Received: "
+                f"{first_line(error)}"
+            )
+        if found is None:
             raise
-        raise InputError(parts[1]) from None
+        raise found from None
 
 
 def _check_ids(which: str, labels: np.ndarray) -> None:

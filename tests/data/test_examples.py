@@ -10,6 +10,7 @@ from mlc_tf import data
 from mlc_tf.baselines.cross_entropy import CrossEntropy
 from mlc_tf.data import checks
 from mlc_tf.data import examples
+from mlc_tf.data import sources
 from mlc_tf.data.examples import Arrays
 from mlc_tf.data.examples import DiskArrays
 from mlc_tf.data.examples import ImageFiles
@@ -288,7 +289,7 @@ class WithoutLength(keras.utils.PyDataset):
 def test_a_pydataset_flows_with_its_last_partial_batch(sizes, kind):
     x = images(0, sum(sizes))
     parts = np.split(x, np.cumsum(sizes)[:-1])
-    source = examples.as_examples(
+    source = sources.as_examples(
         "noisy", Batches(*(kind((part, labels_of(part))) for part in parts))
     )
     assert isinstance(source, Stream)
@@ -299,7 +300,7 @@ def test_a_pydataset_flows_with_its_last_partial_batch(sizes, kind):
 def test_a_dataset_becomes_a_stream():
     x = images(0, 5)
     dataset = tf.data.Dataset.from_tensor_slices((x, labels_of(x)))
-    source = examples.as_examples("noisy", dataset)
+    source = sources.as_examples("noisy", dataset)
     assert isinstance(source, Stream)
     assert_holds(source, list(range(5)))
 
@@ -308,14 +309,14 @@ def test_a_dataset_becomes_a_stream():
 def test_arrays_may_come_as_lists(kind):
     x = images(0, 3)
     pair = kind((x.tolist(), labels_of(x).tolist()))
-    source = examples.as_examples("noisy", pair)
+    source = sources.as_examples("noisy", pair)
     assert isinstance(source, Arrays)
     assert_holds(source, [0, 1, 2])
 
 
 def test_examples_pass_through(make):
     source = make(0, 3)
-    assert examples.as_examples("noisy", source) is source
+    assert sources.as_examples("noisy", source) is source
 
 
 X = images(0, 2)
@@ -341,7 +342,7 @@ X = images(0, 2)
 def test_refused_sources(which, source, message):
     message = message.replace("clean", which)
     with pytest.raises(InputError, match=message):
-        examples.as_examples(which, source)
+        sources.as_examples(which, source)
 
 
 @pytest.mark.parametrize(

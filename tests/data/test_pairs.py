@@ -8,6 +8,7 @@ import tensorflow as tf
 from mlc_tf import data
 from mlc_tf.data import checks
 from mlc_tf.data import examples
+from mlc_tf.data import sources
 from mlc_tf.data import noise
 from mlc_tf.data.examples import DiskArrays
 from mlc_tf.data.examples import ImageFiles
@@ -53,8 +54,8 @@ def sets(request):
 
 def join(noisy, clean):
     return examples.join(
-        examples.as_examples("noisy", noisy),
-        examples.as_examples("clean", clean),
+        sources.as_examples("noisy", noisy),
+        sources.as_examples("clean", clean),
     )
 
 
