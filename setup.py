@@ -19,9 +19,9 @@ _EXTRAS = {
     # tensorflow-datasets 4.9 imports importlib_resources without requiring it.
     "tfds": ["importlib_resources", "tensorflow-datasets>=4.9.10"],
     # The datasets "csv:PATH" and "folder:PATH".
-    "files": ["pandas", "pillow", "pyarrow"],
+    "files": ["pandas", "pillow>=11", "pyarrow"],
     "figures": ["matplotlib", "pandas"],
-    "audit": ["jinja2", "matplotlib", "pandas", "pillow", "pyarrow"],
+    "audit": ["jinja2", "matplotlib", "pandas", "pillow>=11", "pyarrow"],
     "tune": ["keras-tuner>=1.4.8"],
     "onnx": ["onnx", "tf2onnx>=1.17"],
 }

@@ -1,9 +1,10 @@
 """CIFAR-100N, WRN-40-2: CIFAR-100 with labels by human annotators.
 
 The paper does not use this dataset; the settings come from configs/cifar10.py.
-In the set human:noisy, 40 % of the labels are wrong. TFDS downloads the images;
-its page on cifar100_n describes how to get the labels, and
---config.dataset.manual_dir names their folder.
+In the set human:noisy, 40 % of the labels are wrong.
+--config.dataset.download=True downloads the images; the page of TFDS on
+cifar100_n describes how to get the labels, and --config.dataset.manual_dir
+names their folder.
 Images are not augmented, as in the paper; --config.train.augment=crop_and_flip
 crops and mirrors them as the GLC code does.
 

@@ -1,8 +1,8 @@
 """MNIST, LeNet, 40 % of each class flipped to another (paper, section 4.1).
 
 The paper's Table 1 has 97.36 % for MLC and 84.68 % for cross-entropy. Our
-numbers are in README.md. TFDS downloads MNIST, or finds it in the folder
-TFDS_DATA_DIR or --config.dataset.data_dir.
+numbers are in README.md. TFDS finds MNIST in the folder TFDS_DATA_DIR or
+--config.dataset.data_dir; --config.dataset.download=True downloads it.
 
     python launch/train.py --config=configs/mnist.py
     python launch/train.py --config=configs/mnist.py:smoke

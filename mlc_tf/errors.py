@@ -77,16 +77,28 @@ def unknown_name(name: str, value: Any, known: Iterable[str]) -> InputError:
         known: The valid names.
     """
     known = list(known)
-    folded = {each.casefold(): each for each in known}
-    nearest = difflib.get_close_matches(
-        str(value).casefold(), folded, n=1, cutoff=0.4
-    )
-    hint = f" Did you mean {folded[nearest[0]]!r}?" if nearest else ""
     return InputError(
         f"`{name}` should be one of {', '.join(known)}. "
-        f"Received: `{name}` = {value!r}.{hint}",
+        f"Received: `{name}` = {value!r}.{hint(value, known)}",
         argument=name,
     )
+
+
+def hint(value: Any, known: Iterable[str]) -> str:
+    """Returns " Did you mean 'NAME'?", or "" if no known name is similar.
+
+    Args:
+        value: The unknown name.
+        known: The valid names. Upper and lower case are the same.
+
+    Example:
+
+    >>> hint("CAT", ["bird", "cat"])
+    " Did you mean 'cat'?"
+    """
+    lower = {name.lower(): name for name in known}
+    nearest = difflib.get_close_matches(str(value).lower(), lower, n=1)
+    return f" Did you mean {lower[nearest[0]]!r}?" if nearest else ""
 
 
 @contextmanager

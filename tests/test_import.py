@@ -10,7 +10,7 @@ import pytest
 
 import mlc_tf
 from mlc_tf import audit
-from mlc_tf.data import examples
+from mlc_tf.data import images
 from mlc_tf.datasets import tables
 from mlc_tf.errors import InputError
 from mlc_tf.errors import import_optional
@@ -140,7 +140,7 @@ main.main()
     [
         ("pandas", "audit", lambda: audit.audit_labels(None, None)),
         ("pandas", "files", lambda: tables.read("a.csv", ())),
-        ("PIL", "files", lambda: examples.read_image("a.png", None)),
+        ("PIL", "files", lambda: images.read_image("a.png", None)),
         ("matplotlib", "figures", lambda: figures.curves_figure([{}])),
         ("tensorflow_datasets", "tfds", lambda: mlc_tf.datasets.load("mnist")),
     ],

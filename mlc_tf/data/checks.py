@@ -99,6 +99,15 @@ def pair_spec(dataset: Any, num_classes: int, with_index: bool = False) -> Any:
         for half, sizes in zip(spec, ((2, 3), (2,)))
     ):
         raise bad_argument("x", expected, spec)
+    if (
+        len(spec[0]) == 3
+        and not getattr(spec[0][2], "dtype", tf.float32).is_integer
+    ):
+        raise InputError(
+            "The noisy half of each element should be (x, label), or (x, label,"
+            " index). Received: a third part that is no index; weights of "
+            "examples are not supported in training."
+        )
     if with_index and len(spec[0]) == 2:
         raise InputError(
             "The noisy half of each element should be (x, label, index), as "

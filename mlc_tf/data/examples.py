@@ -20,8 +20,8 @@ import numpy as np
 import tensorflow as tf
 
 from mlc_tf.data import checks
+from mlc_tf.data import images
 from mlc_tf.errors import InputError
-from mlc_tf.errors import import_optional
 
 # Number of elements in the buffer that shuffles a stream.
 SHUFFLE_BUFFER = 10_000
@@ -39,12 +39,15 @@ class Examples(abc.ABC):
         names_identify: Whether a name identifies its example in the source,
             whatever its position, as the path of a file does. Defaults to
             False.
+        digests: A digest of the file from which each example is made, 16
+            bytes. None if the examples are not made from files.
     """
 
     labels: np.ndarray
     input_spec: tf.TensorSpec
     names: Sequence[str] | None = None
     names_identify: bool = False
+    digests: Sequence[bytes] | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -151,6 +154,7 @@ class Arrays(_Indexed):
         texts: `(examples,)` strings, which a person reads instead of `x`.
             Defaults to None, no texts.
         names_identify: As in `Examples`. Defaults to False.
+        digests: As in `Examples`. Defaults to None.
     """
 
     def __init__(
@@ -160,10 +164,12 @@ class Arrays(_Indexed):
         names: Sequence[str] | None = None,
         texts: np.ndarray | None = None,
         names_identify: bool = False,
+        digests: Sequence[bytes] | None = None,
     ) -> None:
         self.x, self.labels = x, labels
         self.names, self.texts = names, texts
         self.names_identify = names_identify
+        self.digests = digests
         self._tensors: tuple[tf.Tensor, tf.Tensor] | None = None
 
     @property
@@ -179,11 +185,17 @@ class Arrays(_Indexed):
             _taken(self.names, indices),
             None if self.texts is None else self.texts[indices],
             self.names_identify,
+            _taken(self.digests, indices),
         )
 
     def relabel(self, labels: np.ndarray) -> "Arrays":
         return Arrays(
-            self.x, labels, self.names, self.texts, self.names_identify
+            self.x,
+            labels,
+            self.names,
+            self.texts,
+            self.names_identify,
+            self.digests,
         )
 
     def text_of(self, index: int) -> str | None:
@@ -226,6 +238,7 @@ class DiskArrays(_Indexed):
             example. Defaults to 0, 1, 2, ...
         names: A name of each example. Defaults to None, no names.
         names_identify: As in `Examples`. Defaults to False.
+        digests: As in `Examples`. Defaults to None.
     """
 
     def __init__(
@@ -235,9 +248,10 @@ class DiskArrays(_Indexed):
         rows: np.ndarray | None = None,
         names: Sequence[str] | None = None,
         names_identify: bool = False,
+        digests: Sequence[bytes] | None = None,
     ) -> None:
         self.path, self.labels, self.names = path, labels, names
-        self.names_identify = names_identify
+        self.names_identify, self.digests = names_identify, digests
         self._x = np.load(path, mmap_mode="r", allow_pickle=False)
         self._rows = np.arange(len(labels)) if rows is None else rows
         self.input_spec = tf.TensorSpec(self._x.shape[1:], self._x.dtype)
@@ -249,11 +263,17 @@ class DiskArrays(_Indexed):
             self._rows[indices],
             _taken(self.names, indices),
             self.names_identify,
+            _taken(self.digests, indices),
         )
 
     def relabel(self, labels: np.ndarray) -> "DiskArrays":
         return DiskArrays(
-            self.path, labels, self._rows, self.names, self.names_identify
+            self.path,
+            labels,
+            self._rows,
+            self.names,
+            self.names_identify,
+            self.digests,
         )
 
     def sample(self, count: int) -> np.ndarray:
@@ -277,35 +297,50 @@ class ImageFiles(_Indexed):
             probabilities.
         size: (height, width) in pixels, to which images are resized by
             bilinear interpolation.
+        digests: As in `Examples`. Defaults to the digests of the files, which
+            are read when their digests are first needed.
     """
 
     names_identify = True
 
     def __init__(
-        self, paths: list[Path], labels: np.ndarray, size: tuple[int, int]
+        self,
+        paths: list[Path],
+        labels: np.ndarray,
+        size: tuple[int, int],
+        digests: Sequence[bytes] | None = None,
     ) -> None:
         self.paths, self.labels, self.size = paths, labels, size
         self.names = [str(path) for path in paths]
         self.input_spec = tf.TensorSpec((*size, 3), tf.uint8)
+        self._digests = digests
+
+    @property
+    def digests(self) -> Sequence[bytes]:  # type: ignore[override]
+        if self._digests is None:
+            self._digests = [images.file_digest(path) for path in self.paths]
+        return self._digests
 
     def take(self, indices: np.ndarray) -> "ImageFiles":
         paths = [self.paths[index] for index in indices]
-        return ImageFiles(paths, self.labels[indices], self.size)
+        digests = _taken(self._digests, indices)
+        return ImageFiles(paths, self.labels[indices], self.size, digests)
 
     def relabel(self, labels: np.ndarray) -> "ImageFiles":
-        return ImageFiles(self.paths, labels, self.size)
+        return ImageFiles(self.paths, labels, self.size, self._digests)
 
     def sample(self, count: int) -> np.ndarray:
         return self._read(_spread(len(self), count))
 
     def fingerprints(self) -> list[bytes]:
-        # Every file is read: which of them could be skipped depends on the
-        # files with which they are compared.
-        return [_digest(path.read_bytes()) for path in self.paths]
+        return list(self.digests)
 
     def _read(self, indices: np.ndarray) -> np.ndarray:
         return np.stack(
-            [read_image(self.paths[index], self.size) for index in indices]
+            [
+                images.read_image(self.paths[index], self.size)
+                for index in indices
+            ]
         )
 
     def _gather(self, indices: tf.Tensor) -> tf.Tensor:
@@ -513,7 +548,11 @@ def in_memory(examples: Examples) -> Arrays:
         loaded = list(examples.batches(256).as_numpy_iterator())
     x, labels = (_concatenated(parts) for parts in zip(*loaded))
     return Arrays(
-        x, labels, examples.names, names_identify=examples.names_identify
+        x,
+        labels,
+        examples.names,
+        names_identify=examples.names_identify,
+        digests=examples.digests,
     )
 
 
@@ -544,39 +583,14 @@ def on_disk(examples: Examples, path: Path) -> DiskArrays:
         examples.labels,
         names=examples.names,
         names_identify=examples.names_identify,
+        digests=examples.digests,
     )
 
 
-def read_image(path: Path, size: tuple[int, int] | None) -> np.ndarray:
-    """Reads an image file as RGB, `(height, width, 3)` uint8.
-
-    Args:
-        path: An image file in a format that Pillow reads.
-        size: (height, width) in pixels, to which the image is resized by
-            bilinear interpolation. None keeps the size of the file.
-
-    Raises:
-        InputError: if the file is not a readable image.
-    """
-    pillow = import_optional("PIL.Image", "files")
-    try:
-        return np.asarray(
-            keras.utils.load_img(
-                path, target_size=size, interpolation="bilinear"
-            ),
-            np.uint8,
-        )
-    # The errors that Pillow raises; the last if a header claims a huge size.
-    except (OSError, SyntaxError, ValueError, pillow.DecompressionBombError):
-        raise InputError(
-            f"Each image should be readable. Received: {path}, which is not."
-        ) from None
-
-
 def _taken(
-    names: Sequence[str] | None, indices: np.ndarray
-) -> Sequence[str] | None:
-    return None if names is None else [names[index] for index in indices]
+    values: Sequence[Any] | None, indices: np.ndarray
+) -> Sequence[Any] | None:
+    return None if values is None else [values[index] for index in indices]
 
 
 def _write(examples: Examples, path: Path) -> None:

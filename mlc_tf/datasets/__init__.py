@@ -1,8 +1,8 @@
 """Datasets with named splits: one module per dataset or file format, and the
 clean set drawn from the training split."""
 
+import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from mlc_tf.datasets import cifar_n
@@ -16,8 +16,7 @@ from mlc_tf.datasets import twitter
 from mlc_tf.datasets.options import Options
 from mlc_tf.datasets.splits import Splits
 from mlc_tf.errors import InputError
-from mlc_tf.errors import bad_argument
-from mlc_tf.errors import unknown_name
+from mlc_tf.errors import hint
 
 DATASETS: dict[str, Callable[[Options], Splits]] = {
     "digits": digits.load,
@@ -66,24 +65,27 @@ def load(name: str, options: Options | None = None, **kwargs: Any) -> Splits:
             f"{scheme}:{'NAME' if scheme == 'tfds' else 'PATH'}"
             for scheme in SCHEMES
         ]
-        raise _with_scheme(name) or unknown_name(
-            "dataset.name", name, [*DATASETS, *own]
+        raise InputError(
+            f"`dataset.name` should be one of {', '.join([*DATASETS, *own])}. "
+            f"Received: `dataset.name` = {name!r}.{_hint(name)}"
         )
     return DATASETS[name](options).checked()
 
 
-def _with_scheme(name: str) -> InputError | None:
-    """Returns the error for a path without its scheme, or None."""
-    path = Path(name)
-    suffix = path.suffix.lower().removeprefix(".")
-    scheme = {"npz": "npz", "csv": "csv", "tsv": "csv", "parquet": "csv"}.get(
-        suffix, "folder" if path.is_dir() else ""
+def _hint(name: str) -> str:
+    """Returns which name was probably meant: also of a path without scheme."""
+    kind = {".csv": "csv", ".parquet": "csv", ".npz": "npz"}.get(
+        os.path.splitext(name)[1].lower()
     )
-    if not scheme:
-        return None
-    return bad_argument(
-        "dataset.name", f"'{scheme}:{name}' for the data in {name}", name
-    )
+    if kind is None and os.path.isdir(name):
+        kind = "folder"
+    if kind is not None and ":" not in name:
+        return f" Did you mean {f'{kind}:{name}'!r}?"
+    scheme, colon, argument = name.partition(":")
+    if colon:
+        own = [f"{known}:{argument or 'PATH'}" for known in SCHEMES]
+        return hint(name, own)
+    return hint(name, DATASETS)
 
 
 __all__ = ["DATASETS", "SCHEMES", "Options", "Splits", "load"]

@@ -46,13 +46,13 @@ def loader(name: str, sets: Mapping[str, str]) -> Callable[[Options], Splits]:
         """Returns the splits, with `human_labels` of the training set.
 
         Args:
-            options: `data_dir`, `manual_dir` and `cache` are used.
+            options: `data_dir`, `manual_dir`, `download` and `cache` are used.
 
         Raises:
             InputError: if the dataset cannot be prepared, or if a set of human
                 labels disagrees with most true labels.
         """
-        options.only(name, "data_dir", "manual_dir", "cache")
+        options.only(name, "data_dir", "manual_dir", "download", "cache")
         builder = tfds_loader.prepared(name, options)
         train, test = (
             tfds_loader.read(builder, split, "image", "label", options)

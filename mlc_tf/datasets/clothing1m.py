@@ -7,6 +7,7 @@ import tensorflow as tf
 from mlc_tf.datasets import tfds_loader
 from mlc_tf.datasets.options import Options
 from mlc_tf.datasets.splits import Splits
+from mlc_tf.errors import InputError
 from mlc_tf.errors import import_optional
 
 IMAGE_SIZE = (224, 224)
@@ -42,7 +43,9 @@ def load(options: Options) -> Splits:
         "clothing1m", "data_dir", "manual_dir", "cache", "image_size", "clean"
     )
     _, clean = options.trusted("clothing1m", "split")
-    builder = tfds_loader.prepared(clothing1m_builder.Clothing1m.name, options)
+    builder = tfds_loader.prepared(
+        clothing1m_builder.Clothing1m.name, options, downloads=False
+    )
     height, width = options.image_size or IMAGE_SIZE
 
     def decode(encoded: Any) -> tf.Tensor:
@@ -62,8 +65,20 @@ def load(options: Options) -> Splits:
         test,
         tfds_loader.class_names(builder, "label"),
         trusted,
-        notes=_notes(builder.info.metadata["skipped"]),
+        notes=_notes(_skipped(builder)),
     )
+
+
+def _skipped(builder: Any) -> dict[str, list[str]]:
+    """Returns the names of the images that the preparation left out."""
+    skipped = (builder.info.metadata or {}).get("skipped")
+    if not isinstance(skipped, dict):
+        raise InputError(
+            f"The dataset clothing1m should be whole in {builder.data_dir}. "
+            "Received: no metadata.json with the skipped images; remove the "
+            "folder, and prepare the dataset again."
+        )
+    return skipped
 
 
 def _notes(skipped: dict[str, list[str]]) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from typing import Any
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
+from mlc_tf.datasets.text_files import read_text
 from mlc_tf.errors import InputError
 
 CLASSES = (
@@ -127,17 +128,16 @@ class Clothing1m(tfds.core.GeneratorBasedBuilder):
 def _read_keys(path: str) -> dict[str, int]:
     """Returns the image names of a list, each with its line number."""
     keys: dict[str, int] = {}
-    with open(path, encoding="utf-8") as file:
-        for number, text in enumerate(file, start=1):
-            key = text.strip()
-            if not key:
-                continue
-            if key in keys:
-                raise InputError(
-                    f"{path} should name each image once. Received: {key!r} in "
-                    f"lines {keys[key]} and {number}."
-                )
-            keys[key] = number
+    for number, text in enumerate(read_text(path).split("\n"), start=1):
+        key = text.strip()
+        if not key:
+            continue
+        if key in keys:
+            raise InputError(
+                f"{path} should name each image once. Received: {key!r} in "
+                f"lines {keys[key]} and {number}."
+            )
+        keys[key] = number
     if not keys:
         raise InputError(f"{path} should name images. Received: none.")
     return keys
@@ -146,18 +146,18 @@ def _read_keys(path: str) -> dict[str, int]:
 def _read_labels(path: str) -> dict[str, int]:
     """Returns the class id of each image name in a file of labels."""
     labels = {}
-    with open(path, encoding="utf-8") as file:
-        for number, text in enumerate(file, start=1):
-            if not text.strip():
-                continue
-            key, _, label = text.strip().rpartition(" ")
-            if not label.isdigit() or int(label) >= len(CLASSES) or not key:
-                raise InputError(
-                    f"{path} should have lines of an image and a label in "
-                    f"[0, {len(CLASSES)}). Received: {text.strip()!r} in line "
-                    f"{number}."
-                )
-            labels[key] = int(label)
+    for number, text in enumerate(read_text(path).split("\n"), start=1):
+        if not text.strip():
+            continue
+        key, _, label = text.strip().rpartition(" ")
+        # Not `isdigit`, which holds for "²" too.
+        if not label.isdecimal() or int(label) >= len(CLASSES) or not key:
+            raise InputError(
+                f"{path} should have lines of an image and a label in "
+                f"[0, {len(CLASSES)}). Received: {text.strip()!r} in line "
+                f"{number}."
+            )
+        labels[key] = int(label)
     return labels
 
 
@@ -186,6 +186,8 @@ def _read_image(root: str, key: str) -> bytes | None:
             "The lists of Clothing1M should name images in its folder. "
             f"Received: {key!r}."
         )
+    if not os.path.isfile(path):  # reading a named pipe would hang
+        return None
     try:
         with open(path, "rb") as file:
             encoded = file.read()

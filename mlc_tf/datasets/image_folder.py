@@ -3,34 +3,46 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mlc_tf.data import images
 from mlc_tf.data.examples import Examples
 from mlc_tf.data.examples import ImageFiles
+from mlc_tf.datasets import class_folders
 from mlc_tf.datasets import tables
 from mlc_tf.datasets.cache import cached
 from mlc_tf.datasets.options import Options
 from mlc_tf.datasets.options import existing_file
+from mlc_tf.datasets.splits import NAMED
 from mlc_tf.datasets.splits import Splits
+from mlc_tf.datasets.splits import overlap
+from mlc_tf.datasets.text_files import read_text
 from mlc_tf.errors import InputError
+from mlc_tf.errors import hint
 from mlc_tf.errors import import_optional
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif")
 _COLUMNS = ("file", "label", "split")
 
 
 def load(path: str, options: Options | None = None) -> Splits:
     """Returns the splits of the images in a folder.
 
-    The images are `PATH/{train,test[,clean]}/CLASS/IMAGE`. With the option
-    `labels` they may be anywhere in the folder, and a CSV gives the label and
-    the split of each file. Inputs are RGB, `(height, width, 3)` uint8.
+    The images are `PATH/{train,test[,clean]}/CLASS/IMAGE`, at any depth below
+    the class folder. With the option `labels` they may be anywhere in the
+    folder, and a CSV gives the label and the split of each file. Inputs are
+    RGB, `(height, width, 3)` uint8; `mlc_tf.data.images` says how an image
+    becomes RGB. `Splits.notes` says what is converted and what is left out.
+
+    A CSV names files below the folder: an absolute path or `..` is refused. A
+    link in the folder is followed wherever it leads, since who made the folder
+    made the link, and a set may consist of links into a store.
 
     Args:
         path: The folder.
@@ -51,12 +63,12 @@ def load(path: str, options: Options | None = None) -> Splits:
     schemes = ("split", "list", *(["column"] if options.labels else []))
     scheme, chosen = options.trusted("folder:PATH", *schemes)
     root = Path(path)
+    class_folders.check_names([str(root)])
     clean_split = chosen if scheme == "split" else "clean"
-    table = (
-        _listed(root, Path(options.labels))
-        if options.labels
-        else _found(root, clean_split, required=scheme == "split")
-    )
+    if options.labels:
+        table, notes = _listed(root, Path(options.labels), clean_split)
+    else:
+        table, notes = _found(root, clean_split, required=scheme == "split")
     train = table["split"] == "train"
     names = tables.class_names(table["label"][train])
     table["id"] = tables.class_ids(table["label"], names)
@@ -68,8 +80,11 @@ def load(path: str, options: Options | None = None) -> Splits:
         trusted = tables.truths(options.labels, table, chosen)
         table.loc[trusted & train, "split"] = clean_split
     table = table[table["split"].isin(("train", "test", clean_split))]
+    # The only time that all files are read before their pixels are needed.
+    found = [images.inspect(root / file) for file in table["file"]]
+    table = table.assign(digest=[image.digest for image in found])
     _check_contents(root, table)
-    size = tuple(options.image_size) or _common_size(root, table)
+    size = tuple(options.image_size) or _common_size(root, table, found)
     parts = {
         which: _examples(root, table[table["split"] == split], size, options)
         for which, split in (
@@ -79,57 +94,59 @@ def load(path: str, options: Options | None = None) -> Splits:
         )
         if (table["split"] == split).any()
     }
-    return Splits(parts["train"], parts["test"], names, parts.get("clean"))
+    return Splits(
+        parts["train"],
+        parts["test"],
+        names,
+        parts.get("clean"),
+        notes=(*notes, *_converted(found)),
+    )
 
 
-def _found(root: Path, clean_split: str, required: bool) -> pd.DataFrame:
-    """Returns the table (file, label, split) of the images in class folders."""
-    missing = [name for name in ("train", "test") if not (root / name).is_dir()]
-    if missing:
-        raise InputError(
-            "`folder:PATH` should hold the folders train and test. Received: "
-            f"'{root}', without {' and '.join(missing)}."
-        )
+def _found(
+    root: Path, clean_split: str, required: bool
+) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Returns the table (file, label, split) of class folders, and notes."""
+    class_folders.check_splits(root, ("train", "test"))
     if required and not (root / clean_split).is_dir():
+        there = [path.name for path in root.iterdir() if path.is_dir()]
         raise InputError(
             f"`dataset.clean` should name a folder in {root}. Received: "
             f"'split:{clean_split}', and no such folder."
+            f"{hint(clean_split, there)}"
         )
-    rows: list[tuple[str, str, str]] = []
-    for split in dict.fromkeys(("train", "test", clean_split)):
-        if not (root / split).is_dir():
-            continue
-        for name in _subfolders(root / split):
-            files = sorted(
-                file
-                for file in (root / split / name).iterdir()
-                if file.suffix.lower() in _SUFFIXES
-            )
-            if not files:
-                raise InputError(
-                    "Each class folder should hold images "
-                    f"({', '.join(_SUFFIXES)}). Received: none in "
-                    f"{root / split / name}."
-                )
-            rows.extend(
-                (str(file.relative_to(root)), name, split) for file in files
-            )
+    found = class_folders.find(root, ("train", "test", clean_split))
+    order = {"train": 0, "test": 1}
+    rows = sorted(found.rows, key=lambda row: order.get(row[2], 2))
     pd = import_optional("pandas", "files")
-    return pd.DataFrame(rows, columns=list(_COLUMNS))
+    table = pd.DataFrame(rows, columns=list(_COLUMNS))
+    return table, found.notes(root)
 
 
-def _listed(root: Path, labels: Path) -> pd.DataFrame:
-    """Reads the table (file, label, split) from a CSV; adds the column line."""
+def _listed(
+    root: Path, labels: Path, clean_split: str
+) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Returns the table (file, label, split, line) of a CSV, and notes."""
     table = tables.read(labels, _COLUMNS)
     table["line"] = [tables.line(row) for row in range(len(table))]
+    # `mlc_tf relabel` writes such tables, and no cell of them is a formula.
+    for column in _COLUMNS:
+        table[column] = table[column].map(tables.original_cell)
     table["file"] = table["file"].map(os.path.normpath)
     for file, number in zip(table["file"], table["line"]):
-        outside = Path(file).parts[:1] in (("/",), ("..",))
-        if outside or not (root / file).is_file():
-            raise InputError(
-                f"{labels} should name images in {root}. Received: {file!r} in "
-                f"line {number}, which does not exist."
-            )
+        # Two slashes at the start make an absolute path too.
+        if os.path.isabs(file) or file.split("/")[0] == "..":
+            wrong = f"which lies outside of {root}"
+        elif not os.path.isfile(root / file):
+            wrong = "which does not exist"
+            if os.path.lexists(root / file):
+                wrong = "which is no file, or a broken link"
+        else:
+            continue
+        raise InputError(
+            f"{labels} should name images in {root}. Received: {file!r} in "
+            f"line {number}, {wrong}."
+        )
     twice = table["file"].duplicated()
     if twice.any():
         row = int(np.argmax(twice))
@@ -137,18 +154,25 @@ def _listed(root: Path, labels: Path) -> pd.DataFrame:
             f"{labels} should name each file once. Received: "
             f"{table['file'][row]!r} again in line {table['line'][row]}."
         )
+    counts = Counter(table["split"])
     for split in ("train", "test"):
-        if not (table["split"] == split).any():
+        if split not in counts:
             raise InputError(
                 f"{labels} should have rows of the splits train and test. "
-                f"Received: none of {split}."
+                f"Received: none of {split}.{hint(split, counts)}"
             )
-    return table
+    others = [
+        f"{count} of {split!r}"
+        for split, count in counts.items()
+        if split not in ("train", "test", clean_split)
+    ]
+    note = f"Left out of {labels}: rows of other splits, {', '.join(others)}."
+    return table, (note,) if others else ()
 
 
 def _named(root: Path, path: Path, table: pd.DataFrame) -> pd.Series:
     """Returns which rows of the table the list of trusted files names."""
-    lines = existing_file("dataset.clean", path).read_text().splitlines()
+    lines = read_text(existing_file("dataset.clean", path)).split("\n")
     training = set(table["file"][table["split"] == "train"])
     names: dict[str, int] = {}
     for number, text in enumerate(lines, start=1):
@@ -180,79 +204,69 @@ def _check_classes(
             raise InputError(
                 f"The split {row.split} should have only the classes of train, "
                 f"{', '.join(names)}. Received: {row.label!r}, the label of "
-                f"{row.file}{line}."
+                f"{row.file}{line}.{hint(row.label, names)}"
             )
 
 
 def _check_contents(root: Path, table: pd.DataFrame) -> None:
-    """Raises if the same image is in two splits."""
-    paths = [root / file for file in table["file"]]
-    contents = ImageFiles(paths, table["id"].to_numpy(), (1, 1)).fingerprints()
-    first: dict[object, tuple[Path, str]] = {}
-    for path, split, content in zip(paths, table["split"], contents):
-        twin, twin_split = first.setdefault(content, (path, split))
-        if twin_split != split:
-            raise InputError(
-                f"The {split} set should not overlap the {twin_split} set. "
-                f"Received: the same image as {twin} and {path}."
+    """Raises if images are in two splits."""
+    paths = [str(root / file) for file in table["file"]]
+    splits = list(dict.fromkeys(table["split"]))
+    for place, split in enumerate(splits):
+        for other in splits[:place]:
+            chosen, against = (
+                [index for index, of in enumerate(table["split"]) if of == name]
+                for name in (split, other)
             )
+            digests = table["digest"].tolist()
+            pairs = overlap(
+                [digests[index] for index in against],
+                [digests[index] for index in chosen],
+            )
+            if pairs:
+                named = [
+                    f"{paths[against[first]]} and {paths[chosen[second]]}"
+                    for first, second in pairs[:NAMED]
+                ]
+                raise InputError(
+                    f"The {split} set should not overlap the {other} set. "
+                    f"Received: {len(pairs)} images of {split} that are in "
+                    f"{other} too, the same image as {'; '.join(named)}."
+                )
 
 
-def _common_size(root: Path, table: pd.DataFrame) -> tuple[int, int]:
+def _converted(found: list[images.Inspection]) -> tuple[str, ...]:
+    """Returns a note on the images that become others, with their counts."""
+    counts = Counter(kind for image in found for kind in image.conversions)
+    if not counts:
+        return ()
+    parts = [f"{count} {kind}" for kind, count in counts.items()]
+    return (f"Of {len(found)} images, {', '.join(parts)}.",)
+
+
+def _common_size(
+    root: Path, table: pd.DataFrame, found: list[images.Inspection]
+) -> tuple[int, int]:
     """Returns the (height, width) that all images have, or raises."""
-    image = import_optional("PIL.Image", "files")
-    expected = None
-    for file in table["file"]:
-        try:
-            with image.open(root / file) as opened:
-                width, height = opened.size
-        # The errors that Pillow raises; the last if a header claims a huge
-        # size.
-        except (
-            OSError,
-            SyntaxError,
-            ValueError,
-            image.DecompressionBombError,
-        ):
+    height, width = found[0].size
+    for file, image in zip(table["file"], found):
+        if image.size != (height, width):
             raise InputError(
-                f"Each image should be readable. Received: {root / file}, "
-                "which is not."
-            ) from None
-        expected = expected or (height, width)
-        if (height, width) != expected:
-            raise InputError(
-                "The images should all have one size, "
-                f"{expected[0]} by {expected[1]}, or `dataset.image_size` "
-                f"should be given. Received: {height} by {width} in "
-                f"{root / file}."
+                f"The images should all have one size, {height} by {width}, or "
+                "`dataset.image_size` should be given. Received: "
+                f"{image.size[0]} by {image.size[1]} in {root / file}."
             )
-    assert expected is not None  # noqa: S101, no table is empty
-    return expected
+    return height, width
 
 
 def _examples(
     root: Path, table: pd.DataFrame, size: tuple[int, ...], options: Options
 ) -> Examples:
-    paths = [root / file for file in table["file"]]
-    files = ImageFiles(paths, table["id"].to_numpy(), (size[0], size[1]))
-    identity = "\n".join(
-        f"{path.resolve()} {path.stat().st_size} {path.stat().st_mtime_ns}"
-        for path in (paths if options.cache.startswith("disk:") else ())
+    digests = table["digest"].tolist()
+    files = ImageFiles(
+        [root / file for file in table["file"]],
+        table["id"].to_numpy(),
+        (size[0], size[1]),
+        digests,
     )
-    return cached(files, options.cache, f"{size}\n{identity}")
-
-
-def _subfolders(folder: Path) -> list[str]:
-    """Returns the names of the class folders in a folder, sorted."""
-    # Skips .ipynb_checkpoints, and __MACOSX of macOS archives.
-    names = sorted(
-        entry.name
-        for entry in folder.iterdir()
-        if entry.is_dir() and not entry.name.startswith((".", "__"))
-    )
-    if not names:
-        raise InputError(
-            f"The folder {folder} should hold one folder per class. Received: "
-            "none."
-        )
-    return names
+    return cached(files, options.cache, f"{size}\n{b''.join(digests).hex()}")

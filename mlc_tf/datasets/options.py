@@ -1,6 +1,7 @@
 """The options of all datasets: folders, keys, image size, cache."""
 
 import dataclasses
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,8 @@ from mlc_tf.errors import InputError
 from mlc_tf.errors import bad_argument
 
 CACHES = ("memory", "none", "disk:DIR")
+# Of one image: a larger image does not fit beside a network.
+_MOST_PIXELS = 100_000_000
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,8 @@ class Options:
         columns: Kinds of the columns of a table (`csv:`), as
             "NAME:KIND,NAME:KIND" with the kinds numeric, categorical, date and
             ignore. Defaults to "": each kind is found by looking at the cells.
+        download: Whether TFDS may download a dataset that is not prepared.
+            Defaults to False: the error says how large it is, if TFDS knows.
         train_split: The TFDS split to train on. Defaults to "train".
         test_split: The TFDS split to test on. Defaults to "test".
         embeddings: Path of a text file of words and their vectors (`twitter`).
@@ -56,6 +61,7 @@ class Options:
     input_key: str = ""
     label_key: str = ""
     columns: str = ""
+    download: bool = False
     train_split: str = "train"
     test_split: str = "test"
     embeddings: str = ""
@@ -72,6 +78,12 @@ class Options:
             and all(isinstance(pixels, int) and pixels > 0 for pixels in size)
         ):
             raise bad_argument("dataset.image_size", "(height, width)", size)
+        if size and size[0] * size[1] > _MOST_PIXELS:
+            raise bad_argument(
+                "dataset.image_size",
+                f"(height, width) of at most {_MOST_PIXELS:,} pixels",
+                size,
+            )
 
     def only(self, name: str, *used: str) -> None:
         """Raises an `InputError` if an unused option is set.
@@ -130,8 +142,12 @@ def existing_file(name: str, path: str | Path) -> Path:
         InputError: if there is no such file.
     """
     path = Path(path)
-    if not path.is_file():
+    # Not `Path.is_file`, which raises for a name that is too long.
+    if not os.path.isfile(path):
+        kind = "a folder" if os.path.isdir(path) else "which does not exist"
+        if os.path.lexists(path) and not os.path.isdir(path):
+            kind = "a broken link, or no regular file"
         raise InputError(
-            f"`{name}` should be a file. Received: `{name}` = '{path}'."
+            f"`{name}` should be a file. Received: `{name}` = '{path}', {kind}."
         )
     return path

@@ -1,10 +1,13 @@
 """The splits of a dataset, held-out examples and the draw of a clean set."""
 
 from collections import Counter
+from collections.abc import Iterator
 from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import field
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -16,6 +19,9 @@ from mlc_tf.datasets.columns import Column
 from mlc_tf.errors import InputError
 from mlc_tf.errors import bad_argument
 from mlc_tf.errors import check_seed
+
+# Maximum number of pairs of equal examples that a message names.
+NAMED = 10
 
 
 @dataclass(frozen=True)
@@ -99,7 +105,7 @@ class Splits:
         order = rng.permutation(np.unique(groups))
         if not 0 < share < 1 or round(share * len(order)) == len(order):
             raise bad_argument(
-                "validation",
+                "dataset.validation",
                 "in (0, 1), with examples left to train on",
                 share,
             )
@@ -173,6 +179,49 @@ class Splits:
         clean = self.train.take(indices)
         return replace(self._keep(kept), clean=clean).checked()
 
+    def with_twin_notes(self) -> "Splits":
+        """Returns splits with notes on equal inputs that are no error.
+
+        A note counts the test inputs that are training inputs too, or the
+        training inputs that have several labels.
+        """
+        if not self.twins_are_one:
+            return self
+        notes = []
+        shared = _twins(self.train, self.test)
+        if shared:
+            first, second = shared[0]
+            notes.append(
+                f"{len(shared)} of {len(self.test)} test inputs are training "
+                f"inputs too, such as test {self.test.name_of(second)} and "
+                f"train {self.train.name_of(first)}."
+            )
+        notes.extend(self._conflicts())
+        return replace(self, notes=(*self.notes, *notes))
+
+    def _conflicts(self) -> Iterator[str]:
+        """Yields a note on equal training inputs that have several labels."""
+        rows, labels = self.train.fingerprints(), self.train.labels
+        if rows is None:
+            return
+        first: dict[Any, int] = {}
+        pairs = [
+            (twin, index)
+            for index, row in enumerate(rows)
+            for twin in [first.setdefault(row, index)]
+            if labels[twin] != labels[index]
+        ]
+        if pairs:
+            twin, index = (
+                f"{self.train.name_of(index)} "
+                f"({self.class_names[labels[index]]})"
+                for index in pairs[0]
+            )
+            yield (
+                f"{len(pairs)} of {len(labels)} training inputs equal another "
+                f"training input of another class, such as {index} and {twin}."
+            )
+
     def _keep(self, kept: np.ndarray) -> "Splits":
         """Returns splits with the training examples at the indices `kept`."""
         return replace(
@@ -241,23 +290,58 @@ def _check_disjoint(
     clean: Examples | None, which: str, examples: Examples
 ) -> None:
     """Raises if the clean set shares an input with the examples of a split."""
-    if clean is None or type(clean) is not type(examples):
+    if clean is None:
         return
-    compared: tuple[Examples, Examples] = (clean, examples)
-    if isinstance(clean, Arrays) and isinstance(examples, Arrays):
-        dtype = np.result_type(clean.x, examples.x)
-        compared = (
-            Arrays(clean.x.astype(dtype, copy=False), clean.labels),
-            Arrays(examples.x.astype(dtype, copy=False), examples.labels),
+    pairs = _twins(clean, examples)
+    if pairs:
+        named = [
+            f"clean {clean.name_of(one)} and {which} {examples.name_of(other)}"
+            for one, other in pairs[:NAMED]
+        ]
+        raise InputError(
+            f"The clean set should not overlap the {which} set. Received: "
+            f"{len(pairs)} inputs of {which} that are clean inputs too, the "
+            f"same input as {'; '.join(named)}."
         )
-    clean_rows, rows = (part.fingerprints() for part in compared)
-    if clean_rows is None or rows is None:
-        return
-    seen = {row: index for index, row in enumerate(clean_rows)}
-    for index, row in enumerate(rows):
-        if row in seen:
-            raise InputError(
-                f"The clean set should not overlap the {which} set. Received: "
-                f"the same input as clean {clean.name_of(seen[row])} and "
-                f"{which} {examples.name_of(index)}."
-            )
+
+
+def _twins(first: Examples, second: Examples) -> list[tuple[int, int]]:
+    """Returns the `overlap` of the inputs of two sets.
+
+    It is empty if the inputs cannot be compared.
+    """
+    if type(first) is not type(second):
+        return []
+    compared: tuple[Examples, Examples] = (first, second)
+    if isinstance(first, Arrays) and isinstance(second, Arrays):
+        dtype = np.result_type(first.x, second.x)
+        compared = (
+            Arrays(first.x.astype(dtype, copy=False), first.labels),
+            Arrays(second.x.astype(dtype, copy=False), second.labels),
+        )
+    rows, others = (part.fingerprints() for part in compared)
+    if rows is None or others is None:
+        return []
+    return overlap(rows, others)
+
+
+def overlap(
+    first: Sequence[Any], second: Sequence[Any]
+) -> list[tuple[int, int]]:
+    """Returns which values of `second` are in `first` too.
+
+    Args:
+        first: Hashable values, such as `Examples.fingerprints` returns them.
+        second: As `first`.
+
+    Returns:
+        (index in `first`, index in `second`) of each, by the second index.
+    """
+    seen: dict[Any, int] = {}
+    for index, value in enumerate(first):
+        seen.setdefault(value, index)
+    return [
+        (seen[value], index)
+        for index, value in enumerate(second)
+        if value in seen
+    ]

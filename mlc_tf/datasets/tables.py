@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from mlc_tf.datasets import text_files
 from mlc_tf.datasets.options import existing_file
 from mlc_tf.errors import InputError
 from mlc_tf.errors import import_optional
@@ -47,37 +48,17 @@ def dialect(path: str | Path, columns: Sequence[str]) -> Dialect:
             the one that separates most of them, and else most names.
 
     Raises:
-        InputError: if the file cannot be read, is empty, or is neither in
-            UTF-8 nor in UTF-16 with a byte order mark.
+        InputError: if the file cannot be read, or is neither in UTF-8 nor in
+            UTF-16 with a byte order mark.
     """
     existing_file("path of the CSV", path)
-    try:
-        content = Path(path).read_bytes()
-    except OSError as error:
-        raise InputError(
-            f"{path} should be a file that can be read. Received: "
-            f"{error.strerror}."
-        ) from None
-    encoding = "utf-8"
-    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        encoding = "utf-16"
-    elif content.startswith(codecs.BOM_UTF8):
-        encoding = "utf-8-sig"
-    try:
-        text = content.decode(encoding)
-    except UnicodeDecodeError as error:
-        number = content[: error.start].count(b"\n") + 1
-        raise InputError(
-            f"{path} should be a CSV file in UTF-8. Received: byte "
-            f"{content[error.start]:#04x} in line {number}, which is not UTF-8;"
-            " save the file as UTF-8 first."
-        ) from None
-    if "\0" in text:
-        number = text[: text.index("\0")].count("\n") + 1
-        raise InputError(
-            f"{path} should be text. Received: a NUL character in line "
-            f"{number}."
-        )
+    with open(path, "rb") as file:
+        mark = file.read(3)
+    if mark[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        encoding, text = "utf-16", Path(path).read_text("utf-16")
+    else:
+        encoding = "utf-8-sig" if mark == codecs.BOM_UTF8 else "utf-8"
+        text = text_files.read_text(path)
     wanted = {_folded(name) for name in columns}
 
     def found(delimiter: str) -> tuple[int, int]:

@@ -1,7 +1,12 @@
 """Loads any dataset of TensorFlow Datasets that has class labels, by name."""
 
+import os
+import re
 from collections.abc import Callable
+from collections.abc import Iterator
 from collections.abc import Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,10 +18,19 @@ from mlc_tf.datasets.cache import cached
 from mlc_tf.datasets.options import Options
 from mlc_tf.datasets.splits import Splits
 from mlc_tf.errors import InputError
+from mlc_tf.errors import bad_argument
+from mlc_tf.errors import hint
 from mlc_tf.errors import import_optional
 from mlc_tf.errors import unknown_name
 
-OPTIONS = ("data_dir", "manual_dir", "clean", "cache", "image_size")
+OPTIONS = (
+    "data_dir",
+    "manual_dir",
+    "download",
+    "clean",
+    "cache",
+    "image_size",
+)
 KEYS = ("input_key", "label_key", "train_split", "test_split")
 
 
@@ -50,7 +64,7 @@ def load(name: str, options: Options) -> Splits:
     return Splits(train, test, class_names(builder, label_key), clean)
 
 
-def prepared(name: str, options: Options) -> Any:
+def prepared(name: str, options: Options, downloads: bool = True) -> Any:
     """Returns the builder of a TFDS dataset, after preparing it if necessary.
 
     TFDS writes into a temporary folder and renames it at the end, so an
@@ -58,16 +72,45 @@ def prepared(name: str, options: Options) -> Any:
 
     Args:
         name: A name for `tfds.builder`.
-        options: `data_dir` and `manual_dir` are used.
+        options: `data_dir`, `manual_dir` and `download` are used.
+        downloads: Whether the preparation may download. It is then made only
+            where `options.download` says so. Defaults to True.
 
     Raises:
-        InputError: if the dataset is not prepared and cannot be downloaded.
+        InputError: if the dataset is unknown, is not prepared and may not or
+            cannot be downloaded, or its description is damaged.
     """
     tfds = import_optional("tensorflow_datasets", "tfds")
+    folder = options.data_dir or "TFDS_DATA_DIR or ~/tensorflow_datasets"
+    if os.path.lexists(folder) and not os.path.isdir(folder):
+        raise bad_argument("dataset.data_dir", "a folder", folder)
     try:
         builder = tfds.builder(name, data_dir=options.data_dir or None)
-        if not builder.is_prepared():
-            print(f"Preparing {name} in {builder.data_dir}", flush=True)
+    except tfds.core.DatasetNotFoundError:
+        known = tfds.list_builders(with_community_datasets=False)
+        raise InputError(
+            "`dataset.name` should name a dataset of TFDS, or a dataset that "
+            f"is prepared in the folder {folder}. Received: {name!r}."
+            f"{hint(name.partition(':')[0], known)}"
+        ) from None
+    except Exception as error:  # any error of TFDS' parsers
+        raise InputError(
+            f"The dataset {name!r} should be whole in the TFDS folder "
+            f"{folder}, with its dataset_info.json and features.json. "
+            f"Received: {type(error).__name__}: {_first_line(error)}"
+        ) from error
+    if not builder.is_prepared():
+        if Path(builder.data_dir).exists():
+            # TFDS would take this folder for the prepared dataset.
+            raise InputError(
+                f"The dataset {name!r} should be whole in {builder.data_dir}. "
+                "Received: a folder without dataset_info.json; remove it, and "
+                "prepare the dataset again."
+            )
+        if downloads and not options.download:
+            raise _not_downloaded(name, builder)
+        print(f"Preparing {name} in {builder.data_dir}", flush=True)
+    try:
         builder.download_and_prepare(
             download_config=tfds.download.DownloadConfig(
                 manual_dir=options.manual_dir or None
@@ -76,13 +119,23 @@ def prepared(name: str, options: Options) -> Any:
     except InputError:
         raise
     except Exception as error:  # any error of TFDS' downloader
-        folder = options.data_dir or "TFDS_DATA_DIR or ~/tensorflow_datasets"
         raise InputError(
             f"The dataset {name!r} should be in the TFDS folder {folder}, "
             f"or be downloadable. Received: {type(error).__name__}: "
             f"{_first_line(error)}"
         ) from error
     return builder
+
+
+def _not_downloaded(name: str, builder: Any) -> InputError:
+    size = sum(part.size or 0 for part in (builder.url_infos or {}).values())
+    amount = f"{size / 1e6:,.0f} MB" if size else "TFDS does not know how much"
+    return InputError(
+        f"The dataset {name!r} should be prepared in {builder.data_dir}, or "
+        f"`dataset.download` be True (downloads: {amount}): "
+        "--config.dataset.download=True. Received: `dataset.download` = False, "
+        "and no such folder of a whole dataset."
+    )
 
 
 def read(
@@ -116,12 +169,18 @@ def read(
     stream = Stream(pairs, decode)
     identity = ""
     if options.cache.startswith("disk:"):
-        written = (builder.data_path / "dataset_info.json").stat().mtime
+        # Not by `data_path.stat()`, which counts whole seconds.
+        written = os.stat(builder.data_path / "dataset_info.json").st_mtime_ns
         identity = (
             f"{builder.data_dir} {written} {split} {input_key} "
             f"{options.image_size} {decode.__module__}"
         )
-    return cached(stream, options.cache, identity)
+    with _whole(builder, split):
+        # Reads all records now: a file that is damaged shows here, and not
+        # while a network trains.
+        if options.cache == "none":
+            stream.labels  # noqa: B018
+        return cached(stream, options.cache, identity)
 
 
 def columns(builder: Any, split: str, keys: Sequence[str]) -> list[np.ndarray]:
@@ -136,7 +195,8 @@ def columns(builder: Any, split: str, keys: Sequence[str]) -> list[np.ndarray]:
         One array `(examples, ...)` per feature, in the order of `read`.
     """
     batches = _features(builder, split, tuple(keys), ()).batch(1024)
-    rows = list(batches.as_numpy_iterator())
+    with _whole(builder, split):
+        rows = list(batches.as_numpy_iterator())
     return [np.concatenate([row[key] for row in rows]) for key in keys]
 
 
@@ -168,22 +228,67 @@ def _features(
     The features in `encoded` are not decoded.
     """
     tfds = import_optional("tensorflow_datasets", "tfds")
-    try:
-        count = builder.info.splits[split].num_examples
-    except (KeyError, ValueError):
-        raise unknown_name("split", split, builder.info.splits) from None
-    if count < 1:
-        raise InputError(
-            f"The split {split!r} should hold examples. Received: none."
+    with _whole(builder, split):
+        try:
+            count = builder.info.splits[split].num_examples
+        except (KeyError, ValueError):
+            raise _unknown_split(split, builder) from None
+        if count < 1:
+            raise InputError(
+                f"The split {split!r} should hold examples. Received: none."
+            )
+        rows = builder.as_dataset(
+            split=split,
+            decoders=tfds.decode.PartialDecoding(
+                {key: True for key in keys},
+                decoders={key: tfds.decode.SkipDecoding() for key in encoded},
+            ),
         )
-    rows = builder.as_dataset(
-        split=split,
-        decoders=tfds.decode.PartialDecoding(
-            {key: True for key in keys},
-            decoders={key: tfds.decode.SkipDecoding() for key in encoded},
-        ),
-    )
     return rows.apply(tf.data.experimental.assert_cardinality(count))
+
+
+@contextmanager
+def _whole(builder: Any, split: str) -> Iterator[None]:
+    """Turns errors of damaged or missing files into an `InputError`."""
+    try:
+        yield
+    except InputError:
+        raise
+    # TFDS asserts that the files are as many as it wrote.
+    except (tf.errors.OpError, AssertionError, OSError) as error:
+        parts = builder.info.splits[split].file_instructions
+        sizes = {part.filename: part.examples_in_shard for part in parts}
+        damages = (_damage(file, size) for file, size in sizes.items())
+        reason = next(filter(None, damages), _first_line(error))
+        raise InputError(
+            f"The dataset {builder.info.name} should be whole in "
+            f"{builder.data_dir}. Received: {reason}; remove the folder, and "
+            "prepare the dataset again."
+        ) from error
+
+
+def _damage(file: str, size: int) -> str:
+    """Returns what is wrong with a file of records, "" if it has `size`."""
+    if not tf.io.gfile.exists(file):
+        return f"{file}, which is missing"
+    if tf.io.gfile.isdir(file):
+        return f"{file}, which is a folder"
+    count = 0
+    try:
+        for _ in tf.data.TFRecordDataset(file):
+            count += 1
+    except tf.errors.OpError:
+        return f"{file}, whose record {count} is damaged"
+    return f"{file}, with {count} of {size} records" if count != size else ""
+
+
+def _unknown_split(split: str, builder: Any) -> InputError:
+    known = list(builder.info.splits)
+    return InputError(
+        f"`dataset.train_split`, `dataset.test_split` and `dataset.clean` "
+        f"should name splits of {builder.info.name}: {', '.join(known)}. "
+        f"Received: {split!r}.{hint(split, known)}"
+    )
 
 
 def _keys(builder: Any, options: Options) -> tuple[str, str]:
@@ -229,5 +334,6 @@ def resized(image: tf.Tensor, size: tuple[int, ...]) -> tf.Tensor:
 
 
 def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
+    text = re.sub(r"^{{function_node .*?}} ?", "", str(error).strip())
+    lines = text.splitlines()
     return lines[0] if lines else "no reason given"

@@ -18,6 +18,7 @@ from mlc_tf.datasets import tfds_loader
 from mlc_tf.datasets.options import Options
 from mlc_tf.datasets.options import existing_file
 from mlc_tf.datasets.splits import Splits
+from mlc_tf.datasets.text_files import read_text
 from mlc_tf.errors import InputError
 from mlc_tf.errors import import_optional
 
@@ -65,7 +66,7 @@ def load(options: Options) -> Splits:
     from mlc_tf.datasets import twitter_builder  # registers it with TFDS
 
     options.only("twitter", "data_dir", "manual_dir", "embeddings")
-    builder = tfds_loader.prepared("twitter_pos", options)
+    builder = tfds_loader.prepared("twitter_pos", options, downloads=False)
     windows, labels, tweets = {}, {}, {}
     for split in ("train", "validation", "test"):
         words, labels[split], tweets[split] = tfds_loader.columns(
@@ -159,12 +160,7 @@ def read_embeddings(path: str | Path) -> dict[str, np.ndarray]:
     """
     vectors: dict[str, np.ndarray] = {}
     width = None
-    try:
-        content = existing_file("dataset.embeddings", path).read_text("utf-8")
-    except UnicodeDecodeError:
-        raise InputError(
-            f"{path} should be text in UTF-8. Received: a file that is not."
-        ) from None
+    content = read_text(existing_file("dataset.embeddings", path))
     # Not `splitlines` and `split`: words of tweets may contain other Unicode
     # line ends and spaces.
     for number, text in enumerate(content.split("\n"), start=1):
@@ -172,15 +168,16 @@ def read_embeddings(path: str | Path) -> dict[str, np.ndarray]:
             continue
         word, *numbers = re.split(r"[ \t]+", text.strip(" \t"))
         try:
-            vector = np.array(numbers, np.float32)
+            with np.errstate(over="ignore"):  # checked below
+                vector = np.array(numbers, np.float32)
         except ValueError:
             vector = np.zeros(0, np.float32)
         width = width or len(vector)
-        if not len(vector) or len(vector) != width:
+        if len(vector) != width or not width or not np.isfinite(vector).all():
             raise InputError(
                 f"{path} should have lines of a word and "
-                f"{width or 'its'} numbers. Received: {text[:40]!r} in line "
-                f"{number}."
+                f"{width or 'its'} finite numbers. Received: {text[:40]!r} in "
+                f"line {number}."
             )
         vectors[word] = vector
     if not vectors:

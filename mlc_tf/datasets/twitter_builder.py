@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import tensorflow_datasets as tfds
 
+from mlc_tf.datasets.text_files import read_text
 from mlc_tf.errors import InputError
 
 # The tags in the order of the GLC code.
@@ -86,19 +87,17 @@ class TwitterPos(tfds.core.GeneratorBasedBuilder):
 def _read_tweets(path: str) -> Iterator[list[tuple[str, str]]]:
     """Yields each tweet as a list of (word, tag); a blank line ends a tweet."""
     tweet: list[tuple[str, str]] = []
-    with open(path, encoding="utf-8") as file:
-        for number, text in enumerate(file, start=1):
-            text = text.rstrip("\n")
-            if text.strip():
-                word, tab, tag = text.partition("\t")
-                if not tab or not word or tag not in TAGS:
-                    raise InputError(
-                        f"{path} should have lines of a word, a tab and a tag."
-                        f" Received: {text!r} in line {number}."
-                    )
-                tweet.append((word, tag))
-            elif tweet:
-                yield tweet
-                tweet = []
+    for number, text in enumerate(read_text(path).split("\n"), start=1):
+        if text.strip():
+            word, tab, tag = text.partition("\t")
+            if not tab or not word or tag not in TAGS:
+                raise InputError(
+                    f"{path} should have lines of a word, a tab and a tag. "
+                    f"Received: {text!r} in line {number}."
+                )
+            tweet.append((word, tag))
+        elif tweet:
+            yield tweet
+            tweet = []
     if tweet:
         yield tweet

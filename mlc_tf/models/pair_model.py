@@ -18,12 +18,15 @@ from mlc_tf import transitions
 from mlc_tf.data import checks
 from mlc_tf.errors import InputError
 from mlc_tf.errors import bad_argument
+from mlc_tf.models import evaluation_data
 from mlc_tf.models import export
 from mlc_tf.models import forward_pass
+from mlc_tf.models import metric_inputs
+from mlc_tf.models.constructor_arguments import ConstructorArguments
 from mlc_tf.models.multi_worker_fit import MultiWorkerFit
 
 
-class PairModel(MultiWorkerFit):
+class PairModel(ConstructorArguments, MultiWorkerFit):
     """Trains `base` on elements `((x, noisy_label), (x_clean, clean_label))`.
 
     A subclass for a method that changes only the loss overrides `example_loss`.
@@ -62,6 +65,7 @@ class PairModel(MultiWorkerFit):
         optimizer: Any = "rmsprop",
         *,
         metrics: Any = None,
+        weighted_metrics: Any = None,
         jit_compile: bool = False,
         **kwargs: Any,
     ) -> None:
@@ -69,9 +73,15 @@ class PairModel(MultiWorkerFit):
 
         Args:
             optimizer: A Keras optimizer or its name. Defaults to "rmsprop".
-            metrics: Sparse Keras metrics: they compare logits with class ids
-                (for soft labels, with the likeliest class). `fit` passes the
-                *noisy* labels, `evaluate` the test labels.
+            metrics: Metrics of Keras, or their names. A sparse metric gets
+                class ids and logits; any other metric of Keras (AUC, F1Score,
+                Precision, CategoricalAccuracy, ...) gets one-hot labels and
+                probabilities, and AUC then counts each class of each example.
+                A soft label counts as its likeliest class. A metric of your
+                own class gets class ids and logits. `fit` passes the *noisy*
+                labels, `evaluate` the test labels.
+            weighted_metrics: Metrics that `evaluate` weighs with the sample
+                weights. Defaults to None.
             jit_compile: Whether to compile the step with XLA. Defaults to
                 False: Keras' "auto" gives three different programs (on a GPU,
                 on a CPU, under a strategy).
@@ -103,7 +113,10 @@ class PairModel(MultiWorkerFit):
             )
         super().compile(
             optimizer=optimizer,
-            metrics=metrics,
+            metrics=metric_inputs.for_classifier(metrics, self.num_classes),
+            weighted_metrics=metric_inputs.for_classifier(
+                weighted_metrics, self.num_classes
+            ),
             jit_compile=jit_compile,
             **kwargs,
         )
@@ -128,17 +141,16 @@ class PairModel(MultiWorkerFit):
             InputError: if the elements are not such pairs, or do not fit the
                 base or the strategy; or if a label is not in `[0, classes)`.
         """
-        if kwargs.get("class_weight") is not None:
-            raise InputError(
-                "`class_weight` should be left out: T weighs the labels."
-            )
+        _check_fit_arguments(args, kwargs)
         pairs = self._own_pairs(x) if callable(x) else self._checked(x)
+        if kwargs.get("validation_data") is not None:
+            kwargs["validation_data"] = self._checked_validation(
+                kwargs["validation_data"]
+            )
         if self.compiled:
             self._build_metrics()
-            if not self.optimizer.built:
-                # A first step that creates variables would be traced twice.
-                with self.distribute_strategy.scope():
-                    self.optimizer.build(self.optimized_variables)
+            # A first step that creates variables would be traced twice.
+            self._build_optimizer()
         kwargs.setdefault("shuffle", False)  # the dataset sets the order
         with checks.plain_errors():
             return super().fit(pairs, *args, **kwargs)
@@ -169,15 +181,104 @@ class PairModel(MultiWorkerFit):
             lambda context: self._checked(x(context), replicas=1)
         )
 
-    def evaluate(self, *args: Any, **kwargs: Any) -> Any:
+    def _checked_validation(self, data: Any) -> Any:
+        parts = data if isinstance(data, (tuple, list)) else (data,)
+        x, y, weights = (*parts, None, None)[:3]
+        x, y = evaluation_data.checked(x, y, self.num_classes)
+        if y is None:
+            return x
+        return (x, y) if weights is None else (x, y, weights)
+
+    def evaluate(
+        self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any
+    ) -> Any:
         """Evaluates the base, as `keras.Model.evaluate`.
+
+        Args:
+            x: Inputs, or a dataset of batches (inputs, labels) or (inputs,
+                labels, weights).
+            y: The labels of inputs: class ids, `(examples,)` or
+                `(examples, 1)`, or probabilities, `(examples, classes)`.
+            *args: The other positional arguments of `keras.Model.evaluate`.
+            **kwargs: The other keyword arguments of `keras.Model.evaluate`.
 
         Raises:
             InputError: for labels other than ids in `[0, classes)` or rows of
                 probabilities.
         """
+        # `fit` has checked its validation data, and hands on its own iterator.
+        if not kwargs.get("_use_cached_eval_dataset", False):
+            x, y = evaluation_data.checked(x, y, self.num_classes)
+        as_dict = kwargs.pop("return_dict", False)
         with checks.plain_errors():
-            return super().evaluate(*args, **kwargs)
+            logs = super().evaluate(x, y, *args, return_dict=True, **kwargs)
+        results = self.get_metrics_result()
+        if self.distribute_strategy.num_replicas_in_sync > 1:
+            # The logs are means over the replicas, which may have had unequal
+            # parts of the examples.
+            logs = {name: _as_python(results[name]) for name in logs}
+        if as_dict:
+            return logs
+        values = [logs[name] for name in results if name in logs]
+        return values if len(values) > 1 else values[0]
+
+    def train_on_batch(
+        self, x: Any, y: Any = None, *args: Any, **kwargs: Any
+    ) -> Any:
+        """Takes one training step, as `keras.Model.train_on_batch`.
+
+        Args:
+            x: The noisy half of an element of `mlc_tf.pair`, (inputs, labels).
+            y: The clean half of the element, (inputs, labels).
+            *args: Not allowed: there are no weights of examples.
+            **kwargs: `return_dict` of `keras.Model.train_on_batch`.
+
+        Returns:
+            The metrics, as `keras.Model.train_on_batch` returns them.
+
+        Raises:
+            InputError: if the halves are not those of a pair.
+        """
+        if args or {*kwargs} - {"return_dict"}:
+            raise InputError(
+                "`train_on_batch` should get the two halves of an element of "
+                "mlc_tf.pair, and return_dict. Received: "
+                f"{', '.join(kwargs) or 'more arguments'} as well."
+            )
+        pairs = tf.data.Dataset.from_tensors((x, y))
+        history = self.fit(pairs, epochs=1, verbose=0).history
+        logs = {name: values[-1] for name, values in history.items()}
+        if kwargs.get("return_dict"):
+            return logs
+        return (
+            list(logs.values()) if len(logs) > 1 else next(iter(logs.values()))
+        )
+
+    def test_on_batch(
+        self, x: Any, y: Any = None, *args: Any, **kwargs: Any
+    ) -> Any:
+        """Evaluates one batch, as `keras.Model.test_on_batch`."""
+        _, labels = evaluation_data.checked(x, y, self.num_classes)
+        return super().test_on_batch(x, labels, *args, **kwargs)
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        """Compiles a loaded model as it was compiled when it was saved."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        self._build_optimizer()
+
+    def load_weights(self, filepath: Any, *args: Any, **kwargs: Any) -> None:
+        """Loads weights, T and, if compiled, the state of the optimizer.
+
+        As `keras.Model.load_weights`.
+        """
+        if self.compiled:
+            self._build_optimizer()
+        super().load_weights(filepath, *args, **kwargs)
+
+    def _build_optimizer(self) -> None:
+        if not self.optimizer.built:
+            with self.distribute_strategy.scope():
+                self.optimizer.build(self.optimized_variables)
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         return self.base(inputs, training=training)
@@ -255,7 +356,7 @@ class PairModel(MultiWorkerFit):
 
     def test_step(self, data: tuple[Any, ...]) -> dict[str, Any]:
         x, labels, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-        labels = checks.checked_labels("test", labels, self.num_classes)
+        labels = tf.convert_to_tensor(labels)
         logits = forward_pass.as_float(self.base(x, training=False))
         example_losses = losses.cross_entropy(logits, labels)
         self.loss_tracker.update_state(example_losses, sample_weight)
@@ -360,6 +461,31 @@ class PairModel(MultiWorkerFit):
                 None, tf.zeros([1], tf.int64), tf.zeros([1, self.num_classes])
             )
         self.reset_metrics()
+
+
+def _as_python(value: Any) -> Any:
+    """Returns the result of a metric as a number, or as an array."""
+    array = keras.ops.convert_to_numpy(value)
+    return float(array) if array.ndim == 0 else array
+
+
+def _check_fit_arguments(args: Any, kwargs: dict[str, Any]) -> None:
+    """Raises an `InputError` for arguments that would have no effect."""
+    if args and args[0] is not None:
+        raise InputError(
+            "`y` should be left out of `fit`: the elements of the dataset of "
+            "pairs have the labels."
+        )
+    for name, reason in (
+        ("class_weight", "T weighs the labels"),
+        ("sample_weight", "weights of examples are not supported in training"),
+        ("validation_split", "give `validation_data` with labels you trust"),
+        ("batch_size", "`mlc_tf.pair` makes the batches"),
+        ("y", "the elements of the dataset of pairs have the labels"),
+    ):
+        value = kwargs.get(name)
+        if value is not None and not (np.isscalar(value) and value == 0):
+            raise InputError(f"`{name}` should be left out of `fit`: {reason}.")
 
 
 def _ids(labels: tf.Tensor) -> tf.Tensor:

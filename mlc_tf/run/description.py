@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import ml_collections
 import numpy as np
 
+from mlc_tf.data import checks
 from mlc_tf.data.examples import Examples
 from mlc_tf.errors import import_optional
 from mlc_tf.run import figures
@@ -114,8 +115,10 @@ def _pictures(
             f"{names[true]}\ngiven: {names[label]}"
             for true, label in zip(true_labels[chosen], given)
         ]
-    (images,) = (x for x, _ in problem.noisy.take(chosen).batches(len(chosen)))
-    return figures.samples_figure(images.numpy(), titles, wrong)
+    batches = problem.noisy.take(chosen).batches(len(chosen))
+    with checks.plain_errors():
+        ((images, _),) = batches.as_numpy_iterator()
+    return figures.samples_figure(images, titles, wrong)
 
 
 def _chosen(

@@ -23,6 +23,7 @@ from mlc_tf.errors import InputError
 # Settings of how a run is executed, not of what it computes: a run may be
 # resumed with other values.
 _EXECUTION_SETTINGS = (
+    "dataset.download",
     "train.strategy",
     "train.replicas",
     "train.checkpoint_every",

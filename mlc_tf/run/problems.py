@@ -16,6 +16,7 @@ from mlc_tf.data.examples import Examples
 from mlc_tf.datasets.columns import Column
 from mlc_tf.datasets.options import Options
 from mlc_tf.errors import InputError
+from mlc_tf.errors import in_section
 from mlc_tf.errors import unknown_name
 
 _LOADING_BATCH_SIZE = 500
@@ -99,6 +100,7 @@ def load_with_truth(
         )
     if config.dataset.validation:
         splits = splits.hold_out(config.dataset.validation, config.seed)
+    splits = splits.with_twin_notes()
     if splits.clean is None:
         if kind == "none":
             raise InputError(
@@ -111,7 +113,8 @@ def load_with_truth(
         )
     if kind == "none":
         return _problem(splits, splits.train, None, None), None
-    corruption = _corrupt(config, splits)
+    with in_section("noise", ["kind", "mode", "ratio"]):
+        corruption = _corrupt(config, splits)
     report = _report(config, splits, corruption)
     noisy = splits.train.relabel(corruption.labels)
     problem = _problem(splits, noisy, corruption.expected, report)

@@ -236,7 +236,7 @@ def of_training(config: ml_collections.ConfigDict) -> dict[str, Any]:
     data_options = [
         option.name
         for option in dataclasses.fields(Options)
-        if option.name not in ("data_dir", "manual_dir", "cache")
+        if option.name not in ("data_dir", "manual_dir", "cache", "download")
     ]
     named = {
         "dataset": (*data_options, "validation"),

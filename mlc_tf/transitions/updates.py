@@ -17,6 +17,7 @@ import numbers
 from collections.abc import Mapping
 from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -126,6 +127,7 @@ class TransitionUpdate(abc.ABC):
         return cls(**config)
 
 
+@keras.saving.register_keras_serializable(package="mlc_tf")
 class Exponentiated(TransitionUpdate):
     """Multiplies each entry of T by `exp(-step)` and normalises rows; ours.
 
@@ -202,6 +204,7 @@ class Exponentiated(TransitionUpdate):
         return steps.exponentiated_step(transition, step)
 
 
+@keras.saving.register_keras_serializable(package="mlc_tf")
 class Projected(TransitionUpdate):
     """Subtracts the step, cuts at zero (Eq. 7, 9) and normalises rows.
 
@@ -254,6 +257,7 @@ class Projected(TransitionUpdate):
         return steps.projected_step(transition, step, self.normalization)
 
 
+@keras.saving.register_keras_serializable(package="mlc_tf")
 class ProjectedColumns(Projected):
     """Subtracts the step, cuts at zero and normalises columns (Eq. 7, 9, 10).
 

@@ -10,6 +10,7 @@ from mlc_tf import data
 from mlc_tf.baselines.cross_entropy import CrossEntropy
 from mlc_tf.data import checks
 from mlc_tf.data import examples
+from mlc_tf.data import images as images_module
 from mlc_tf.data import sources
 from mlc_tf.data.examples import Arrays
 from mlc_tf.data.examples import DiskArrays
@@ -561,23 +562,6 @@ def save(path, image):
     return path
 
 
-def test_grey_images_become_rgb(tmp_path, rng):
-    grey = rng.integers(0, 256, (4, 6, 1), np.uint8)
-    read = examples.read_image(save(tmp_path / "a.png", grey), None)
-    assert read.dtype == np.uint8
-    np.testing.assert_array_equal(read, np.repeat(grey, 3, axis=2))
-
-
-def test_images_are_resized_bilinearly(tmp_path):
-    # Left half 0, right half 200: bilinear meets between, nearest would not.
-    image = np.zeros((4, 2, 3), np.uint8)
-    image[:, 1] = 200
-    read = examples.read_image(save(tmp_path / "a.png", image), (3, 4))
-    assert read.shape == (3, 4, 3)
-    expected = np.array([0, 50, 150, 200])[:, None]
-    np.testing.assert_array_equal(read, np.broadcast_to(expected, (3, 4, 3)))
-
-
 def test_files_of_several_sizes_make_one_batch(tmp_path):
     paths = [
         save(tmp_path / f"{height}.png", np.full((height, 3, 3), height))
@@ -592,48 +576,14 @@ def cut(content):
     return content[: len(content) * 2 // 3]
 
 
-def wordy(content):
-    return b"no image"
-
-
-def huge(content):
-    """A BMP whose header tells 65536 by 65536 pixels."""
-    size = (65536).to_bytes(4, "little")
-    return content[:18] + size + size + content[26:]
-
-
-@pytest.mark.parametrize("size", [None, SHAPE[:2], (2, 2)])
-@pytest.mark.parametrize(
-    "suffix, damage",
-    [
-        (".png", cut),
-        (".jpg", cut),
-        (".gif", cut),
-        (".bmp", cut),
-        (".png", wordy),
-        (".bmp", huge),
-    ],
-)
-def test_an_unreadable_image_is_named(suffix, damage, size, tmp_path):
-    path = save(tmp_path / f"a{suffix}", images(0, 1)[0])
-    path.write_bytes(damage(path.read_bytes()))
-    with pytest.raises(InputError, match=f"readable.*{re.escape(str(path))},"):
-        examples.read_image(path, size)
-
-
-def test_a_missing_image_is_named(tmp_path):
-    with pytest.raises(InputError, match="readable.*/none.png, which is not"):
-        examples.read_image(tmp_path / "none.png", None)
-
-
 @pytest.fixture
 def spoilt(tmp_path):
     """Twelve image files, of which the eighth is cut off."""
     source = build("files", tmp_path, 0, 12)
     path = source.paths[7]
     path.write_bytes(cut(path.read_bytes()))
-    message = f"Each image should be readable. Received: {path}, which is not."
-    return source, f"^{re.escape(message)}$"
+    message = f"Each image should be readable. Received: {path}, which is not ("
+    return source, f"^{re.escape(message)}.*"
 
 
 def test_an_unreadable_file_is_named_when_all_are_read(spoilt, tmp_path):
@@ -686,7 +636,7 @@ def test_a_bug_in_a_reader_is_no_input_error(tmp_path, monkeypatch):
         raise ValueError("a bug")
 
     source = build("files", tmp_path, 0, 3)
-    monkeypatch.setattr(examples, "read_image", broken)
+    monkeypatch.setattr(images_module, "read_image", broken)
     with pytest.raises(tf.errors.InvalidArgumentError, match="a bug"):
         examples.in_memory(source)
 

@@ -1,3 +1,6 @@
+import re
+import shutil
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -5,7 +8,9 @@ import tensorflow as tf
 from mlc_tf.data.examples import Arrays
 from mlc_tf.data.examples import DiskArrays
 from mlc_tf.data.examples import Stream
+from mlc_tf.datasets import cache as cache_module
 from mlc_tf.datasets.cache import cached
+from mlc_tf.errors import InputError
 
 
 def stream(factor, count=300):
@@ -69,3 +74,70 @@ def test_half_a_file_is_not_taken_for_the_whole(tmp_path):
         cached(examples, f"disk:{tmp_path}", "")
     kept = cached(stream(2), f"disk:{tmp_path}", "")
     np.testing.assert_array_equal(inputs(kept), expected(2))
+
+
+@pytest.mark.parametrize(
+    "damage, told",
+    [
+        (lambda path: path.write_bytes(b""), "Received: a file that is cut"),
+        (
+            lambda path: path.write_bytes(path.read_bytes()[:-9]),
+            "Received: a file that is cut off, or no array; remove",
+        ),
+        (lambda path: path.write_bytes(b"no array"), "Received: .* no array;"),
+        (
+            lambda path: np.save(path, expected(2, 299)),
+            r"Received: inputs of shape \(299, 2\) and dtype int64; remove",
+        ),
+        (
+            lambda path: np.save(path, expected(2)[:, :1]),
+            r"Received: inputs of shape \(300, 1\)",
+        ),
+        (
+            lambda path: np.save(path, expected(2).astype(np.float32)),
+            r"Received: inputs of shape \(300, 2\) and dtype float32",
+        ),
+        (
+            lambda path: (path.unlink(), path.mkdir()),
+            "Received: Is a directory",
+        ),
+    ],
+    ids=["empty", "cut", "text", "rows", "shape", "dtype", "folder"],
+)
+def test_a_damaged_file_is_named(damage, told, tmp_path):
+    cached(stream(2), f"disk:{tmp_path}", "")
+    (file,) = tmp_path.iterdir()
+    damage(file)
+    with pytest.raises(
+        InputError,
+        match=rf"cache {re.escape(str(file))} .* of shape \(300, 2\) and dtype "
+        f"int64. {told}",
+    ):
+        cached(stream(2), f"disk:{tmp_path}", "")
+
+
+@pytest.mark.parametrize("folder", ["file", "file/below", "/proc/x"])
+def test_a_folder_that_cannot_be_made(folder, tmp_path):
+    (tmp_path / "file").touch()
+    cache = f"disk:{tmp_path / folder}"  # an absolute path stands alone
+    with pytest.raises(
+        InputError, match="`dataset.cache` should be a folder that can be"
+    ):
+        cached(stream(2), cache, "")
+
+
+def test_inputs_that_do_not_fit_are_refused_before_they_are_read(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(cache_module, "_memory", lambda: 2 * 300 * 2 * 8 - 1)
+    with pytest.raises(
+        InputError, match=r"`dataset.cache` .*300 inputs of shape \(2,\)"
+    ):
+        cached(stream(2), "memory", "")
+    free = shutil.disk_usage(tmp_path)._replace(free=300 * 2 * 8 - 1)
+    monkeypatch.setattr("shutil.disk_usage", lambda path: free)
+    with pytest.raises(InputError, match="a disk with room for the inputs"):
+        cached(stream(2), f"disk:{tmp_path}", "")
+    assert not list(tmp_path.iterdir())
+    monkeypatch.setattr(cache_module, "_memory", lambda: 2 * 300 * 2 * 8)
+    assert len(cached(stream(2), "memory", "")) == 300

@@ -90,6 +90,7 @@ def load(tmp_path, monkeypatch):
             name,
             data_dir=str(tmp_path),
             manual_dir=str(tmp_path / "manual"),
+            download=True,
             **options,
         )
 
@@ -175,6 +176,11 @@ def test_the_authors_files_are_asked_for(load, tmp_path):
     (tmp_path / "cifar10_n").mkdir()  # so that none are written
     with pytest.raises(InputError, match="'cifar10_n' should be in the TFDS"):
         load("cifar10_n")
+
+
+def test_nothing_is_downloaded_without_asking(tmp_path):
+    with pytest.raises(InputError, match="--config.dataset.download=True"):
+        datasets.load("cifar10_n", data_dir=str(tmp_path))
 
 
 @pytest.mark.parametrize("name", ["clean", "image_size", "train_split"])

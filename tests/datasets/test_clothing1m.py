@@ -1,4 +1,5 @@
 import functools
+import os
 import re
 import shutil
 
@@ -336,3 +337,40 @@ def test_a_failed_preparation_leaves_nothing_that_looks_whole(load, root):
 def test_options_without_use(options, told, load):
     with pytest.raises(InputError, match=f"{told} for the dataset clothing1m"):
         load(**options)
+
+
+@pytest.mark.parametrize(
+    "name", ["clean_val_key_list.txt", "noisy_label_kv.txt"]
+)
+def test_a_list_that_cannot_be_read_is_named(name, load, root):
+    text = (root / name).read_text()
+    (root / name).write_text(text, "utf-16")
+    with pytest.raises(
+        InputError, match=f"^.*/{name} .*UTF-8. Received: UTF-16"
+    ):
+        load()
+    (root / name).unlink()
+    (root / name).mkdir()
+    with pytest.raises(InputError, match=f"^.*/{name} .* Received: a folder"):
+        load()
+
+
+def test_a_label_that_only_looks_like_a_digit(load, root):
+    append(root, "noisy_label_kv.txt", "images/new.jpg ²")
+    with pytest.raises(InputError, match="label in .*: 'images/new.jpg ²' in"):
+        load()
+
+
+def test_a_pipe_among_the_images_is_skipped(load, root):
+    (root / NOISY).unlink()
+    os.mkfifo(root / NOISY)
+    (note,) = load().notes
+    assert note.startswith("1 images of noisy_train are missing or unreadable")
+
+
+def test_a_prepared_folder_without_its_metadata(load, tmp_path):
+    load()
+    (file,) = (tmp_path / "data").rglob("metadata.json")
+    file.unlink()
+    with pytest.raises(InputError, match="whole .* no metadata.json"):
+        load()

@@ -53,7 +53,10 @@ def test_digits_are_always_the_same(digits):
         ("mnits", "mnist"),
         ("digit", "digits"),
         ("npz:", "npz:PATH"),
-        ("flder:images", "folder:PATH"),
+        ("flder:images", "folder:images"),
+        ("data.csv", "csv:data.csv"),
+        ("my/Data.NPZ", "npz:my/Data.NPZ"),
+        ("Digits", "digits"),
     ],
 )
 def test_unknown_dataset(name, nearest):

@@ -1,3 +1,4 @@
+import os
 import re
 from pathlib import Path
 
@@ -7,6 +8,8 @@ import pytest
 from PIL import Image
 
 from mlc_tf import datasets
+from mlc_tf.data import identity
+from mlc_tf.data import images
 from mlc_tf.data.examples import DiskArrays
 from mlc_tf.data.examples import ImageFiles
 from mlc_tf.errors import InputError
@@ -43,9 +46,16 @@ def load(root):
 
 
 def test_pixels_and_classes(root, rng, monkeypatch):
-    listed = Path.iterdir
-    monkeypatch.setattr(  # an order that some file system may have
-        Path, "iterdir", lambda self: iter(sorted(listed(self), reverse=True))
+    listed, walked = os.listdir, os.walk
+
+    def walk(*args, **kwargs):
+        for parent, folders, files in walked(*args, **kwargs):
+            yield parent, folders, sorted(files, reverse=True)
+
+    # An order that some file system may have.
+    monkeypatch.setattr("os.walk", walk)
+    monkeypatch.setattr(
+        "os.listdir", lambda path: sorted(listed(path), reverse=True)
     )
     image = write(root / "train/zebra/b.png", rng)
     first = write(root / "train/zebra/a.PNG", rng)
@@ -78,7 +88,7 @@ def test_a_clean_folder_is_the_clean_set(root, rng):
     np.testing.assert_array_equal(splits.clean.labels, [0, 1])
 
 
-def test_other_files_are_passed_over(root):
+def test_files_that_are_no_images_are_left_out(root):
     (root / "train/labels.csv").touch()
     (root / "train/ant/notes.txt").touch()
     for name in (".ipynb_checkpoints", "__MACOSX"):
@@ -124,7 +134,8 @@ def test_empty_class_folder(root):
     (root / "train/bee/notes.txt").touch()
     with pytest.raises(
         InputError,
-        match=rf"should hold images \(\.png.*{escaped(root / 'train/bee')}\.",
+        match=rf"should hold images \(\.png.*{escaped(root / 'train/bee')}, "
+        r"but files of another kind: 1 of \.txt\.",
     ):
         load(root)
 
@@ -417,7 +428,7 @@ def test_a_truncated_image_is_named_in_each_form(cache, root, tmp_path, rng):
 
 def test_an_image_of_absurd_size_is_refused(root, monkeypatch):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)  # of 24, twice too many
-    with pytest.raises(InputError, match="Each image should be readable"):
+    with pytest.raises(InputError, match="at most 10 pixels.*: .*png, which"):
         load(root)
 
 
@@ -438,3 +449,267 @@ def test_a_clean_set_that_lacks_a_class(cache, root, tmp_path, rng):
 def test_options_without_use(options, told, root):
     with pytest.raises(InputError, match=f"{told} for the dataset folder:PATH"):
         datasets.load(f"folder:{root}", **options)
+
+
+# What is taken, converted and left out.
+
+
+def copy_of(root, name, rng):
+    """Writes an image of any suffix, in the size of the others."""
+    file = root / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(rng.integers(0, 256, (4, 6, 3), np.uint8)).save(file)
+    return file
+
+
+@pytest.mark.parametrize("suffix", [".webp", ".tif", ".jfif", ".BMP", ".ppm"])
+def test_whatever_pillow_decodes_is_read(suffix, root, rng):
+    copy_of(root, f"train/ant/b{suffix}", rng)
+    splits = load(root)
+    assert len(splits.train) == 5 and splits.notes == ()
+
+
+def test_images_in_sub_folders_belong_to_the_class(root, rng):
+    copy_of(root, "train/zebra/sub/deep/b.png", rng)
+    copy_of(root, "train/ant/x.png/b.png", rng)  # a folder with this name
+    splits = load(root)
+    np.testing.assert_array_equal(splits.train.labels, [0, 0, 1, 1, 1, 1])
+    assert splits.train.names[1] == str(root / "train/ant/x.png/b.png")
+    assert splits.notes == (
+        "2 images in sub-folders of a class folder belong to that class, such "
+        "as train/ant/x.png/b.png.",
+    )
+
+
+@pytest.mark.parametrize(
+    "names, told",
+    [
+        (
+            ["train/ant/a.heic", "train/ant/notes.txt", "test/ant/README"],
+            r"3 files of another kind \(.*\.heic, .*\.txt.*such as test/ant/R",
+        ),
+        (["train/a.png", "b.png"], "2 images beside the class folders .*b.png"),
+        (
+            ["train/ant/.a.png", "train/.cache/a.png", "train/ant/__M/._a.png"],
+            r"3 hidden images \(such as",
+        ),
+        (
+            ["valid/ant/a.png", "valid/b.png"],
+            r"2 images in folders that are no split \(such as valid/b.png\)",
+        ),
+    ],
+)
+def test_what_is_left_out_is_counted(names, told, root, rng):
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).touch()
+    splits = load(root)
+    assert len(splits.train) == 4 and len(splits.test) == 2
+    (note,) = splits.notes
+    assert re.match(f"Left out of {escaped(root)}: {told}", note), note
+
+
+def test_a_pipe_and_a_linked_folder_are_left_out(root):
+    os.mkfifo(root / "train/ant/pipe.png")
+    (root / "train/ant/circle").symlink_to(root / "train")
+    (note,) = load(root).notes
+    assert "1 that are no regular files (such as train/ant/pipe.png)" in note
+    assert "1 linked folders inside a class folder (such as train/ant/c" in note
+
+
+def test_links_into_a_store_are_followed(root, tmp_path_factory, rng):
+    store = tmp_path_factory.mktemp("store")
+    copy_of(store, "bee/a.png", rng)
+    copy_of(store, "b.png", rng)
+    (root / "train/bee").symlink_to(store / "bee")
+    (root / "train/ant/b.png").symlink_to(store / "b.png")
+    splits = load(root)
+    assert splits.class_names == ("ant", "bee", "zebra")
+    np.testing.assert_array_equal(splits.train.labels, [0, 0, 1, 2, 2, 2])
+
+
+def test_broken_links_are_refused_with_their_number(root):
+    (root / "train/ant/x.png").symlink_to("/nowhere/a.png")
+    (root / "train/zebra/y.png").symlink_to("y.png")  # to itself
+    with pytest.raises(
+        InputError,
+        match="2 broken links, such as train/ant/x.png, .* to /nowhere/a.png",
+    ):
+        load(root)
+
+
+@pytest.mark.parametrize("name", ["clean", "train/bee"])
+def test_a_broken_link_to_a_split_or_a_class_is_refused(name, root):
+    (root / name).symlink_to("/nowhere")
+    with pytest.raises(InputError, match=f"1 broken links, such as {name}, a"):
+        load(root)
+
+
+def test_a_folder_that_cannot_be_listed_is_named(root, monkeypatch):
+    listed = os.scandir
+
+    def scandir(path):
+        if str(path).endswith("zebra"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return listed(path)
+
+    monkeypatch.setattr("os.scandir", scandir)
+    with pytest.raises(
+        InputError, match=r"test/zebra, which is not \(Permission denied\)"
+    ):
+        load(root)
+
+
+def test_conversions_are_counted(root, rng):
+    levels = rng.integers(0, 2**16, (4, 6), np.uint16)
+    Image.fromarray(levels).save(root / "train/ant/a.png")
+    for name in ("a.PNG", "b.png"):
+        clear = rng.integers(0, 256, (4, 6, 4), np.uint8)
+        Image.fromarray(clear).save(root / "train/zebra" / name, "png")
+    splits = load(root)
+    assert splits.notes == (
+        "Of 6 images, 1 have 16 bits (8 are kept), 2 have transparency (laid "
+        "over white).",
+    )
+    np.testing.assert_array_equal(
+        splits.train.x[0, ..., 0], np.round(levels / 257)
+    )
+
+
+def test_a_photograph_that_is_turned_has_the_size_of_its_pixels(root, rng):
+    image = Image.fromarray(rng.integers(0, 256, (6, 4, 3), np.uint8))
+    exif = image.getexif()
+    exif[0x0112] = 6
+    image.save(root / "train/ant/a.png", exif=exif)
+    splits = load(root)
+    assert splits.train.x.shape == (4, 4, 6, 3)
+    assert splits.notes == (
+        "Of 6 images, 1 are turned (as their EXIF data says).",
+    )
+
+
+def test_rows_of_other_splits_are_counted(root, table):
+    assert load_listed(root).notes == (
+        f"Left out of {table}: rows of other splits, 2 of 'valid'.",
+    )
+    assert load_listed(root, clean="split:valid").notes == ()
+
+
+# Names.
+
+
+def test_a_name_that_is_not_utf_8_is_refused(root, rng):
+    file = copy_of(root, "train/ant/b.png", rng)
+    file.rename(os.fsdecode(os.fsencode(file.parent) + b"/caf\xe9.png"))
+    with pytest.raises(
+        InputError, match=r"1 that are not, such as train/ant/caf\\udce9.png;"
+    ) as caught:
+        load(root)
+    str(caught.value).encode()
+
+
+def test_a_folder_whose_name_is_not_utf_8_is_refused(root, tmp_path):
+    with pytest.raises(InputError, match=r"such as .*/\\udcff; rename"):
+        load(tmp_path / "\udcff")
+
+
+@pytest.mark.parametrize(
+    "old, new, nearest",
+    [("train", "Train", "Train"), ("test", "TEST", "TEST")],
+)
+def test_a_split_in_another_case_is_suggested(old, new, nearest, root):
+    (root / old).rename(root / new)
+    with pytest.raises(
+        InputError, match=f"without {old}. Did you mean '{nearest}'"
+    ):
+        load(root)
+
+
+def test_a_class_in_another_case_is_suggested(root):
+    (root / "test/ant").rename(root / "test/ANT")
+    with pytest.raises(
+        InputError, match="Received: 'ANT', .*a.png. Did you mean 'ant'"
+    ):
+        load(root)
+
+
+def test_a_listed_split_in_another_case_is_suggested(root, table):
+    table.write_text(LABELS.replace(",train,", ",Train,"))
+    with pytest.raises(InputError, match="none of train. Did you mean 'Train'"):
+        load_listed(root)
+
+
+@pytest.mark.parametrize("name", ["//etc/passwd", "/etc/passwd", "../a.png"])
+def test_a_listed_path_out_of_the_folder_is_refused(name, root, table):
+    table.write_text(LABELS.replace("train/zebra/a.PNG", name))
+    with pytest.raises(
+        InputError,
+        match=f"'{name}' in line 3, which lies outside of {escaped(root)}",
+    ):
+        load_listed(root)
+
+
+def test_a_list_in_another_encoding(root):
+    path = root / "clean.txt"
+    path.write_text("train/ant/a.png\n", "utf-16")
+    with pytest.raises(InputError, match="clean.txt .*UTF-8. Received: UTF-16"):
+        datasets.load(f"folder:{root}", clean=f"list:{path}")
+
+
+def test_a_list_that_begins_with_a_mark(root):
+    path = root / "clean.txt"
+    path.write_text("train/ant/a.png\ntrain/zebra/b.png\n", "utf-8-sig")
+    splits = datasets.load(f"folder:{root}", clean=f"list:{path}")
+    assert len(splits.clean) == 2
+
+
+# The same image twice.
+
+
+def test_overlapping_splits_are_counted_with_ten_examples(root, rng):
+    for number in range(12):
+        file = copy_of(root, f"train/ant/{number:02}.png", rng)
+        (root / f"test/ant/{number:02}.png").write_bytes(file.read_bytes())
+    with pytest.raises(
+        InputError, match="12 images of test that are in train"
+    ) as caught:
+        load(root)
+    assert str(caught.value).count(f"{root}/train/ant/") == 10
+
+
+# How often files are read.
+
+
+@pytest.mark.parametrize("cache", ["none", "memory", "disk:{}"])
+def test_each_file_is_read_once_before_it_is_decoded(
+    cache, root, tmp_path, monkeypatch, rng
+):
+    for name in ("ant", "zebra"):
+        copy_of(root, f"clean/{name}/a.png", rng)
+    read = []
+
+    def counted(path):
+        read.append(path)
+        return inspect(path)
+
+    inspect = images.inspect
+    monkeypatch.setattr(images, "inspect", counted)
+    monkeypatch.setattr(images, "file_digest", None)
+    splits = datasets.load(
+        f"folder:{root}", cache=cache.format(tmp_path / "cache")
+    )
+    assert len(read) == len(set(read)) == 8
+    # Nor do these read a file: the digests are handed on.
+    monkeypatch.setattr(Path, "read_bytes", None)
+    part = splits.train.relabel(splits.train.labels).take(np.arange(3))
+    assert part.digests == splits.train.digests[:3]
+    assert identity.digest(part)["inputs"] is not None
+
+
+def test_the_digest_of_a_folder_does_not_depend_on_the_cache(root, tmp_path):
+    caches = ("none", "memory", f"disk:{tmp_path / 'cache'}")
+    loaded = [datasets.load(f"folder:{root}", cache=cache) for cache in caches]
+    digests = [identity.digest(splits.train) for splits in loaded]
+    assert digests[0] == digests[1] == digests[2]
+    write(root / "train/ant/a.png", np.random.default_rng(9))
+    assert identity.digest(load(root).train) != digests[0]

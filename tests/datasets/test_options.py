@@ -17,6 +17,8 @@ GIVEN = {
     "labels": "labels.csv",
     "input_key": "image",
     "label_key": "grade",
+    "columns": "age:numeric",
+    "download": True,
     "train_split": "train[:5]",
     "test_split": "validation",
     "embeddings": "words.txt",
@@ -55,7 +57,8 @@ def test_bad_cache(cache):
 
 
 @pytest.mark.parametrize(
-    "size", [(4,), (4, 6, 3), (0, 4), (4, -1), (4.0, 6), ("4", "6")]
+    "size",
+    [(10**6, 10**6), (4,), (4, 6, 3), (0, 4), (4, -1), (4.0, 6), ("4", "6")],
 )
 def test_bad_image_size(size):
     with pytest.raises(

@@ -129,13 +129,13 @@ def test_hold_out_holds_at_least_one(splits):
 @pytest.mark.parametrize("share", [0, 1, -0.1, 1.5, np.nan])
 def test_bad_share(splits, share):
     with pytest.raises(
-        InputError, match=rf"`validation` .* in \(0, 1\).* {share!r}"
+        InputError, match=rf"`dataset.validation` .* in \(0, 1\).* {share!r}"
     ):
         splits.hold_out(share, seed=0)
 
 
 def test_hold_out_leaves_one_to_train_on(splits):
-    with pytest.raises(InputError, match="`validation`"):
+    with pytest.raises(InputError, match="`dataset.validation`"):
         splits.hold_out(0.99, seed=0)
 
 
@@ -338,3 +338,33 @@ def test_labels_of_files_are_checked_too(tmp_path):
 
 def test_there_are_as_many_classes_as_names(splits):
     assert splits.num_classes == 3
+
+
+def test_equal_inputs_are_counted():
+    x = np.arange(24, dtype=np.float32)[:, np.newaxis]
+    labels = np.arange(24) % 3
+    x[[5, 7, 9]] = x[[2, 3, 4]]  # of the classes 2 and 2, 1 and 0, 0 and 1
+    # Another dtype, in which two test inputs are training inputs.
+    test = Arrays(np.array([[3.0], [99.0], [6.0]]), np.array([0, 1, 2]))
+    splits = Splits(Arrays(x, labels), test, NAMES, notes=("Old.",))
+    assert splits.with_twin_notes().notes == (
+        "Old.",
+        "2 of 3 test inputs are training inputs too, such as test example 0 "
+        "and train example 3.",
+        "2 of 24 training inputs equal another training input of another "
+        f"class, such as example 7 ({NAMES[1]}) and example 3 ({NAMES[0]}).",
+    )
+    apart = replace(splits, twins_are_one=False)
+    assert apart.with_twin_notes() is apart
+
+
+def test_overlap_with_the_clean_set_is_counted_with_ten_examples():
+    x = np.arange(40, dtype=np.float32)[:, np.newaxis]
+    train = Arrays(x, np.arange(40) % 3)
+    splits = Splits(train, Arrays(-1 - x, train.labels), NAMES)
+    clean = train.take(np.arange(12))
+    with pytest.raises(
+        InputError, match="12 inputs of train that are clean inputs too"
+    ) as caught:
+        replace(splits, clean=clean).checked()
+    assert str(caught.value).count(" and train example ") == 10

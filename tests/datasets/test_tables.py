@@ -32,7 +32,10 @@ def test_all_cells_are_text(write):
     "content, told",
     [
         ("", "CSV file in UTF-8 with a header. Received: No columns"),
-        ("label\n\xff\n", "byte 0xff in line 2, which is not UTF-8"),
+        (
+            "label\n\xff\n",
+            "should be text in UTF-8. Received: the byte 0xff in line 2",
+        ),
         ('label,split\n"a,train\n', "CSV file in UTF-8 .* EOF inside string"),
         ("label,split\na,train\na,b,c\n", "CSV .* in line 3, saw 3"),
         ("label,split\na,b,c\n", "CSV file .* in line 2, saw 3"),

@@ -46,8 +46,14 @@ class OwnTinyImages(tfds.core.GeneratorBasedBuilder):
             yield index, {"image": image, "label": index % 3}
 
 
+def load_tiny(folder, **options):
+    return datasets.load(
+        "tfds:own_tiny_images", data_dir=str(folder), download=True, **options
+    )
+
+
 def test_a_tfds_dataset_becomes_arrays(tmp_path):
-    splits = datasets.load("tfds:own_tiny_images", data_dir=str(tmp_path))
+    splits = load_tiny(tmp_path)
     assert (tmp_path / "own_tiny_images").is_dir()
     assert splits.class_names == ("b", "a", "c")
     for x, labels, split in (
@@ -72,7 +78,7 @@ def test_a_dataset_that_cannot_be_downloaded(tmp_path, monkeypatch):
         match=f"'own_tiny_images' .* folder {re.escape(str(tmp_path))}, "
         r"or be downloadable\. Received: ConnectionError: no route$",
     ):
-        datasets.load("tfds:own_tiny_images", data_dir=str(tmp_path))
+        load_tiny(tmp_path)
 
 
 class OwnWideRows(tfds.core.GeneratorBasedBuilder):
@@ -132,7 +138,10 @@ def folder(tmp_path_factory):
 def wide(folder):
     """Returns a loader of `OwnWideRows`, which is prepared once."""
     return functools.partial(
-        datasets.load, "tfds:own_wide_rows", data_dir=folder
+        datasets.load,
+        "tfds:own_wide_rows",
+        data_dir=folder,
+        download=True,
     )
 
 
@@ -153,9 +162,7 @@ def test_the_features_are_chosen_by_name(wide):
 
 
 def test_a_named_feature_goes_before_the_one_that_tfds_names(tmp_path):
-    splits = datasets.load(
-        "tfds:own_tiny_images", data_dir=str(tmp_path), input_key="label"
-    )
+    splits = load_tiny(tmp_path, input_key="label")
     np.testing.assert_array_equal(splits.train.x, splits.train.labels)
 
 
@@ -205,12 +212,15 @@ def test_the_clean_split_is_no_part_of_another(wide):
         (NUMBERS | {"input_key": "image"}, "`dataset.image_size` should be"),
         (
             NUMBERS | {"train_split": "trian"},
-            "`split` should be one of .*train.*'trian'. Did you mean 'train'",
+            "`dataset.train_split`.*: train, .*'trian'. Did you mean 'train'",
         ),
-        (NUMBERS | {"test_split": "test[:5x]"}, r"`split` = 'test\[:5x\]'"),
+        (NUMBERS | {"test_split": "test[:5x]"}, r"Received: 'test\[:5x\]'"),
         (NUMBERS | {"train_split": "train[:0]"}, "hold examples. .*: none"),
         (NUMBERS | {"train_split": "train[9:4]"}, "hold examples. .*: none"),
-        (NUMBERS | {"clean": "split:valid"}, "`split` .* mean 'validation'"),
+        (
+            NUMBERS | {"clean": "split:valid"},
+            "`dataset.clean` .* 'valid'. Did you mean 'validation'",
+        ),
         (NUMBERS | {"clean": "list:files"}, "split:... for the dataset tfds:"),
         (NUMBERS | {"embeddings": "words"}, "left out for the dataset tfds:"),
     ],
@@ -265,7 +275,10 @@ def test_a_cache_on_disk_is_of_one_prepared_dataset(tmp_path, monkeypatch):
         monkeypatch.setattr(OwnWideRows, "factor", factor)
         shutil.rmtree(tmp_path / folder, ignore_errors=True)
         splits = datasets.load(
-            "tfds:own_wide_rows", data_dir=str(tmp_path / folder), **options
+            "tfds:own_wide_rows",
+            data_dir=str(tmp_path / folder),
+            download=True,
+            **options,
         )
         assert ids(splits.test.sample(9)) == [0, *factor * np.arange(1, 5)]
 
@@ -308,9 +321,9 @@ def test_an_interrupted_preparation_is_begun_again(tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(OwnTinyImages, "_generate_examples", halfway)
         with pytest.raises(InputError, match="RuntimeError: the power is out"):
-            datasets.load("tfds:own_tiny_images", data_dir=str(tmp_path))
+            load_tiny(tmp_path)
     assert not (folder / "1.0.0").exists()
-    splits = datasets.load("tfds:own_tiny_images", data_dir=str(tmp_path))
+    splits = load_tiny(tmp_path)
     assert len(splits.train) == SIZES["train"]
     assert len(splits.test) == SIZES["test"]
 
@@ -324,7 +337,7 @@ def test_a_prepared_dataset_is_not_prepared_again(wide, monkeypatch, capsys):
 
 
 def test_it_is_told_what_is_prepared_and_where(tmp_path, capsys):
-    datasets.load("tfds:own_tiny_images", data_dir=str(tmp_path))
+    load_tiny(tmp_path)
     told = capsys.readouterr().out.splitlines()[0]
     assert told.startswith(f"Preparing own_tiny_images in {tmp_path}/own")
 
@@ -346,7 +359,11 @@ class OwnManualNumbers(OwnTinyImages):
 
 
 def test_files_that_a_user_fetched(tmp_path):
-    options = {"data_dir": str(tmp_path / "tfds"), "manual_dir": str(tmp_path)}
+    options = {
+        "data_dir": str(tmp_path / "tfds"),
+        "manual_dir": str(tmp_path),
+        "download": True,
+    }
     with pytest.raises(
         InputError, match="'own_manual_numbers' .*Received: FileNotFoundError"
     ):
@@ -364,6 +381,7 @@ def test_a_folder_of_fetched_files_that_is_missing(tmp_path):
             "tfds:own_manual_numbers",
             data_dir=str(tmp_path),
             manual_dir=str(tmp_path / "nowhere"),
+            download=True,
         )
 
 
@@ -373,18 +391,88 @@ def test_an_error_without_words(tmp_path, monkeypatch):
 
     monkeypatch.setattr(OwnTinyImages, "download_and_prepare", silent)
     with pytest.raises(InputError, match="RuntimeError: no reason given$"):
-        datasets.load("tfds:own_tiny_images", data_dir=str(tmp_path))
+        load_tiny(tmp_path)
 
 
 def test_an_unknown_tfds_dataset(tmp_path):
-    with pytest.raises(InputError, match="'own_tiny_imags' should be in"):
-        datasets.load("tfds:own_tiny_imags", data_dir=str(tmp_path))
+    with pytest.raises(
+        InputError,
+        match="`dataset.name` .* prepared in the folder .*'fashion_mnits'. Did "
+        "you mean 'fashion_mnist'",
+    ):
+        datasets.load("tfds:fashion_mnits", data_dir=str(tmp_path / "tfds"))
+    assert not list(tmp_path.iterdir())
+
+
+def test_nothing_is_downloaded_without_asking(tmp_path, monkeypatch):
+    monkeypatch.setattr(tfds.core.DatasetBuilder, "download_and_prepare", None)
+    with pytest.raises(
+        InputError,
+        match=rf"'mnist' should be prepared in {re.escape(str(tmp_path))}/tfds"
+        r"/mnist/.*\(downloads: 12 MB\): --config.dataset.download=True",
+    ):
+        datasets.load("mnist", data_dir=str(tmp_path / "tfds"))
+    assert not list(tmp_path.iterdir())
+
+
+SHARD = "own_tiny_images-train.tfrecord-00000-of-00001"
+
+
+@pytest.mark.parametrize("cache", ["memory", "none", "disk:{}"])
+@pytest.mark.parametrize(
+    "name, damage, told",
+    [
+        (SHARD, lambda path: path.unlink(), "0-of-00001, which is missing"),
+        (
+            SHARD,
+            lambda path: path.write_bytes(b""),
+            "00001, with 0 of 12 records",
+        ),
+        (
+            SHARD,
+            lambda path: path.write_bytes(path.read_bytes()[:-9]),
+            "00001, whose record 11 is damaged",
+        ),
+        (
+            SHARD,
+            lambda path: path.write_bytes(
+                path.read_bytes().replace(b"I", b"J")
+            ),
+            "00001, whose record 0 is damaged",
+        ),
+        (
+            "dataset_info.json",
+            lambda path: path.unlink(),
+            "a folder without dataset_info.json; remove it",
+        ),
+        (
+            "dataset_info.json",
+            lambda path: path.write_text("{"),
+            "with its dataset_info.json .*ParseError",
+        ),
+        (
+            "dataset_info.json",
+            lambda path: path.write_text("[]"),
+            "with its dataset_info.json .*AssertionError",
+        ),
+    ],
+)
+def test_a_prepared_folder_that_is_not_whole(
+    name, damage, told, cache, tmp_path, made_once
+):
+    whole = made_once("tiny", load_tiny)
+    shutil.copytree(whole, tmp_path / "tfds")
+    damage(tmp_path / "tfds/own_tiny_images/1.0.0" / name)
+    with pytest.raises(
+        InputError, match=f"{re.escape(str(tmp_path / 'tfds'))}.*{told}"
+    ):
+        load_tiny(tmp_path / "tfds", cache=cache.format(tmp_path / "cache"))
 
 
 def test_a_file_in_the_place_of_the_folder(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(
-        InputError, match="'mnist' should be in the TFDS folder"
+        InputError, match="`dataset.data_dir` should be a folder.*/file'"
     ):
         datasets.load("mnist", data_dir=str(tmp_path / "file"))
 

@@ -1,5 +1,6 @@
 import functools
 import os
+import shutil
 
 import numpy as np
 import pytest
@@ -47,7 +48,7 @@ def load(root):
 
 def column(root, name, split="train"):
     options = Options(data_dir=str(root / "tfds"), manual_dir=str(root))
-    builder = tfds_loader.prepared("twitter_pos", options)
+    builder = tfds_loader.prepared("twitter_pos", options, downloads=False)
     return tfds_loader.columns(builder, split, (name,))[0]
 
 
@@ -235,14 +236,19 @@ def test_embeddings_are_read(space, end, tmp_path):
     "content, told",
     [
         (b"", "should hold embeddings. Received: none"),
-        (b"is 1 2\nann 3\n", "a word and 2 numbers. .*'ann 3' in line 2"),
+        (
+            b"is 1 2\nann 3\n",
+            "a word and 2 finite numbers. .*'ann 3' in line 2",
+        ),
         (
             b"is 1 2\n\nann 3 4 5\n",
-            "2 numbers. Received: 'ann 3 4 5' in line 3",
+            "2 finite numbers. Received: 'ann 3 4 5' in line 3",
         ),
-        (b"is 1 2\nann 3 x\n", "2 numbers. Received: 'ann 3 x' in line 2"),
-        (b"is\n", "a word and its numbers. Received: 'is' in line 1"),
-        (b"is 1 \xff\n", "should be text in UTF-8"),
+        (b"is 1 2\nann 3 x\n", "2 finite numbers. .*: 'ann 3 x' in line 2"),
+        (b"is 1 2\nann 3 nan\n", "2 finite numbers. .*: 'ann 3 nan' in line 2"),
+        (b"is 1 2\nann 3 1e39\n", "finite numbers. .*: 'ann 3 1e39' in line 2"),
+        (b"is\n", "a word and its finite numbers. Received: 'is' in line 1"),
+        (b"is 1 2\nis 1 \xff\n", "in UTF-8. Received: the byte 0xff in line 2"),
     ],
 )
 def test_bad_embeddings(content, told, tmp_path):
@@ -309,7 +315,7 @@ def real_splits(real):
 
 
 def test_the_real_tweets(real):
-    builder = tfds_loader.prepared("twitter_pos", real)
+    builder = tfds_loader.prepared("twitter_pos", real, downloads=False)
     for split, tweets, tokens in (
         ("train", 1000, 14_619),
         ("validation", 327, 4_823),
@@ -348,3 +354,21 @@ def test_rare_tags_give_all_but_one_of_their_words(real_splits):
     np.testing.assert_array_equal(
         np.bincount(drawn.train.labels), available - taken
     )
+
+
+def test_tweets_in_another_encoding_are_named(root, load):
+    (root / "tweets-dev.txt").write_bytes("é\tN\nü\tN\n".encode("latin1"))
+    with pytest.raises(
+        InputError,
+        match="^.*/tweets-dev.txt .*UTF-8. Received: the byte 0xe9 in line 1",
+    ):
+        load()
+
+
+def test_tweets_of_windows_are_read(root, load):
+    expected = load().test.x
+    path = root / "tweets-devtest.txt"
+    text = path.read_text("utf-8").replace("\n", "\r\n")
+    path.write_bytes(text.encode("utf-8-sig"))
+    shutil.rmtree(root / "tfds")
+    np.testing.assert_array_equal(load().test.x, expected)

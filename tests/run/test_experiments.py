@@ -86,6 +86,7 @@ def test_a_result_of_other_settings_is_not_written_over(tmp_path):
     configs = {"one": config_of()}
     runs, results = tmp_path / "runs", tmp_path / "results.jsonl"
     (runs / "one").mkdir(parents=True)
+    (runs / "one/config.json").write_text(config_of().to_json())
     (runs / "one/result.json").write_text(
         '{"network": "mlp", "options": {}, "evaluated_on": "test", "epochs": 2}'
     )

@@ -872,7 +872,10 @@ def test_an_oracle_without_injected_noise_is_refused(tmp_path):
         ({"clean.per_class": 0}, "`clean.per_class` should be an integer"),
         ({"clean.per_class": 500}, "`clean.per_class` should be less than"),
         ({"clean.batch_size": 0}, "`clean.batch_size` should be an integer"),
-        ({"dataset.validation": 1.0}, r"`validation` should be in \(0, 1\)"),
+        (
+            {"dataset.validation": 1.0},
+            r"`dataset.validation` should be in \(0, 1\)",
+        ),
         (
             {"method.mlc.transition.name": "projectd"},
             "`method.mlc.transition.name` .*Did you mean 'projected'",
@@ -1047,3 +1050,25 @@ def test_a_run_tells_what_is_to_be_known_of_its_data(
     monkeypatch.setattr(problems, "load", lambda config: noted)
     training.run(small(**{"train.epochs": 1}), tmp_path, verbose=0)
     assert "3 images were left out.\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        pytest.param(name, marks=() if name == "mlc" else pytest.mark.wide)
+        for name in methods.METHODS
+    ],
+)
+def test_a_run_of_each_method_compiles(method, tmp_path):
+    """A run evaluates too, and its step has no kernel that XLA lacks."""
+    plain, compiled = (
+        training.run(
+            small(method, **{"train.epochs": 1, "train.jit_compile": jit}),
+            tmp_path / str(jit),
+            verbose=0,
+        )
+        for jit in (False, True)
+    )
+    np.testing.assert_allclose(
+        compiled["test_accuracy"], plain["test_accuracy"], atol=0.02
+    )

@@ -33,6 +33,7 @@ from mlc_tf.audit import relabel
 from mlc_tf.audit.label_audit import Audit
 from mlc_tf.audit.review import pictures
 from mlc_tf.audit.review import tables
+from mlc_tf.data import checks
 from mlc_tf.data import identity
 from mlc_tf.data.examples import Examples
 from mlc_tf.errors import InputError
@@ -268,7 +269,9 @@ def _inputs(noisy: Examples, indices: np.ndarray) -> dict[int, np.ndarray]:
         return {}
     ascending = np.sort(indices)
     rows = noisy.take(ascending).batches(len(ascending)).as_numpy_iterator()
-    return dict(zip(ascending.tolist(), np.concatenate([x for x, _ in rows])))
+    with checks.plain_errors():
+        inputs = np.concatenate([x for x, _ in rows])
+    return dict(zip(ascending.tolist(), inputs))
 
 
 def _content(text: str | None, x: np.ndarray) -> dict[str, Any]:
