@@ -20,6 +20,17 @@ from mlc_tf.errors import bad_argument
 # Encloses the message of a check that fails inside a tf.data pipeline, so that
 # `plain_errors` finds the message inside TensorFlow's longer text.
 _MARK = "|mlc_tf|"
+# The errors that TensorFlow makes of an exception in a pipeline.
+_OF_PIPELINES = (
+    tf.errors.FailedPreconditionError,
+    tf.errors.InvalidArgumentError,
+    tf.errors.ResourceExhaustedError,
+    tf.errors.UnimplementedError,
+    tf.errors.UnknownError,
+)
+# What TensorFlow says where a user's generator raises, and where a dataset has
+# another length than it declares.
+_OF_USERS = ("in generator_py_func", "Input dataset was expected to contain")
 
 
 def check_batch_size(name: str, size: Any, which: str, available: int) -> None:
@@ -222,9 +233,10 @@ def as_labels(which: str, labels: Any) -> np.ndarray:
     """
     try:
         given = np.asarray(labels)
-    except ValueError:
+    except (ValueError, TypeError, RuntimeError):
         raise InputError(
-            f"The {which} labels should be an array. Received: ragged lists."
+            f"The {which} set should have an array of labels. Received: "
+            "ragged lists."
         ) from None
     if isinstance(labels, np.ma.MaskedArray) and np.ma.is_masked(labels):
         raise InputError(
@@ -233,7 +245,7 @@ def as_labels(which: str, labels: Any) -> np.ndarray:
         )
     if given.ndim == 2 and given.shape[1] == 1:
         given = given[:, 0]
-    if np.issubdtype(given.dtype, np.integer):
+    if given.dtype.kind in "iu":  # a timedelta is an np.integer too
         if given.ndim != 1:
             return given
         if given.size and given.dtype == np.uint64:
@@ -246,27 +258,53 @@ def as_labels(which: str, labels: Any) -> np.ndarray:
     if np.issubdtype(given.dtype, np.floating) and given.ndim == 2:
         return given
     if given.ndim == 1 and given.size:
+        line = "class_names, labels = np.unique(labels, return_inverse=True)"
+        if given.dtype.kind == "f" and np.array_equal(given, np.floor(given)):
+            line = "labels = labels.astype(int)"
         raise InputError(
             f"The {which} set should have integer class ids as labels. "
             f"Received: labels of dtype {given.dtype}, such as "
-            f"{given.tolist()[0]!r}; class_names, labels = np.unique(labels, "
-            "return_inverse=True) makes ids of them."
+            f"{given.tolist()[0]!r}; {line} makes ids of them."
         )
     return given
+
+
+def count_classes(which: str, labels: np.ndarray) -> int:
+    """Returns the largest class id + 1, after checking it.
+
+    Args:
+        which: Name of the set, for messages, such as "train".
+        labels: `(examples,)` class ids, at least one.
+
+    Raises:
+        InputError: if the ids are no numbering of the classes: the largest id
+            is above 1000, and ten times the number of different ids.
+    """
+    largest, different = int(labels.max()), len(np.unique(labels))
+    if largest > max(1000, 10 * different):
+        raise InputError(
+            f"The {which} set should have class ids 0, 1, 2, ... as labels. "
+            f"Received: label {largest} at example {int(labels.argmax())}, "
+            f"with {different} different labels; class_names, labels = "
+            "np.unique(labels, return_inverse=True) makes ids of them."
+        )
+    return largest + 1
 
 
 def check_given(labels: Any, num_classes: int) -> np.ndarray:
     """Returns the class ids of all examples as an array, after checking them.
 
     Args:
-        labels: `(examples,)` integers.
+        labels: `(examples,)` or `(examples, 1)` integers.
         num_classes: Number of classes.
 
     Raises:
         InputError: unless all labels are integers in `[0, num_classes)`.
     """
     given = np.asarray(labels)
-    if given.ndim != 1 or not np.issubdtype(given.dtype, np.integer):
+    if given.ndim == 2 and given.shape[1] == 1:
+        given = given[:, 0]
+    if given.ndim != 1 or given.dtype.kind not in "iu":
         raise bad_argument(
             "labels",
             "class ids of shape (examples,)",
@@ -325,9 +363,13 @@ def marked_errors() -> Iterator[None]:
         raise InputError(f"{_MARK}{error}{_MARK}") from None
 
 
-def marked(message: tf.Tensor) -> tf.Tensor:
-    """Returns the marked message of a check inside a tf.data pipeline."""
-    return tf.strings.join([_MARK, message, _MARK])
+def marked(*message: Any) -> tf.Tensor:
+    """Returns the marked message of a check inside a tf.data pipeline.
+
+    Args:
+        *message: The parts of the message: texts, or scalar string tensors.
+    """
+    return tf.strings.join([_MARK, *message, _MARK])
 
 
 def marked_error(error: tf.errors.OpError) -> InputError | None:
@@ -346,14 +388,16 @@ def first_line(error: tf.errors.OpError) -> str:
 def plain_errors() -> Iterator[None]:
     """Turns a failed check inside a tf.data pipeline into an `InputError`.
 
-    An exception of a user's own generator becomes an `InputError` too.
+    An exception of a user's own generator becomes an `InputError` too, and so
+    does a dataset that is shorter or longer than it declares.
     """
     try:
         yield
-    except tf.errors.OpError as error:
+    except _OF_PIPELINES as error:
         found = marked_error(error)
-        # The frame of TensorFlow that calls a user's generator.
-        if found is None and "in generator_py_func" in str(error.message):
+        if found is None and any(
+            text in str(error.message) for text in _OF_USERS
+        ):
             found = InputError(
                 "A set should be readable to its end. Received: "
                 f"{first_line(error)}"

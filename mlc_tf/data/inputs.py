@@ -46,10 +46,6 @@ def as_inputs(which: str, x: Any) -> Any:
             f"The {which} set should have inputs of one length. Received: "
             f"inputs of {', '.join(map(str, sorted(sizes)))} examples."
         )
-    if not sizes.pop():
-        raise InputError(
-            f"The {which} set should not be empty. Received: none."
-        )
     return arrays
 
 
@@ -121,6 +117,10 @@ def _array(which: str, part: str, x: Any) -> np.ndarray:
         raise InputError(
             f"The {which} set should be an array of inputs and an array of "
             f"labels. Received: {part} of shape () and dtype {array.dtype}."
+        )
+    if not len(array):
+        raise InputError(
+            f"The {which} set should not be empty. Received: none."
         )
     if 0 in array.shape[1:]:
         raise InputError(

@@ -27,10 +27,11 @@ def check(which: str, dataset: tf.data.Dataset) -> None:
         dataset: A dataset of unbatched elements (input, label).
 
     Raises:
-        InputError: if the second reading has another order.
+        InputError: if the second reading has another order, or if the dataset
+            raises.
     """
     (inputs, labels), (again, labels_again) = (
-        _digests(dataset) for _ in range(2)
+        _digests(which, dataset) for _ in range(2)
     )
     if inputs == again and labels == labels_again:
         return
@@ -50,10 +51,13 @@ def check(which: str, dataset: tf.data.Dataset) -> None:
     )
 
 
-def _digests(dataset: tf.data.Dataset) -> tuple[list[bytes], list[bytes]]:
+def _digests(
+    which: str, dataset: tf.data.Dataset
+) -> tuple[list[bytes], list[bytes]]:
     """Returns a digest of each of the first inputs and of their labels."""
     read = [
-        (_digest(x), _digest(label)) for x, label in dataset.take(COMPARED)
+        (_digest(x), _digest(label))
+        for x, label in streams.read(which, dataset.take(COMPARED))
     ]
     return [x for x, _ in read], [label for _, label in read]
 

@@ -105,7 +105,6 @@ def pair(
         sources.as_examples("noisy", noisy),
         sources.as_examples("clean", clean),
     )
-    _check_teachable(noisy, clean)
     if with_index and isinstance(noisy, examples.Stream):
         order.check("noisy", noisy.dataset)
     checks.check_batch_size("batch_size", batch_size, "noisy", len(noisy))
@@ -114,6 +113,7 @@ def pair(
     checks.check_batch_size(
         "clean_batch_size", clean_batch_size, "clean", len(clean)
     )
+    _check_teachable(noisy, clean)
     if epochs is not None and not isinstance(epochs, range):
         raise bad_argument("epochs", "a range or None", epochs)
     steps = len(noisy) // batch_size
@@ -200,8 +200,8 @@ def _check_teachable(
         found[which] = np.unique(labels)
         if len(found[which]) == 1:
             raise InputError(
-                f"The {which} set should hold several classes. Received: "
-                f"{len(labels)} examples, all of class {labels[0]}."
+                f"The {which} set should have class ids of several classes as "
+                f"labels. Received: {len(labels)} examples, all of class {labels[0]}."
             )
     if len(found) < 2:
         return
@@ -276,11 +276,12 @@ def class_weight(
 
 def _shares(which: str, labels: Any, num_classes: int) -> np.ndarray:
     """Returns the share of each class among labels, `(num_classes,)`."""
-    given = checks.check_given(checks.as_labels(which, labels), num_classes)
-    if not len(given):
+    given = checks.as_labels(which, labels)
+    if not given.size:
         raise InputError(
             f"The {which} set should not be empty. Received: none."
         )
+    given = checks.check_given(given, num_classes)
     return np.bincount(given, minlength=num_classes) / len(given)
 
 

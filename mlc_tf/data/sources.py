@@ -33,7 +33,7 @@ def as_examples(which: str, source: Any) -> Examples:
     if isinstance(source, Examples):
         return source
     if isinstance(source, keras.utils.PyDataset):
-        source = _unbatched(which, source)
+        return Stream(streams.guarded(which, *_unbatched(which, source)))
     if isinstance(source, tf.data.Dataset):
         dataset, length = streams.as_unbatched(which, source)
         return Stream(streams.guarded(which, dataset, length))
@@ -48,8 +48,8 @@ def as_examples(which: str, source: Any) -> Examples:
     )
 
 
-def _unbatched(which: str, source: Any) -> tf.data.Dataset:
-    """Returns a PyDataset's examples as an unbatched dataset."""
+def _unbatched(which: str, source: Any) -> tuple[tf.data.Dataset, int]:
+    """Returns a PyDataset's examples as an unbatched dataset, and how many."""
     try:
         last = len(source) - 1
     except TypeError:
@@ -68,17 +68,14 @@ def _unbatched(which: str, source: Any) -> tf.data.Dataset:
             with checks.marked_errors():
                 yield _batch(which, source, index)
 
-    return (
-        tf.data.Dataset.from_generator(
-            generate,
-            output_signature=tf.nest.map_structure(
-                lambda part: tf.TensorSpec((None, *part.shape[1:]), part.dtype),
-                first,
-            ),
-        )
-        .unbatch()
-        .apply(tf.data.experimental.assert_cardinality(length))
+    dataset = tf.data.Dataset.from_generator(
+        generate,
+        output_signature=tf.nest.map_structure(
+            lambda part: tf.TensorSpec((None, *part.shape[1:]), part.dtype),
+            first,
+        ),
     )
+    return dataset.unbatch(), length
 
 
 def _batch(which: str, source: Any, index: int) -> tuple[Any, np.ndarray]:

@@ -102,15 +102,10 @@ def guarded(
         ended, _ = tagged_element
         right = tf.where(ended, seen == length, seen < length)
         message = checks.marked(
-            tf.strings.format(
-                f"The {which} set should have the {length} examples that it "
-                "declares. Received: {}.",
-                tf.where(
-                    ended,
-                    tf.strings.as_string(seen),
-                    tf.constant("more examples"),
-                ),
-            )
+            f"The {which} set should have the {length} examples that it "
+            "declares. Received: ",
+            tf.where(ended, tf.strings.as_string(seen), "more examples"),
+            ".",
         )
         with tf.control_dependencies([tf.debugging.Assert(right, [message])]):
             return tf.identity(seen) + 1, tagged_element
