@@ -24,7 +24,10 @@ from sklearn import metrics
 
 from mlc_tf import transitions
 from mlc_tf.data import checks
-from mlc_tf.data import examples
+from mlc_tf.data import order
+from mlc_tf.data import sources
+from mlc_tf.data import streams
+from mlc_tf.data.examples import Stream
 from mlc_tf.errors import bad_argument
 from mlc_tf.errors import check_seed
 from mlc_tf.errors import import_optional
@@ -162,9 +165,12 @@ def audit_labels(
 
     Args:
         model: A trained `PairModel`, or a network from inputs to logits.
-        dataset: `(x, labels)` arrays, an unbatched `tf.data.Dataset` of
-            `(x, label)`, a `keras.utils.PyDataset` of batches, or
-            `mlc_tf.data.examples.Examples`; labels are class ids.
+        dataset: `(x, labels)` arrays, where `x` may be a dict or tuple of
+            arrays; a `tf.data.Dataset` of `(x, label)` or of batches; a
+            `keras.utils.PyDataset` of batches; or
+            `mlc_tf.data.examples.Examples`. Labels are class ids. A dataset
+            must have one order; it is read once more to count its examples if
+            it does not know their number.
         transition: T, `(classes, classes)`, rows are clean classes; only the
             proportions within a column matter. Or "learned": the T of the
             model, or None if the model has no T. Or None: every wrong label is
@@ -178,11 +184,14 @@ def audit_labels(
         verbose: 1 shows a progress bar. Defaults to 0.
 
     Raises:
-        InputError: if a label is not a class id of the network, or T is not
-            such a matrix.
+        InputError: if a label is not a class id of the network, T is not
+            such a matrix, or the dataset has another order each time it is
+            read.
     """
     pd = import_optional("pandas", "audit")
-    labelled = examples.as_examples("dataset", dataset)
+    labelled = sources.as_examples("dataset", dataset)
+    if isinstance(labelled, Stream):
+        order.check("dataset", labelled.dataset)
     matrix = _transition_to_use(model, transition)
     scale = 1.0 if clean is None else temperature(model, clean, batch_size)
     bar = keras.utils.Progbar(
@@ -194,7 +203,8 @@ def audit_labels(
     joint = np.zeros((0, 0))
     done = 0
     for logits, labels in prediction.logits(
-        prediction.forward_pass(model), labelled.batches(batch_size)
+        prediction.forward_pass(model),
+        streams.read("dataset", labelled.batches(batch_size)),
     ):
         size = logits.shape[-1]
         if not done:
@@ -243,7 +253,9 @@ def temperature(model: keras.Model, clean: Any, batch_size: int = 256) -> float:
     parts = []
     for logits, labels in prediction.logits(
         prediction.forward_pass(model),
-        examples.as_examples("clean", clean).batches(batch_size),
+        streams.read(
+            "clean", sources.as_examples("clean", clean).batches(batch_size)
+        ),
     ):
         labels = checks.check_given(labels, logits.shape[-1])
         parts.append((logits.astype(np.float64), labels))

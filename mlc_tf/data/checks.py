@@ -5,6 +5,7 @@ of a `tf.data.Dataset` are checked while they are read. Each error message names
 the set and, for arrays, the index of the example.
 """
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -12,12 +13,24 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from mlc_tf.data import inputs
 from mlc_tf.errors import InputError
 from mlc_tf.errors import bad_argument
 
 # Encloses the message of a check that fails inside a tf.data pipeline, so that
 # `plain_errors` finds the message inside TensorFlow's longer text.
 _MARK = "|mlc_tf|"
+# The errors that TensorFlow makes of an exception in a pipeline.
+_OF_PIPELINES = (
+    tf.errors.FailedPreconditionError,
+    tf.errors.InvalidArgumentError,
+    tf.errors.ResourceExhaustedError,
+    tf.errors.UnimplementedError,
+    tf.errors.UnknownError,
+)
+# What TensorFlow says where a user's generator raises, and where a dataset has
+# another length than it declares.
+_OF_USERS = ("in generator_py_func", "Input dataset was expected to contain")
 
 
 def check_batch_size(name: str, size: Any, which: str, available: int) -> None:
@@ -43,99 +56,31 @@ def check_arrays(which: str, x: Any, labels: Any) -> tuple[Any, Any]:
 
     Args:
         which: Name of the set, for messages, such as "noisy".
-        x: `(examples, ...)`, numeric and finite.
-        labels: `(examples,)` non-negative integers, or `(examples, classes)`
-            probabilities, whose rows sum to 1.
+        x: As in `inputs.as_inputs`.
+        labels: `(examples,)` or `(examples, 1)` non-negative integers, or
+            `(examples, classes)` probabilities, whose rows sum to 1.
 
     Returns:
-        `(x, labels)` as NumPy arrays.
+        `x` as NumPy arrays in its structure, and the labels as an array; class
+        ids are `(examples,)`.
 
     Raises:
-        InputError: if the arrays are empty, ragged, of different lengths, not
-            numeric or not finite, or if a label is invalid. The message names
-            the set and the index of the first invalid example.
+        InputError: if the inputs fail `inputs.as_inputs`, if there is not one
+            label per example, or if a label is invalid. The message names the
+            set and the index of the first invalid example.
     """
-    try:
-        x, labels = np.asarray(x), np.asarray(labels)
-    except ValueError:
-        raise InputError(
-            f"The {which} set should be arrays. Received: ragged lists."
-        ) from None
-    if x.ndim == 0:
-        raise InputError(
-            f"The {which} set should be an array of inputs and an array of "
-            f"labels. Received: inputs of shape () and dtype {x.dtype}."
-        )
-    if len(x) == 0:
-        raise InputError(
-            f"The {which} set should not be empty. Received: none."
-        )
-    if labels.ndim not in (1, 2) or len(labels) != len(x):
+    x, labels = inputs.as_inputs(which, x), as_labels(which, labels)
+    count = len(tf.nest.flatten(x)[0])
+    if labels.ndim not in (1, 2) or len(labels) != count:
         raise InputError(
             f"The {which} set should have one label per example. Received: "
-            f"{len(x)} examples, labels of shape {labels.shape}."
-        )
-    if not np.issubdtype(x.dtype, np.number) and x.dtype != bool:
-        raise InputError(
-            f"The {which} set should hold numbers. Received: inputs of dtype "
-            f"{x.dtype}."
-        )
-    if np.issubdtype(x.dtype, np.floating) and not np.isfinite(x).all():
-        rows = ~np.isfinite(x).reshape(len(x), -1).all(axis=1)
-        raise InputError(
-            f"The {which} set should hold finite inputs. Received: NaN or "
-            f"infinity in example {np.flatnonzero(rows)[0]}."
+            f"{count} examples, labels of shape {labels.shape}."
         )
     if labels.ndim == 1:
         _check_ids(which, labels)
     else:
         _check_probabilities(which, labels)
     return x, labels
-
-
-def check_stream(which: str, source: tf.data.Dataset) -> int:
-    """Returns the length of an unbatched dataset of `(x, label)`.
-
-    Args:
-        which: Name of the set, for messages, such as "noisy".
-        source: Elements `(x, label)`, where a label is a scalar integer class
-            id or a vector of probabilities, `(classes,)`.
-
-    Raises:
-        InputError: if the elements have another structure, or if the dataset
-            is empty, infinite or of unknown length.
-    """
-    spec = source.element_spec
-    pair = isinstance(spec, tuple) and len(spec) == 2
-    labels: Any = spec[1] if pair else None
-    shape = getattr(labels, "shape", None)
-    # Integers along an axis are a batch of ids; soft labels are floats.
-    batched = (
-        shape is not None
-        and shape.rank == 1
-        and (shape[0] is None or labels.dtype.is_integer)
-    )
-    if shape is None or shape.rank not in (0, 1) or batched:
-        raise bad_argument(
-            which, "an unbatched tf.data.Dataset of (x, label)", spec
-        )
-    if shape.rank == 0 and not labels.dtype.is_integer:
-        raise InputError(
-            f"The {which} set should have integer class ids as labels. "
-            f"Received: labels of dtype {labels.dtype.name}."
-        )
-    length = int(source.cardinality())
-    if length < 0:
-        raise InputError(
-            f"The {which} set should be a tf.data.Dataset of known length. "
-            "Received: an infinite or unknown length; "
-            "tf.data.experimental.assert_cardinality declares the length."
-        )
-    if length == 0:
-        raise InputError(
-            f"The {which} set should not be empty. Received: none."
-        )
-    return length
 
 
 def pair_spec(dataset: Any, num_classes: int, with_index: bool = False) -> Any:
@@ -288,9 +233,10 @@ def as_labels(which: str, labels: Any) -> np.ndarray:
     """
     try:
         given = np.asarray(labels)
-    except ValueError:
+    except (ValueError, TypeError, RuntimeError):
         raise InputError(
-            f"The {which} labels should be an array. Received: ragged lists."
+            f"The {which} set should have an array of labels. Received: "
+            "ragged lists."
         ) from None
     if isinstance(labels, np.ma.MaskedArray) and np.ma.is_masked(labels):
         raise InputError(
@@ -299,7 +245,7 @@ def as_labels(which: str, labels: Any) -> np.ndarray:
         )
     if given.ndim == 2 and given.shape[1] == 1:
         given = given[:, 0]
-    if np.issubdtype(given.dtype, np.integer):
+    if given.dtype.kind in "iu":  # a timedelta is an np.integer too
         if given.ndim != 1:
             return given
         if given.size and given.dtype == np.uint64:
@@ -312,27 +258,53 @@ def as_labels(which: str, labels: Any) -> np.ndarray:
     if np.issubdtype(given.dtype, np.floating) and given.ndim == 2:
         return given
     if given.ndim == 1 and given.size:
+        line = "class_names, labels = np.unique(labels, return_inverse=True)"
+        if given.dtype.kind == "f" and np.array_equal(given, np.floor(given)):
+            line = "labels = labels.astype(int)"
         raise InputError(
             f"The {which} set should have integer class ids as labels. "
             f"Received: labels of dtype {given.dtype}, such as "
-            f"{given.tolist()[0]!r}; class_names, labels = np.unique(labels, "
-            "return_inverse=True) makes ids of them."
+            f"{given.tolist()[0]!r}; {line} makes ids of them."
         )
     return given
+
+
+def count_classes(which: str, labels: np.ndarray) -> int:
+    """Returns the largest class id + 1, after checking it.
+
+    Args:
+        which: Name of the set, for messages, such as "train".
+        labels: `(examples,)` class ids, at least one.
+
+    Raises:
+        InputError: if the ids are no numbering of the classes: the largest id
+            is above 1000, and ten times the number of different ids.
+    """
+    largest, different = int(labels.max()), len(np.unique(labels))
+    if largest > max(1000, 10 * different):
+        raise InputError(
+            f"The {which} set should have class ids 0, 1, 2, ... as labels. "
+            f"Received: label {largest} at example {int(labels.argmax())}, "
+            f"with {different} different labels; class_names, labels = "
+            "np.unique(labels, return_inverse=True) makes ids of them."
+        )
+    return largest + 1
 
 
 def check_given(labels: Any, num_classes: int) -> np.ndarray:
     """Returns the class ids of all examples as an array, after checking them.
 
     Args:
-        labels: `(examples,)` integers.
+        labels: `(examples,)` or `(examples, 1)` integers.
         num_classes: Number of classes.
 
     Raises:
         InputError: unless all labels are integers in `[0, num_classes)`.
     """
     given = np.asarray(labels)
-    if given.ndim != 1 or not np.issubdtype(given.dtype, np.integer):
+    if given.ndim == 2 and given.shape[1] == 1:
+        given = given[:, 0]
+    if given.ndim != 1 or given.dtype.kind not in "iu":
         raise bad_argument(
             "labels",
             "class ids of shape (examples,)",
@@ -378,16 +350,48 @@ def marked_errors() -> Iterator[None]:
         raise InputError(f"{_MARK}{error}{_MARK}") from None
 
 
+def marked(*message: Any) -> tf.Tensor:
+    """Returns the marked message of a check inside a tf.data pipeline.
+
+    Args:
+        *message: The parts of the message: texts, or scalar string tensors.
+    """
+    return tf.strings.join([_MARK, *message, _MARK])
+
+
+def marked_error(error: tf.errors.OpError) -> InputError | None:
+    """Returns the `InputError` whose message is marked in an error, if any."""
+    parts = str(error.message).split(_MARK)
+    return None if len(parts) < 3 else InputError(parts[1])
+
+
+def first_line(error: tf.errors.OpError) -> str:
+    """Returns what an error inside a tf.data pipeline says, in one line."""
+    line = str(error.message).split("\n")[0]
+    return re.sub(r"^\{\{.*?\}\} ?|\s*\[Op:.*$", "", line).rstrip(".") + "."
+
+
 @contextmanager
 def plain_errors() -> Iterator[None]:
-    """Turns a failed check inside a tf.data pipeline into an `InputError`."""
+    """Turns a failed check inside a tf.data pipeline into an `InputError`.
+
+    An exception of a user's own generator becomes an `InputError` too, and so
+    does a dataset that is shorter or longer than it declares.
+    """
     try:
         yield
-    except (tf.errors.InvalidArgumentError, tf.errors.UnknownError) as error:
-        parts = str(error.message).split(_MARK)
-        if len(parts) < 3:
+    except _OF_PIPELINES as error:
+        found = marked_error(error)
+        if found is None and any(
+            text in str(error.message) for text in _OF_USERS
+        ):
+            found = InputError(
+                "A set should be readable to its end. Received: "
+                f"{first_line(error)}"
+            )
+        if found is None:
             raise
-        raise InputError(parts[1]) from None
+        raise found from None
 
 
 def _check_ids(which: str, labels: np.ndarray) -> None:

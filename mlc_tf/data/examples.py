@@ -15,14 +15,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 
 from mlc_tf.data import checks
 from mlc_tf.data import images
 from mlc_tf.errors import InputError
-from mlc_tf.errors import bad_argument
 
 # Number of elements in the buffer that shuffles a stream.
 SHUFFLE_BUFFER = 10_000
@@ -148,7 +146,7 @@ class Arrays(_Indexed):
     """Examples in memory.
 
     Args:
-        x: `(examples, ...)`, the inputs.
+        x: `(examples, ...)`, the inputs; or a dict or tuple of such arrays.
         labels: `(examples,)` class ids, or `(examples, classes)`
             probabilities.
         names: A name of each example. Defaults to None, no names.
@@ -160,7 +158,7 @@ class Arrays(_Indexed):
 
     def __init__(
         self,
-        x: np.ndarray,
+        x: Any,
         labels: np.ndarray,
         names: Sequence[str] | None = None,
         texts: np.ndarray | None = None,
@@ -175,11 +173,13 @@ class Arrays(_Indexed):
 
     @property
     def input_spec(self) -> tf.TensorSpec:
-        return tf.TensorSpec(self.x.shape[1:], self.x.dtype)
+        return tf.nest.map_structure(
+            lambda part: tf.TensorSpec(part.shape[1:], part.dtype), self.x
+        )
 
     def take(self, indices: np.ndarray) -> "Arrays":
         return Arrays(
-            self.x[indices],
+            tf.nest.map_structure(lambda part: part[indices], self.x),
             self.labels[indices],
             _taken(self.names, indices),
             None if self.texts is None else self.texts[indices],
@@ -204,10 +204,15 @@ class Arrays(_Indexed):
         return self.x
 
     def fingerprints(self) -> list[bytes]:
-        return [row.tobytes() for row in self.x]
+        return [
+            b"".join(map(_content, rows))
+            for rows in zip(*tf.nest.flatten(self.x))
+        ]
 
     def _gather(self, indices: tf.Tensor) -> tf.Tensor:
-        return tf.gather(self._as_tensors()[0], indices)
+        return tf.nest.map_structure(
+            lambda part: tf.gather(part, indices), self._as_tensors()[0]
+        )
 
     def _label_tensor(self) -> tf.Tensor:
         return self._as_tensors()[1]
@@ -216,7 +221,8 @@ class Arrays(_Indexed):
         # Created once, outside any graph: each graph would hold its own copy.
         if self._tensors is None:
             with tf.init_scope():
-                self._tensors = tf.constant(self.x), tf.constant(self.labels)
+                x = tf.nest.map_structure(tf.constant, self.x)
+                self._tensors = x, tf.constant(self.labels)
         return self._tensors
 
 
@@ -439,41 +445,12 @@ class Stream(Examples):
     def sample(self, count: int) -> np.ndarray:
         first = self.dataset.take(count)
         batches = Stream(first, self.decode).batches(64)
-        return np.concatenate([x for x, _ in batches.as_numpy_iterator()])
+        return _concatenated([x for x, _ in batches.as_numpy_iterator()])
 
     def _decoded(self, x: Any) -> tf.Tensor:
         if self.decode is None:
             return x
         return tf.map_fn(self.decode, x, fn_output_signature=self.input_spec)
-
-
-def as_examples(which: str, source: Any) -> Examples:
-    """Returns a user's data as `Examples`, after checking the data.
-
-    Args:
-        which: Name of the set, for messages: "noisy" or "clean".
-        source: `Examples`, `(x, labels)` arrays, an unbatched
-            `tf.data.Dataset` of `(x, label)`, or a `keras.utils.PyDataset` of
-            batches `(x, labels)`.
-
-    Raises:
-        InputError: if `source` has another type, or fails
-            `checks.check_arrays` or `checks.check_stream`.
-    """
-    if isinstance(source, Examples):
-        return source
-    if isinstance(source, keras.utils.PyDataset):
-        source = _unbatched(which, source)
-    if isinstance(source, tf.data.Dataset):
-        checks.check_stream(which, source)
-        return Stream(source)
-    if isinstance(source, (tuple, list)) and len(source) == 2:
-        return Arrays(*checks.check_arrays(which, *source))
-    raise bad_argument(
-        which,
-        "(x, labels), a tf.data.Dataset of (x, label) or a PyDataset",
-        source,
-    )
 
 
 def join(first: Examples, second: Examples) -> Examples:
@@ -494,11 +471,14 @@ def join(first: Examples, second: Examples) -> Examples:
         InputError: if only one of the sets has soft labels, or if their inputs
             differ in shape.
     """
-    if first.input_spec.shape != second.input_spec.shape:
+    shape, second_shape = (
+        tf.nest.map_structure(lambda spec: spec.shape, part.input_spec)
+        for part in (first, second)
+    )
+    if shape != second_shape:
         raise InputError(
             "The noisy and the clean set should have inputs of the same shape. "
-            f"Received: {first.input_spec.shape} and "
-            f"{second.input_spec.shape}."
+            f"Received: {shape} and {second_shape}."
         )
     first_label, second_label = _label_spec(first), _label_spec(second)
     if first_label.shape != second_label.shape:
@@ -512,12 +492,17 @@ def join(first: Examples, second: Examples) -> Examples:
         # shuffle buffer can mix them. `sample_from_datasets` would do so too,
         # but its order depends on the global seed.
         choice = are_second(first, second).astype(np.int64)
-        inputs = _common_dtype(first.input_spec, second.input_spec)
+        inputs = tf.nest.map_structure(
+            _common_dtype, first.input_spec, second.input_spec
+        )
         labels = _common_dtype(first_label, second_label)
         merged = tf.data.Dataset.choose_from_datasets(
             [
                 _decoded(examples).map(
-                    lambda x, y: (tf.cast(x, inputs), tf.cast(y, labels))
+                    lambda x, y: (
+                        tf.nest.map_structure(tf.cast, x, inputs),
+                        tf.cast(y, labels),
+                    )
                 )
                 for examples in (first, second)
             ],
@@ -530,7 +515,7 @@ def join(first: Examples, second: Examples) -> Examples:
     if isinstance(first, ImageFiles) and isinstance(second, ImageFiles):
         return ImageFiles([*first.paths, *second.paths], labels, first.size)
     return Arrays(
-        np.concatenate([in_memory(first).x, in_memory(second).x]), labels
+        _concatenated([in_memory(first).x, in_memory(second).x]), labels
     )
 
 
@@ -560,7 +545,7 @@ def in_memory(examples: Examples) -> Arrays:
         return examples
     with checks.plain_errors():
         loaded = list(examples.batches(256).as_numpy_iterator())
-    x, labels = (np.concatenate(parts) for parts in zip(*loaded))
+    x, labels = (_concatenated(parts) for parts in zip(*loaded))
     return Arrays(
         x,
         labels,
@@ -629,6 +614,8 @@ def _label_spec(examples: Examples) -> tf.TensorSpec:
 
 def _common_dtype(first: tf.TensorSpec, second: tf.TensorSpec) -> tf.DType:
     """Returns the dtype that NumPy gives the concatenation of both."""
+    if first.dtype == second.dtype:
+        return first.dtype
     dtypes = (spec.dtype.as_numpy_dtype for spec in (first, second))
     return tf.as_dtype(np.result_type(*dtypes))
 
@@ -652,46 +639,16 @@ def _call(
     return tf.ensure_shape(x, [indices.shape[0], *spec.shape])
 
 
-def _unbatched(which: str, source: Any) -> tf.data.Dataset:
-    """Returns a PyDataset's examples as an unbatched dataset."""
-    try:
-        last = len(source) - 1
-    except TypeError:
-        raise bad_argument(
-            which, "a PyDataset that has a length", type(source).__name__
-        ) from None
-    if last < 0:
-        raise InputError(
-            f"The {which} set should not be empty. Received: none."
-        )
-    batches = [source[0], source[last]]
-    if not all(
-        isinstance(batch, (tuple, list)) and len(batch) == 2
-        for batch in batches
-    ):
-        raise bad_argument(
-            which, "a PyDataset of batches (x, labels)", type(source).__name__
-        )
-    (x, labels), (_, last_labels) = batches
-    length = last * len(labels) + len(last_labels)
+def _concatenated(parts: Sequence[Any]) -> Any:
+    return tf.nest.map_structure(lambda *each: np.concatenate(each), *parts)
 
-    def generate() -> Any:
-        for index in range(last + 1):
-            yield tuple(source[index])
 
-    return (
-        tf.data.Dataset.from_generator(
-            generate,
-            output_signature=tuple(
-                tf.TensorSpec(
-                    (None, *np.shape(part)[1:]), np.asarray(part).dtype
-                )
-                for part in (x, labels)
-            ),
-        )
-        .unbatch()
-        .apply(tf.data.experimental.assert_cardinality(length))
-    )
+def _content(row: Any) -> bytes:
+    """Returns the content of an array; an array of texts holds pointers."""
+    array = np.asarray(row)
+    if array.dtype.kind == "O":
+        return repr(array.tolist()).encode()
+    return array.tobytes()
 
 
 def _spread(length: int, count: int) -> np.ndarray:

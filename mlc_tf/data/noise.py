@@ -35,6 +35,8 @@ import numpy as np
 import tensorflow as tf
 
 from mlc_tf import transitions
+from mlc_tf.data import checks
+from mlc_tf.data import order
 from mlc_tf.errors import InputError
 from mlc_tf.errors import bad_argument
 from mlc_tf.errors import check_seed
@@ -202,8 +204,9 @@ def corrupt(
         InputError: if an argument or a label is invalid, or if a class is too
             small for the equal counts of exact uniform noise.
     """
-    labels = np.asarray(labels)
-    if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
+    dtype = np.asarray(labels).dtype
+    labels = checks.as_labels("clean", labels)
+    if labels.ndim != 1 or labels.dtype.kind not in "iu":
         raise bad_argument(
             "labels",
             "integer class ids of shape (examples,)",
@@ -211,10 +214,11 @@ def corrupt(
         )
     if len(labels) == 0:
         raise bad_argument("labels", "at least one class id", labels)
-    expected = _expected_transition(
-        kind, ratio, seed, num_classes, int(labels.max()) + 1
-    )
-    check_countable(labels.dtype, len(expected))
+    observed = None
+    if num_classes is None and isinstance(kind, str):
+        observed = checks.count_classes("clean", labels)
+    expected = _expected_transition(kind, ratio, seed, num_classes, observed)
+    check_countable(dtype, len(expected))
     outside = (labels < 0) | (labels >= len(expected))
     if outside.any():
         index = int(np.argmax(outside))
@@ -229,7 +233,7 @@ def corrupt(
     else:
         noisy = _corrupt_exactly(labels, kind, ratio, expected, seed)
     return Corruption(
-        labels=noisy.astype(labels.dtype),
+        labels=noisy.astype(dtype),
         expected=expected,
         empirical=empirical_transition(labels, noisy, len(expected)),
     )
@@ -292,6 +296,7 @@ def add_noise(
                 "dataset", "of known length in mode 'exact'", spec
             )
         if mode == "exact":
+            order.check("clean", dataset)
             clean = dataset.map(lambda _, label: label).as_numpy_iterator()
             dtype = labels.dtype.as_numpy_dtype
             noisy = tf.constant(

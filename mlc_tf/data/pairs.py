@@ -5,6 +5,7 @@ batched. Labels are integer class ids, or rows of probabilities.
 """
 
 import numbers
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +15,10 @@ import tensorflow as tf
 from mlc_tf import distribution
 from mlc_tf.data import checks
 from mlc_tf.data import examples
+from mlc_tf.data import inputs
+from mlc_tf.data import order
+from mlc_tf.data import sources
+from mlc_tf.errors import InputError
 from mlc_tf.errors import bad_argument
 from mlc_tf.errors import check_seed
 
@@ -42,9 +47,11 @@ def pair(
     streams are shuffled in a buffer of `examples.SHUFFLE_BUFFER` elements.
 
     Args:
-        noisy: `(x, labels)` arrays, an unbatched `tf.data.Dataset` of
-            `(x, label)`, a `keras.utils.PyDataset` of batches, or
-            `mlc_tf.data.examples.Examples`.
+        noisy: `(x, labels)` arrays, where `x` may be a dict or tuple of
+            arrays; a `tf.data.Dataset` of `(x, label)` or of batches; a
+            `keras.utils.PyDataset` of batches; or
+            `mlc_tf.data.examples.Examples`. A dataset of unknown length is read
+            once, to count its examples.
         clean: The trusted set, in any of the forms of `noisy`.
         batch_size: Number of noisy examples in a batch. Defaults to 64.
         clean_batch_size: Number of clean examples in a batch. Defaults to
@@ -80,27 +87,33 @@ def pair(
         InputError: if a set is empty or smaller than its batch, or if a batch
             size is not a multiple of the replicas of `input_context`. Arrays
             also fail if their lengths differ, an input is NaN or infinite, or
-            a label is neither an id >= 0 nor a row of probabilities. `fit`
-            checks the labels of datasets, but not their inputs.
+            a label is neither an id >= 0 nor a row of probabilities; and if
+            the noisy set or the clean set has a single class (a clean set
+            without some class is a warning). `fit` checks the labels of
+            datasets, but not their inputs. With `with_index`, a noisy set that
+            has another order each time it is read fails.
 
     Example:
 
-    >>> noisy = np.zeros((128, 8)), np.zeros(128, int)
-    >>> clean = np.zeros((16, 8)), np.zeros(16, int)
+    >>> noisy = np.zeros((128, 8)), np.arange(128) % 2
+    >>> clean = np.zeros((16, 8)), np.arange(16) % 2
     >>> len(pair(noisy, clean, batch_size=32))
     4
     """
     seed = check_seed(seed)
     noisy, clean = (
-        examples.as_examples("noisy", noisy),
-        examples.as_examples("clean", clean),
+        sources.as_examples("noisy", noisy),
+        sources.as_examples("clean", clean),
     )
+    if with_index and isinstance(noisy, examples.Stream):
+        order.check("noisy", noisy.dataset)
     checks.check_batch_size("batch_size", batch_size, "noisy", len(noisy))
     if clean_batch_size is None:
         clean_batch_size = min(batch_size, len(clean))
     checks.check_batch_size(
         "clean_batch_size", clean_batch_size, "clean", len(clean)
     )
+    _check_teachable(noisy, clean)
     if epochs is not None and not isinstance(epochs, range):
         raise bad_argument("epochs", "a range or None", epochs)
     steps = len(noisy) // batch_size
@@ -160,6 +173,49 @@ def pair(
     return distribution.by_data(dataset)
 
 
+def _check_teachable(
+    noisy: examples.Examples, clean: examples.Examples
+) -> None:
+    """Checks that two sets can teach: units and classes.
+
+    Sets in memory have their inputs compared. The labels of streams are not
+    read.
+
+    Raises:
+        InputError: if a set has a single class, or the inputs fail
+            `inputs.check_units`. A clean set without some class is a warning.
+    """
+    if isinstance(noisy, examples.Arrays) and isinstance(
+        clean, examples.Arrays
+    ):
+        for x, x_clean in zip(
+            tf.nest.flatten(noisy.x), tf.nest.flatten(clean.x)
+        ):
+            inputs.check_units(("noisy", x), ("clean", x_clean))
+    found = {}
+    for which, part in (("noisy", noisy), ("clean", clean)):
+        if isinstance(part, examples.Stream):
+            continue
+        labels = part.labels if part.labels.ndim == 1 else part.labels.argmax(1)
+        found[which] = np.unique(labels)
+        if len(found[which]) == 1:
+            raise InputError(
+                f"The {which} set should have class ids of several classes as "
+                f"labels. Received: {len(labels)} examples, all of class {labels[0]}."
+            )
+    if len(found) < 2:
+        return
+    missing = np.setdiff1d(found["noisy"], found["clean"])
+    if len(missing):
+        warnings.warn(
+            "The clean set should hold every class. Received: no example of "
+            f"{len(missing)} of the {len(found['noisy'])} classes of the noisy "
+            f"labels, such as class {missing[0]}; nothing corrects their "
+            "labels.",
+            stacklevel=3,
+        )
+
+
 def _parts_of(shard: distribution.WorkerShard) -> Callable[..., Any]:
     """Returns a function that splits a raw pair into the parts of a worker.
 
@@ -203,7 +259,8 @@ def class_weight(
         `(num_classes,)` floats; 0 for a class without clean examples.
 
     Raises:
-        InputError: unless all labels are integers in `[0, num_classes)`.
+        InputError: unless all labels are integers in `[0, num_classes)`, at
+            least one of each.
 
     Example:
 
@@ -211,13 +268,21 @@ def class_weight(
     [1.5, 0.5]
     """
     noisy, clean = (
-        np.bincount(
-            checks.check_given(labels, num_classes), minlength=num_classes
-        )
-        / len(labels)
-        for labels in (noisy_labels, clean_labels)
+        _shares(which, labels, num_classes)
+        for which, labels in (("noisy", noisy_labels), ("clean", clean_labels))
     )
     return np.divide(noisy, clean, out=np.zeros(num_classes), where=clean > 0)
+
+
+def _shares(which: str, labels: Any, num_classes: int) -> np.ndarray:
+    """Returns the share of each class among labels, `(num_classes,)`."""
+    given = checks.as_labels(which, labels)
+    if not given.size:
+        raise InputError(
+            f"The {which} set should not be empty. Received: none."
+        )
+    given = checks.check_given(given, num_classes)
+    return np.bincount(given, minlength=num_classes) / len(given)
 
 
 def _augmented(

@@ -4,9 +4,11 @@ import os
 import tokenize
 import zipfile
 import zlib
+from collections import Counter
 
 import numpy as np
 
+from mlc_tf.data import checks
 from mlc_tf.data.examples import Arrays
 from mlc_tf.datasets.options import Options
 from mlc_tf.datasets.splits import Splits
@@ -34,9 +36,10 @@ def load(path: str, options: Options | None = None) -> Splits:
 
     Args:
         path: A `.npz` file with the arrays `x_train`, `y_train`, `x_test` and
-            `y_test`; inputs are `(examples, ...)` and labels `(examples,)`
-            integers. Optional arrays: `x_clean` and `y_clean`, the trusted
-            set, and `class_names`, strings. Without `class_names`, the number
+            `y_test`; inputs are `(examples, ...)` numbers, at least one per
+            example, and labels `(examples,)` or `(examples, 1)` integers.
+            Optional arrays: `x_clean` and `y_clean`, the trusted set, and
+            `class_names`, different strings. Without `class_names`, the number
             of classes is the largest training label + 1.
         options: Must have its default values; "npz:PATH" uses none of them.
             Defaults to `Options()`.
@@ -65,23 +68,62 @@ def load(path: str, options: Options | None = None) -> Splits:
             "for a trusted set x_clean and y_clean. Received: "
             f"{path!r} without {', '.join(missing)}."
         )
-    names = arrays.get("class_names")
+    parts = {
+        which: _part(which, arrays[f"x_{which}"], arrays[f"y_{which}"])
+        for which in ("train", "test", "clean")
+        if f"x_{which}" in arrays
+    }
+    train = parts["train"]
+    return Splits(
+        train,
+        parts["test"],
+        _class_names(path, arrays.get("class_names"), train.labels),
+        parts.get("clean"),
+    )
+
+
+def _part(which: str, x: np.ndarray, labels: np.ndarray) -> Arrays:
+    if x.dtype.kind not in "biufcmM":
+        raise InputError(
+            f"The {which} set should hold numbers. Received: inputs of dtype "
+            f"{x.dtype}."
+        )
+    if x.ndim == 1:
+        raise InputError(
+            f"The {which} set should have inputs of shape (examples, ...). "
+            f"Received: shape {x.shape}; x[:, None] is one number per example."
+        )
+    return Arrays(*checks.check_arrays(which, x, labels))
+
+
+def _class_names(
+    path: str, names: np.ndarray | None, labels: np.ndarray
+) -> tuple[str, ...]:
     if names is None:
-        # `Splits.checked` rejects labels that are not ids, with their index.
-        labels = arrays["y_train"]
-        integers = np.issubdtype(labels.dtype, np.integer) and labels.size
-        names = np.arange(int(labels.max()) + 1 if integers else 0)
+        # `Splits.checked` rejects labels that are no ids.
+        count = checks.count_classes("train", labels) if labels.ndim == 1 else 0
+        return tuple(map(str, range(count)))
     if names.ndim != 1:
         raise InputError(
             "`class_names` should be a list of names. Received: an array of "
             f"shape {names.shape} in {path!r}."
         )
-    clean = None
-    if "x_clean" in arrays:
-        clean = Arrays(arrays["x_clean"], arrays["y_clean"])
-    return Splits(
-        Arrays(arrays["x_train"], arrays["y_train"]),
-        Arrays(arrays["x_test"], arrays["y_test"]),
-        tuple(str(name) for name in names),
-        clean,
-    )
+    try:
+        texts = [
+            name.decode() if isinstance(name, bytes) else str(name)
+            for name in names.tolist()
+        ]
+        "".join(texts).encode()
+    except UnicodeError:
+        raise InputError(
+            "`class_names` should be texts in UTF-8. Received: other texts in "
+            f"{path!r}."
+        ) from None
+    repeated = [name for name, count in Counter(texts).items() if count > 1]
+    if repeated:
+        raise InputError(
+            "`class_names` should have a different name for each class. "
+            f"Received: {repeated[0]!r} {texts.count(repeated[0])} times in "
+            f"{path!r}."
+        )
+    return tuple(texts)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from mlc_tf.data import checks
+from mlc_tf.data import inputs
 from mlc_tf.data.examples import Arrays
 from mlc_tf.data.examples import Examples
 from mlc_tf.data.examples import Stream
@@ -64,9 +65,10 @@ class Splits:
         """Returns these splits, after checking those that are not streams.
 
         Raises:
-            InputError: if inputs or labels are invalid, the clean set lacks a
-                class, or the clean set shares an input with another split. The
-                message names the split and the example.
+            InputError: if inputs or labels are invalid, the splits have their
+                inputs in other units, the clean set lacks a class, or the clean
+                set shares an input with another split. The message names the
+                split and the example.
         """
         for which in ("train", "test", "clean"):
             examples = getattr(self, which)
@@ -77,6 +79,9 @@ class Splits:
                 self._check_labels(which, examples)
         for which in ("test", "clean"):
             self._check_shape(which)
+            examples = getattr(self, which)
+            if isinstance(self.train, Arrays) and isinstance(examples, Arrays):
+                inputs.check_units(("train", self.train.x), (which, examples.x))
         if self.clean is not None and not isinstance(self.clean, Stream):
             _check_every_class("clean", self.clean.labels, self.class_names)
         if self.twins_are_one:

@@ -335,3 +335,81 @@ def test_an_audit_is_made_at_the_temperature_of_the_trusted_set(
     np.testing.assert_allclose(found.joint, plain.joint, rtol=1e-5)
     with pytest.raises(InputError, match=r"in \[0, 3\)"):
         label_audit.audit_labels(network, examples, clean=(x, np.full(5, 3)))
+
+
+def as_index(examples):
+    """The same examples as `(x, labels)`, of a form of its own each."""
+    x, labels = examples
+    dataset = tf.data.Dataset.from_tensor_slices((x, labels))
+    return {
+        "column": (x, labels[:, None]),
+        "series": (x, pd.Series(labels)),
+        "table": (pd.DataFrame(x), labels.astype(np.uint8)),
+        "batches": dataset.batch(2),
+        "unknown": dataset.filter(lambda x, y: True),
+    }
+
+
+@pytest.mark.parametrize(
+    "form", ["column", "series", "table", "batches", "unknown"]
+)
+def test_an_audit_takes_examples_as_users_have_them(form, network, examples):
+    expected = label_audit.find_label_issues(network, examples, transition=T)
+    issues = label_audit.find_label_issues(
+        network, as_index(examples)[form], transition=T
+    )
+    pd.testing.assert_frame_equal(issues, expected)
+    table = label_audit.check_clean_set(network, as_index(examples)[form])
+    assert table["given_label"].tolist() == GIVEN.tolist()
+
+
+def test_an_audit_of_several_inputs_and_of_texts(examples):
+    x, labels = examples
+    text = keras.Input((), dtype="string", name="text")
+    logits = keras.Input((3,), name="logits")
+    words = keras.layers.StringLookup(vocabulary=["a", "b"])
+    # Text "b" hides the logits.
+    hidden = keras.layers.Lambda(lambda parts: parts[0] * (
+        2.0 - keras.ops.cast(parts[1][:, None], "float32")))  # fmt: skip
+    network = keras.Model(
+        {"text": text, "logits": logits}, hidden([logits, words(text)])
+    )
+    half = {"text": np.array(["a", "a", "b", "a", "b"]), "logits": x}, labels
+    issues = label_audit.find_label_issues(network, half, transition=None)
+    from_dataset = label_audit.find_label_issues(
+        network, tf.data.Dataset.from_tensor_slices(half), transition=None
+    )
+    pd.testing.assert_frame_equal(issues, from_dataset)
+    np.testing.assert_allclose(
+        issues["label_quality"],
+        np.where(half[0]["text"] == "b", 1 / 3, F[np.arange(5), GIVEN]),
+        **FLOAT32,
+    )
+
+
+def test_an_audit_of_a_shuffled_dataset_is_refused(network, examples):
+    shuffled = tf.data.Dataset.from_tensor_slices(examples).shuffle(5)
+    for call in (
+        label_audit.find_label_issues,
+        label_audit.audit_labels,
+        label_audit.check_clean_set,
+    ):
+        with pytest.raises(InputError, match="dataset set .* same order each"):
+            call(network, shuffled)
+        with pytest.raises(InputError, match="dataset set .* same order each"):
+            call(network, shuffled.batch(2))
+
+
+def test_a_dataset_that_raises_names_itself(network, examples):
+    def generate():
+        yield examples[0][0], examples[1][0]
+        raise KeyError("no such row")
+
+    broken = tf.data.Dataset.from_generator(
+        generate,
+        output_signature=(tf.TensorSpec((3,)), tf.TensorSpec((), tf.int64)),
+    ).apply(tf.data.experimental.assert_cardinality(5))
+    with pytest.raises(InputError, match="dataset set .* 'no such row'"):
+        label_audit.find_label_issues(network, broken)
+    with pytest.raises(InputError, match="clean set .* 'no such row'"):
+        label_audit.temperature(network, broken)

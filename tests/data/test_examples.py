@@ -11,6 +11,7 @@ from mlc_tf.baselines.cross_entropy import CrossEntropy
 from mlc_tf.data import checks
 from mlc_tf.data import examples
 from mlc_tf.data import images as images_module
+from mlc_tf.data import sources
 from mlc_tf.data.examples import Arrays
 from mlc_tf.data.examples import DiskArrays
 from mlc_tf.data.examples import ImageFiles
@@ -289,7 +290,7 @@ class WithoutLength(keras.utils.PyDataset):
 def test_a_pydataset_flows_with_its_last_partial_batch(sizes, kind):
     x = images(0, sum(sizes))
     parts = np.split(x, np.cumsum(sizes)[:-1])
-    source = examples.as_examples(
+    source = sources.as_examples(
         "noisy", Batches(*(kind((part, labels_of(part))) for part in parts))
     )
     assert isinstance(source, Stream)
@@ -300,7 +301,7 @@ def test_a_pydataset_flows_with_its_last_partial_batch(sizes, kind):
 def test_a_dataset_becomes_a_stream():
     x = images(0, 5)
     dataset = tf.data.Dataset.from_tensor_slices((x, labels_of(x)))
-    source = examples.as_examples("noisy", dataset)
+    source = sources.as_examples("noisy", dataset)
     assert isinstance(source, Stream)
     assert_holds(source, list(range(5)))
 
@@ -309,14 +310,14 @@ def test_a_dataset_becomes_a_stream():
 def test_arrays_may_come_as_lists(kind):
     x = images(0, 3)
     pair = kind((x.tolist(), labels_of(x).tolist()))
-    source = examples.as_examples("noisy", pair)
+    source = sources.as_examples("noisy", pair)
     assert isinstance(source, Arrays)
     assert_holds(source, [0, 1, 2])
 
 
 def test_examples_pass_through(make):
     source = make(0, 3)
-    assert examples.as_examples("noisy", source) is source
+    assert sources.as_examples("noisy", source) is source
 
 
 X = images(0, 2)
@@ -331,7 +332,7 @@ X = images(0, 2)
         ((X, np.array([0, -1])), "clean set .* >= 0.* -1 at example 1"),
         (Batches(), "clean set should not be empty"),
         (WithoutLength(), "`clean` .* a PyDataset that has a length"),
-        (Batches((X, X, X)), r"`clean` .* PyDataset of batches \(x, labels\)"),
+        (Batches((X, X, X)), "clean set .* three parts; sample weights"),
         (
             Batches((X, np.array([0, 1])), X),
             r"`clean` .* PyDataset of batches \(x, labels\)",
@@ -342,7 +343,7 @@ X = images(0, 2)
 def test_refused_sources(which, source, message):
     message = message.replace("clean", which)
     with pytest.raises(InputError, match=message):
-        examples.as_examples(which, source)
+        sources.as_examples(which, source)
 
 
 @pytest.mark.parametrize(

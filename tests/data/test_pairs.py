@@ -9,6 +9,7 @@ from mlc_tf import data
 from mlc_tf.data import checks
 from mlc_tf.data import examples
 from mlc_tf.data import noise
+from mlc_tf.data import sources
 from mlc_tf.data.examples import DiskArrays
 from mlc_tf.data.examples import ImageFiles
 from mlc_tf.data.examples import Stream
@@ -53,8 +54,8 @@ def sets(request):
 
 def join(noisy, clean):
     return examples.join(
-        examples.as_examples("noisy", noisy),
-        examples.as_examples("clean", clean),
+        sources.as_examples("noisy", noisy),
+        sources.as_examples("clean", clean),
     )
 
 
@@ -210,14 +211,9 @@ def test_soft_labels_stay_with_their_example(form, rng):
 @pytest.mark.parametrize("form", [as_arrays, as_dataset])
 def test_dtypes_are_kept(form):
     x = np.zeros((4, 2, 2, 3), np.uint8)
-    half = form((x, np.zeros(4, np.int32)))
+    half = form((x, np.arange(4, dtype=np.int32)))
     for x_spec, label_spec in data.pair(half, half, 4).element_spec:
-        assert x_spec.dtype == tf.uint8 and label_spec.dtype == tf.int32
-
-
-def test_one_clean_example_is_enough():
-    pairs = data.pair(make(0, NOISY), make(100, 1), batch_size=8)
-    np.testing.assert_array_equal(drawn(pairs)[1], [[100]] * 3)
+        assert x_spec.dtype == tf.uint8 and label_spec.dtype.is_integer
 
 
 def test_a_class_weight_makes_the_clean_set_as_frequent_as_the_given_labels():
@@ -310,7 +306,7 @@ def with_value(array, value, *index):
         ((with_value(X, -np.inf, 7, 0), LABELS), "infinity in example 7"),
         ((X, LABELS / 1), "integer class ids .* dtype float64"),
         ((X, with_value(LABELS, -2, 9)), "label -2 at example 9"),
-        ((X.astype(str), LABELS), "should hold numbers. .* dtype <U32"),
+        ((X.astype(complex), LABELS), "should hold numbers. .* complex128"),
         ((X, LABELS.astype(str)), "integer class ids .* dtype <U"),
         ((X, with_value(SOFT, 0.9, 4)), r"sum to 1 .*1\.8 at example 4"),
         ((X, with_value(SOFT, np.nan, 4, 1)), "sum to 1 .* at example 4"),
@@ -327,16 +323,26 @@ def repeated(dataset):
     return dataset.repeat()
 
 
+def repeated_batches(dataset):
+    return dataset.repeat().batch(4)
+
+
+def emptied_batches(dataset):
+    return dataset.filter(lambda x, label: label > 100).batch(4)
+
+
+def one_hot_integers(dataset):
+    return dataset.map(
+        lambda x, label: (x, tf.one_hot(label, 5, dtype="int32"))
+    )
+
+
 def filtered(dataset):
     return dataset.filter(lambda x, label: label > 0)
 
 
 def emptied(dataset):
     return dataset.take(0)
-
-
-def batched(dataset):
-    return dataset.batch(4)
 
 
 def batched_floats(dataset):
@@ -355,12 +361,13 @@ def float_labels(dataset):
 @pytest.mark.parametrize(
     "change, message",
     [
-        (repeated, "known length. Received: an infinite or unknown length"),
-        (filtered, "known length. Received: an infinite or unknown length"),
+        (repeated, "should be a tf.data.Dataset that ends.*infinite"),
+        (repeated_batches, "should be a tf.data.Dataset that ends.*infinite"),
         (emptied, "should not be empty. Received: none"),
-        (batched, r"an unbatched tf.data.Dataset of \(x, label\)"),
-        (batched_floats, r"an unbatched tf.data.Dataset of \(x, label\)"),
-        (inputs_only, r"an unbatched tf.data.Dataset of \(x, label\)"),
+        (emptied_batches, "should not be empty. Received: none"),
+        (batched_floats, "integer class ids .* dtype float32"),
+        (one_hot_integers, r"int32 of shape \(5,\).*argmax"),
+        (inputs_only, r"a tf.data.Dataset of \(x, label\)"),
         (float_labels, "integer class ids .* dtype float32"),
     ],
 )
@@ -380,7 +387,7 @@ def test_a_filtered_dataset_may_tell_its_length():
     np.testing.assert_array_equal(np.sort(ids[0]), X[LABELS > 0, 0])
 
 
-@pytest.mark.parametrize("half", [X, (X,), (X, LABELS, LABELS), "mnist"])
+@pytest.mark.parametrize("half", [X, (X,), "mnist"])
 def test_no_pair_of_inputs_and_labels(half):
     with pytest.raises(InputError, match=r"`noisy` .* \(x, labels\), a tf"):
         data.pair(half, (X, LABELS))
@@ -445,12 +452,6 @@ def test_equal_datasets_are_shuffled_apart():
     assert not np.array_equal(noisy, clean)
 
 
-def test_a_dataset_batched_without_remainder():
-    whole = as_dataset((X, LABELS)).batch(4, drop_remainder=True)
-    with pytest.raises(InputError, match="an unbatched tf.data.Dataset"):
-        data.pair(whole, (X, LABELS), batch_size=2)
-
-
 @pytest.mark.parametrize(
     "half",
     [
@@ -467,11 +468,6 @@ def test_ragged_sets_and_words_as_soft_labels(half):
 def test_epochs_should_be_a_range():
     with pytest.raises(InputError, match="`epochs` should be a range"):
         data.pair((X, LABELS), (X, LABELS), batch_size=8, epochs=2)
-
-
-def test_inputs_in_a_dict():
-    with pytest.raises(InputError, match="should be an array"):
-        data.pair(({"x": X}, LABELS), (X, LABELS), batch_size=8)
 
 
 def test_a_message_about_many_classes_is_one_line():

@@ -1,4 +1,5 @@
 import re
+import zipfile
 
 import numpy as np
 import pytest
@@ -219,6 +220,68 @@ def of_another_time(path):
 def test_a_single_array_or_wrong_bytes(content, tmp_path):
     path = tmp_path / "mine.npz"
     path.write_bytes(content(path))
+    with pytest.raises(InputError, match="npz file of numeric arrays"):
+        datasets.load(f"npz:{path}")
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        (
+            {"x_train": inputs(0, 12) / 23, "x_test": np.full((6, 2), 255)},
+            r"test set .* units of the train set.*float64 in \[0, 1\] in "
+            r"train, int64 in \[255, 255\] in test",
+        ),
+        ({"x_test": inputs(0, 6) * 1j}, "test set .* complex128; x.real"),
+        ({"x_train": inputs(0, 12) * 1e38}, "train set .* range of float32"),
+        ({"x_train": np.arange(12.0)}, r"train set .*\(12,\); x\[:, None\]"),
+        ({"x_train": np.zeros((12, 0))}, r"train set .* one value .*\(12, 0\)"),
+        ({"x_test": inputs(0, 6).astype(str)}, "test set .* numbers.*<U32"),
+        (
+            {"y_train": np.array(list("abc") * 4)},
+            "train set .* such as 'a'; class_names, labels = np.unique",
+        ),
+        (
+            {
+                "y_train": np.array([0, 1, 2**32 - 1] * 4, np.uint32),
+                "class_names": None,
+            },
+            "train set .* label 4294967295 at example 2, with 3 different",
+        ),
+    ],
+)
+def test_units_and_kinds(changes, message, load):
+    with pytest.raises(InputError, match=f"^The {message}"):
+        load(**changes)
+
+
+def test_labels_of_any_integers_in_a_column(load):
+    splits = load(y_train=(np.arange(12) % 3)[:, None].astype(np.uint8))
+    np.testing.assert_array_equal(splits.train.labels, np.arange(12) % 3)
+
+
+@pytest.mark.parametrize("names", [["ant", "bee", "ant"], [b"ant", b"ant"]])
+def test_class_names_are_different(names, load):
+    with pytest.raises(InputError, match="`class_names` .*'ant' 2 times in"):
+        load(class_names=np.array(names))
+
+
+def test_class_names_of_bytes_are_texts(load):
+    splits = load(class_names=np.array([b"ant", b"bee", "K\xf6nig".encode()]))
+    assert splits.class_names == ("ant", "bee", "K\xf6nig")
+    with pytest.raises(InputError, match="`class_names` .* UTF-8"):
+        load(class_names=np.array([b"ant", b"bee", b"\xff"]))
+
+
+def test_a_header_that_claims_petabytes(tmp_path):
+    path = tmp_path / "mine.npz"
+    np.savez(path, **arrays(x_train=None))
+    claim = {"descr": "<f8", "fortran_order": False, "shape": (2**50, 2)}
+    with (
+        zipfile.ZipFile(path, "a") as archive,
+        archive.open("x_train.npy", "w") as member,
+    ):
+        np.lib.format.write_array_header_1_0(member, claim)
     with pytest.raises(InputError, match="npz file of numeric arrays"):
         datasets.load(f"npz:{path}")
 
