@@ -385,13 +385,17 @@ def plain_errors() -> Iterator[None]:
         if found is None and any(
             text in str(error.message) for text in _OF_USERS
         ):
-            found = InputError(
+            found = UnreadableError(
                 "A set should be readable to its end. Received: "
                 f"{first_line(error)}"
             )
         if found is None:
             raise
         raise found from None
+
+
+class UnreadableError(InputError):
+    """A dataset failed while it was read, or was not as long as it declares."""
 
 
 def _check_ids(which: str, labels: np.ndarray) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from mlc_tf.data import checks
 from mlc_tf.data.examples import Examples
 from mlc_tf.data.examples import Stream
 from mlc_tf.datasets.cache import cached
@@ -252,10 +253,13 @@ def _whole(builder: Any, split: str) -> Iterator[None]:
     """Turns errors of damaged or missing files into an `InputError`."""
     try:
         yield
-    except InputError:
-        raise
     # TFDS asserts that the files are as many as it wrote.
-    except (tf.errors.OpError, AssertionError, OSError) as error:
+    except (
+        tf.errors.OpError,
+        AssertionError,
+        OSError,
+        checks.UnreadableError,
+    ) as error:
         parts = builder.info.splits[split].file_instructions
         sizes = {part.filename: part.examples_in_shard for part in parts}
         damages = (_damage(file, size) for file, size in sizes.items())

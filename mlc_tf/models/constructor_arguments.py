@@ -23,7 +23,12 @@ class ConstructorArguments(keras.Model):
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         instance = super().__new__(cls, *args, **kwargs)
-        bound = inspect.signature(cls.__init__).bind(instance, *args, **kwargs)
+        try:
+            bound = inspect.signature(cls.__init__).bind(
+                instance, *args, **kwargs
+            )
+        except TypeError:  # the constructor says what is wrong
+            return instance
         # Not by `setattr`: a Keras model would track the arguments as layers.
         instance.__dict__["_arguments"] = dict([*bound.arguments.items()][1:])
         return instance

@@ -429,12 +429,6 @@ class Subclassed(keras.Model):
         return self.out(self.hidden(x))
 
 
-def nonlinear_last():
-    return keras.Sequential(
-        [keras.Input((4,)), keras.layers.Dense(CLASSES, activation="tanh")]
-    )
-
-
 def activation_last():
     return keras.Sequential(
         [
@@ -451,8 +445,14 @@ def subclassed():
     return base
 
 
+def log_softmax_last():
+    return keras.Sequential(
+        [keras.Input((4,)), keras.layers.Dense(CLASSES, "log_softmax")]
+    )
+
+
 @pytest.mark.parametrize(
-    "make_base", [nonlinear_last, activation_last, subclassed]
+    "make_base", [log_softmax_last, activation_last, subclassed]
 )
 def test_head_needs_a_linear_dense_layer_last(make_base):
     with pytest.raises(InputError, match="'exact' and 'finite_difference'"):
