@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from mlc_tf.data import streams
 from mlc_tf.errors import InputError
 
 # Number of examples at the start of a dataset that are compared.

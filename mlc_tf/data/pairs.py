@@ -201,7 +201,8 @@ def _check_teachable(
         if len(found[which]) == 1:
             raise InputError(
                 f"The {which} set should have class ids of several classes as "
-                f"labels. Received: {len(labels)} examples, all of class {labels[0]}."
+                f"labels. Received: {len(labels)} examples, all of class "
+                f"{labels[0]}."
             )
     if len(found) < 2:
         return
