@@ -14,10 +14,12 @@ With `--format=keras`, `litert` or `onnx` the output is one file that ends in
 
 from pathlib import Path
 
+import keras
 from absl import flags
 
 from mlc_tf.audit import model_card
 from mlc_tf.audit import run_audit
+from mlc_tf.datasets import columns
 from mlc_tf.errors import bad_argument
 from mlc_tf.errors import unknown_name
 from mlc_tf.errors import writable_or_error
@@ -59,28 +61,45 @@ def main(argv: list[str]) -> None:
     if _FORMAT.value in export.SUFFIXES:
         export.check_path("output", output, _FORMAT.value)
     run = finished_run.load(_WORKDIR.value)
+    # A LiteRT or ONNX file cannot look up texts.
+    with_columns = run.columns and _FORMAT.value in ("saved_model", "keras")
+    network = run.network
+    if with_columns:
+        network = columns.with_encoder(run.columns, network)
     with writable_or_error("output", output):
         output.parent.mkdir(parents=True, exist_ok=True)
         if _FORMAT.value == "keras":
-            run.network.save(output)
+            network.save(output)
     if _FORMAT.value == "saved_model":
-        print(_version(run, output))
+        version = _version(run, network, output)
+        print(
+            f"{version} is the new version; model_card.md in it says what it "
+            "takes and returns."
+        )
         return
     if _FORMAT.value != "keras":
         names = finished_run.data_of(run)[0].class_names
-        export.write(run.network, output, _FORMAT.value, names)
-    print(output)
+        export.write(network, output, _FORMAT.value, names)
+    print(f"{output} is the network.")
+    if run.columns and not with_columns:
+        print(
+            "It takes rows of numbers, as the columns become them, in this "
+            f"order: {columns.order(run.columns)}."
+        )
 
 
-def _version(run: finished_run.FinishedRun, output: Path) -> Path:
+def _version(
+    run: finished_run.FinishedRun, network: keras.Model, output: Path
+) -> Path:
     problem, _ = finished_run.data_of(run)
     found = run_audit.audit_run(run, problem, verbose=1)
     return export.saved_model(
-        run.network,
+        network,
         output,
         problem.class_names,
         run.row_transition,
         model_card.render(run, problem, found),
+        columns.signature(run.columns) if run.columns else None,
     )
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -17,6 +18,14 @@ from mlc_tf.errors import InputError
 from mlc_tf.errors import InterruptedRunError
 from mlc_tf.errors import bad_argument
 from mlc_tf.errors import unknown_name
+
+if keras.config.backend() != "tensorflow":
+    # Every module that trains imports this module.
+    raise InputError(
+        "Keras should run on TensorFlow, whose gradient tapes mlc_tf uses. "
+        f"Received: the backend {keras.config.backend()!r}; set "
+        "KERAS_BACKEND=tensorflow before Keras is imported."
+    )
 
 STRATEGIES = ("none", "mirrored", "multi_worker")
 # Seconds to wait by default until all workers of a run have joined.

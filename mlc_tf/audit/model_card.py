@@ -2,18 +2,36 @@
 
 import json
 import math
+import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from mlc_tf.audit.label_audit import Audit
+from mlc_tf.datasets import columns
 from mlc_tf.errors import InputError
 from mlc_tf.errors import import_optional
 from mlc_tf.run import settings
 from mlc_tf.run.finished_run import FinishedRun
 from mlc_tf.run.problems import Problem
 
+# How loaders prepare inputs outside of the network, by the dataset's name.
+_PREPARATIONS = {
+    "folder": (
+        "The loader decodes each image to RGB and resizes it bilinearly "
+        "(mlc_tf.data.images.read_image); do the same before a request."
+    ),
+    "twitter": (
+        "The loader turns each word into numbers (mlc_tf.datasets.twitter."
+        "encode, with tables from the training tweets); the export does not "
+        "contain this."
+    ),
+    "clothing1m": (
+        "The loader resizes each image to 256 by 256 pixels and keeps the "
+        "central 224 by 224; do the same before a request."
+    ),
+}
 # The most rows of a table. With more classes than this, T is left out.
 _MOST_ROWS = 20
 
@@ -41,7 +59,7 @@ def render(run: FinishedRun, problem: Problem, found: Audit) -> str:
         keep_trailing_newline=True,
         autoescape=False,  # noqa: S701, Markdown needs no HTML escapes
     )
-    environment.filters.update(cell=_cell, percent=_percent)
+    environment.filters.update(cell=_cell, percent=_percent, plain=_plain)
     template = environment.get_template("model_card.md.j2")
     return template.render(_content(run, problem, found))
 
@@ -74,6 +92,20 @@ def _content(
         "transition": run.row_transition,
         "transition_l1": result["transition_l1"],
         "oracle": result["oracle"],
+        "columns": [
+            {
+                "name": column.name,
+                "input": name,
+                "kind": column.kind,
+                "values": column.values,
+            }
+            for column, name in zip(
+                run.columns, columns.serving_names(run.columns).values()
+            )
+        ],
+        "preparation": _PREPARATIONS.get(
+            run.config.dataset.name.partition(":")[0], ""
+        ),
         "input_shape": inputs.shape[1:],
         "input_dtype": inputs.dtype,
         "versions": _versions(run.workdir),
@@ -134,9 +166,15 @@ def _counts(labels: np.ndarray, num_classes: int) -> np.ndarray:
     return np.bincount(labels, minlength=num_classes)
 
 
+def _plain(value: Any) -> str:
+    """Returns a text in which nothing is Markdown or HTML, on one line."""
+    text = " ".join(str(value).split())
+    return re.sub(r"([\\`*\[\]<>|#~])", r"\\\1", text)
+
+
 def _cell(value: Any) -> str:
     """Returns a value as the text of a table cell, on one line."""
-    return " ".join(str(value).split()).replace("|", "\\|")
+    return _plain(value)
 
 
 def _percent(share: float) -> str:

@@ -9,9 +9,9 @@ from mlc_tf import distribution
 from mlc_tf import losses
 from mlc_tf.errors import InputError
 from mlc_tf.errors import bad_argument
+from mlc_tf.models import base_check
 from mlc_tf.models.forward_pass import AllWeights
 from mlc_tf.models.pair_model import PairModel
-from mlc_tf.models.pair_model import check_base
 
 
 class CoTeaching(PairModel):
@@ -71,7 +71,7 @@ class CoTeaching(PairModel):
         self.steps_per_epoch = steps_per_epoch
         self.ramp_epochs = ramp_epochs
         self.peer = _clone(base) if peer is None else peer
-        if check_base(self.peer) != self.num_classes:
+        if base_check.check(self.peer) != self.num_classes:
             raise bad_argument(
                 "peer", f"a model with {self.num_classes} outputs", peer
             )

@@ -316,27 +316,14 @@ def check_given(labels: Any, num_classes: int) -> np.ndarray:
     return given
 
 
-def check_inputs(spec: Any, base_shape: Any, replicas: int) -> None:
-    """Checks the batches of pairs against the base and the strategy.
+def check_batch_sizes(spec: Any, replicas: int) -> None:
+    """Raises an `InputError` unless batches divide by the replicas.
 
     Args:
         spec: The element spec of the dataset of pairs.
-        base_shape: The base's `input_shape`, with the batch axis first; None
-            if the base has no single input shape, which skips the check.
         replicas: Number of replicas among which a batch is divided.
-
-    Raises:
-        InputError: if the inputs do not have the shape that the base takes, or
-            if a batch size is not a multiple of `replicas`.
     """
-    for which, (x, labels, *_) in zip(("noisy", "clean"), spec):
-        shape = getattr(x, "shape", None)
-        if shape is not None and isinstance(base_shape, tuple):
-            if not shape.is_compatible_with(base_shape):
-                raise InputError(
-                    f"The {which} inputs should have the shape that the base "
-                    f"takes, {base_shape[1:]}. Received: {tuple(shape[1:])}."
-                )
+    for which, (_, labels, *_) in zip(("noisy", "clean"), spec):
         if labels.shape[0] is not None:
             check_divides(which, labels.shape[0], replicas)
 

@@ -6,6 +6,7 @@ and `encoder` is the same function as a Keras model, for serving.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from mlc_tf.datasets import tables
 from mlc_tf.errors import InputError
@@ -177,6 +179,21 @@ def encode(
     return x
 
 
+def serving_names(columns: Sequence[Column]) -> dict[str, str]:
+    """Returns the name of each column in a signature, by its name in the file.
+
+    A signature takes letters, digits and underscores only; a column with
+    another name is called by its number.
+    """
+    names = [column.name for column in columns]
+    return {
+        name: name
+        if re.fullmatch("[A-Za-z][A-Za-z0-9_]*", name)
+        else f"column_{number}"
+        for number, name in enumerate(names)
+    }
+
+
 def encoder(columns: Sequence[Column]) -> keras.Model:
     """Returns `encode` as a Keras model, from named columns to inputs.
 
@@ -184,19 +201,20 @@ def encoder(columns: Sequence[Column]) -> keras.Model:
         columns: The columns, in the order of the inputs.
 
     Returns:
-        A functional model. It takes a dict of `(batch, 1)` tensors by the names
-        of the columns: strings for categories, floats for numbers and dates. It
-        returns `(batch, inputs)` float32. A string that is not among the values
-        becomes zeros.
+        A functional model. It takes a dict of `(batch, 1)` tensors by
+        `serving_names`: strings for categories, floats for numbers and dates.
+        It returns `(batch, inputs)` float32. A string that is not among the
+        values becomes zeros.
     """
+    names = serving_names(columns)
     inputs, parts = {}, []
-    for number, column in enumerate(columns):
+    for column in columns:
         text = column.kind == "categorical"
-        # Keras allows fewer characters in names of layers than a CSV has.
-        inputs[column.name] = keras.Input(
-            (1,), name=f"column_{number}", dtype="string" if text else "float32"
+        name = names[column.name]
+        inputs[name] = keras.Input(
+            (1,), name=name, dtype="string" if text else "float32"
         )
-        part = inputs[column.name]
+        part = inputs[name]
         if text:
             lookup = keras.layers.StringLookup(
                 vocabulary=list(column.values), output_mode="multi_hot"
@@ -206,6 +224,45 @@ def encoder(columns: Sequence[Column]) -> keras.Model:
         parts.append(keras.ops.cast(part, "float32"))
     joined = keras.ops.concatenate(parts, axis=-1) if parts[1:] else parts[0]
     return keras.Model(inputs, joined, name="columns")
+
+
+def with_encoder(
+    columns: Sequence[Column], network: keras.Model
+) -> keras.Model:
+    """Returns a network that takes the columns of a table.
+
+    Args:
+        columns: The columns, in the order of the network's inputs.
+        network: A network from encoded inputs `(batch, inputs)` to logits.
+    """
+    encode_columns = encoder(columns)
+    logits = network(encode_columns(encode_columns.input))
+    return keras.Model(encode_columns.input, logits, name=network.name)
+
+
+def signature(columns: Sequence[Column]) -> dict[str, tf.TensorSpec]:
+    """Returns the specs of a batch of columns: `(batch,)` by serving name."""
+    return {
+        name: tf.TensorSpec(
+            [None],
+            tf.string if column.kind == "categorical" else tf.float32,
+            name,
+        )
+        for column, name in zip(columns, serving_names(columns).values())
+    }
+
+
+def order(columns: Sequence[Column]) -> str:
+    """Returns the names of all inputs in their order, for a reader."""
+    return ", ".join(
+        name
+        for column in columns
+        for name in (
+            [f"{column.name}={value}" for value in column.values]
+            if column.kind == "categorical"
+            else [column.name]
+        )
+    )
 
 
 def to_json(columns: Sequence[Column]) -> list[dict[str, Any]]:

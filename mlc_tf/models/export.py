@@ -4,6 +4,7 @@ The formats are SavedModel, LiteRT and ONNX. Every format contains the
 preprocessing and the class names; a SavedModel also contains T, if T is known.
 """
 
+import errno
 import os
 import re
 import shutil
@@ -30,6 +31,8 @@ from mlc_tf.models import serving_warm_up
 # The file suffix of each format of `write`; a SavedModel is a folder.
 SUFFIXES = {"tf_saved_model": "", "litert": ".tflite", "onnx": ".onnx"}
 _DEFAULT = "serving_default"
+# The entries of a SavedModel.
+_SAVED_MODEL = {"assets", "fingerprint.pb", "saved_model.pb", "variables"}
 # Finds the name of the unsupported operation in a converter's error message.
 _OPERATION = re.compile(r"(?:'tf\.|No Op registered for )(\w+)")
 
@@ -40,6 +43,7 @@ def saved_model(
     class_names: Sequence[str],
     transition: Any = None,
     model_card: str | None = None,
+    input_signature: Any = None,
 ) -> Path:
     """Writes the next version of a network, for TensorFlow Serving.
 
@@ -57,6 +61,7 @@ def saved_model(
             to 1. Defaults to None, unknown.
         model_card: Content of the file `model_card.md`, Markdown. Defaults to
             None, no such file.
+        input_signature: As in `write`. Defaults to the inputs of the network.
 
     Returns:
         The folder of the new version. The folder appears only after all its
@@ -67,7 +72,7 @@ def saved_model(
             `class_names` or `transition` do not fit the network, or if the
             folder cannot be written.
     """
-    specs = _input_specs(network, None)
+    specs = _input_specs(network, input_signature)
     archive, signatures = _archive(network, specs, class_names, transition)
     output = Path(output)
     with writable_or_error("output", output):
@@ -79,10 +84,12 @@ def saved_model(
             part, output.resolve().name, signatures, _zeros(specs)
         )
         if model_card is not None:
-            (part / "model_card.md").write_text(model_card)
-        version = output / str(1 + max([0, *_versions(output)]))
+            content = model_card.encode(errors="replace")
+            (part / "model_card.md").write_bytes(content)
         part.chmod(0o755)  # the server may run as another user
-        os.rename(part, version)
+        version = _publish(part, output)
+    except (tf.errors.ResourceExhaustedError, OSError) as error:
+        raise _unwritable("output", output, error) from None
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return version
@@ -106,6 +113,9 @@ def write(
     - `logits`: `logits` `(batch, classes)`;
     - `noisy_label_posterior`, only if T is known: `probabilities`
       `(batch, classes)` of the noisy label, `f @ T`.
+
+    An example whose inputs or logits are NaN or infinite has no answer: its
+    probabilities are NaN, its `class_index` is -1 and its `class_name` is "".
 
     A LiteRT or ONNX file has only `serving_default`, with the same names, and
     takes batches of any size. ONNX Runtime rejects another dtype or shape. The
@@ -137,6 +147,7 @@ def write(
     check_path("filepath", filepath, format)
     if format == "onnx":
         _onnx_libraries()
+    _check_free(filepath, format)
     dtype = forward_pass.coarsest_dtype(network)
     if SUFFIXES[format] and dtype in ("float16", "bfloat16"):
         raise bad_argument(
@@ -158,6 +169,8 @@ def write(
         content = part / filepath.name
         content.write_bytes(convert(part / "saved_model"))
         os.replace(content, filepath)
+    except (tf.errors.ResourceExhaustedError, OSError) as error:
+        raise _unwritable("filepath", filepath, error) from None
     finally:
         shutil.rmtree(part, ignore_errors=True)
 
@@ -208,34 +221,39 @@ def _endpoints(
     """Returns the function of each signature, by the signature's name."""
 
     @tf.function(input_signature=[specs], autograph=False)
-    def logits_of(inputs: Any) -> tf.Tensor:
+    def logits_of(inputs: Any) -> tuple[tf.Tensor, tf.Tensor]:
         # Without this check, a network may accept inputs of a wrong shape.
         checked = keras.tree.map_structure(
             lambda tensor, spec: tf.ensure_shape(tensor, spec.shape),
             inputs,
             specs,
         )
-        return forward_pass.as_float(network(checked, training=False))
+        logits = forward_pass.as_float(network(checked, training=False))
+        return logits, _finite([*keras.tree.flatten(checked), logits])
 
     def serve(inputs: Any) -> dict[str, tf.Tensor]:
-        probs = tf.nn.softmax(logits_of(inputs))
-        index = tf.argmax(probs, axis=-1)
+        logits, valid = logits_of(inputs)
+        index = tf.argmax(logits, axis=-1)
+        # The last name stands for no class.
+        place = tf.where(valid, index, num_classes)
         return {
-            "probabilities": probs,
-            "class_index": index,
-            "class_name": tf.gather(tf.constant(names), index),
+            "probabilities": _or_nan(valid, tf.nn.softmax(logits)),
+            "class_index": tf.where(valid, index, -1),
+            "class_name": tf.gather(tf.constant([*names, ""]), place),
         }
 
     def logits(inputs: Any) -> dict[str, tf.Tensor]:
-        return {"logits": logits_of(inputs)}
+        logits, valid = logits_of(inputs)
+        return {"logits": _or_nan(valid, logits)}
 
     def noisy_label(inputs: Any) -> dict[str, tf.Tensor]:
-        probs = tf.nn.softmax(logits_of(inputs))
+        logits, valid = logits_of(inputs)
+        probs = tf.nn.softmax(logits)
         noisy = transitions.correct(probs, tf.constant(matrix, probs.dtype))
-        return {"probabilities": noisy}
+        return {"probabilities": _or_nan(valid, noisy)}
 
     # All signatures share this one trace.
-    num_classes = logits_of.get_concrete_function().output_shapes[-1]
+    num_classes = logits_of.get_concrete_function().output_shapes[0][-1]
     names = _check_names(class_names, num_classes)
     if transition is None:
         return {_DEFAULT: serve, "logits": logits}
@@ -245,6 +263,25 @@ def _endpoints(
         "logits": logits,
         "noisy_label_posterior": noisy_label,
     }
+
+
+def _finite(tensors: list[tf.Tensor]) -> tf.Tensor:
+    """Returns which examples have only finite numbers, `(batch,)` booleans."""
+    valid = None
+    for tensor in tensors:
+        if not tensor.dtype.is_floating:
+            continue
+        # LiteRT has no `is_finite`. NaN is not less than any number.
+        small = tf.abs(tensor) <= tensor.dtype.max
+        axes = list(range(1, tensor.shape.rank))
+        each = tf.reduce_all(small, axes) if axes else small
+        valid = each if valid is None else valid & each
+    return valid
+
+
+def _or_nan(valid: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
+    """Returns values `(batch, ...)`, or NaN for examples that are not valid."""
+    return tf.where(valid[:, None], values, values.dtype.as_numpy_dtype(np.nan))
 
 
 def _input_specs(network: keras.Model, input_signature: Any) -> Any:
@@ -275,11 +312,13 @@ def _input_specs(network: keras.Model, input_signature: Any) -> Any:
 def _zeros(specs: Any) -> dict[str, np.ndarray]:
     """Returns a batch of one example of zeros, by the name of each input.
 
-    An axis of unknown size gets the size 1.
+    A text is empty. An axis of unknown size gets the size 1.
     """
     return {
-        spec.name: np.zeros(
-            [size or 1 for size in spec.shape], spec.dtype.as_numpy_dtype
+        spec.name: np.full(
+            [size or 1 for size in spec.shape],
+            b"" if spec.dtype == tf.string else 0,
+            spec.dtype.as_numpy_dtype,
         )
         for spec in keras.tree.flatten(specs)
     }
@@ -296,6 +335,40 @@ def _check_names(
             "class_names", f"{num_classes} different names", names
         )
     return names
+
+
+def _publish(part: Path, output: Path) -> Path:
+    """Gives a folder the name of the next version; returns the version."""
+    while True:
+        version = output / str(1 + max([0, *_versions(output)]))
+        try:
+            os.rename(part, version)
+            return version
+        except OSError as error:
+            # Another process has just written this version.
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+
+
+def _check_free(filepath: str | Path, format: str) -> None:
+    """Raises unless a folder is free for a SavedModel, or holds one."""
+    path = Path(filepath)
+    if format != "tf_saved_model" or not path.is_dir():
+        return
+    others = sorted({each.name for each in path.iterdir()} - _SAVED_MODEL)
+    if others:
+        raise InputError(
+            "`filepath` should be a new folder, or a folder with a SavedModel, "
+            f"which is replaced. Received: `filepath` = '{path}', which holds "
+            f"{', '.join(others[:5])}."
+        )
+
+
+def _unwritable(name: str, path: Path, error: Exception) -> InputError:
+    reason = getattr(error, "strerror", None) or "no space left on the disk"
+    return bad_argument(
+        name, f"a place that can be written ({reason})", str(path)
+    )
 
 
 def _versions(output: Path) -> list[int]:

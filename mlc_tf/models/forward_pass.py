@@ -8,7 +8,6 @@ through the other layers.
 
 import inspect
 from collections.abc import Callable
-from collections.abc import Iterator
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +18,7 @@ import tensorflow as tf
 from mlc_tf import distribution
 from mlc_tf import losses
 from mlc_tf.errors import InputError
+from mlc_tf.models import base_check
 
 Tensors = Sequence[tf.Tensor]
 _MAX_POOLING = (
@@ -171,9 +171,19 @@ class LastLayer:
     def __init__(self, base: keras.Model) -> None:
         self._dense = _last_dense(base)
         self._base = base
+        # The structure of the inputs, since keys of a dict have an order.
         self._features_and_logits = keras.Model(
-            base.inputs, [self._dense.input, self._dense.output]
+            base_check.input_structure(base),
+            [self._dense.input, self._dense.output],
         )
+
+    def check(self) -> None:
+        """Raises an `InputError` if the last layer can no longer be moved.
+
+        It may have been frozen, or got an adapter, since the network was
+        wrapped.
+        """
+        _last_dense(self._base)
 
     def forward(self, x: Any) -> ForwardPass:
         """Runs a training pass, which updates BatchNorm and dropout state.
@@ -248,7 +258,7 @@ def coarsest_dtype(base: keras.Model) -> str:
     """Returns the compute dtype with the fewest bytes among the layers."""
     dtypes = [
         layer.compute_dtype
-        for layer in _layers(base)
+        for layer in base_check.all_layers(base)
         if layer.weights  # layers without weights, such as inputs, do not count
     ]
     return min(
@@ -259,7 +269,9 @@ def coarsest_dtype(base: keras.Model) -> str:
 
 def pools_by_maximum(base: keras.Model) -> bool:
     """Returns whether the network has a max-pooling layer."""
-    return any(isinstance(layer, _MAX_POOLING) for layer in _layers(base))
+    return any(
+        isinstance(layer, _MAX_POOLING) for layer in base_check.all_layers(base)
+    )
 
 
 def values(variables: list[keras.Variable]) -> Tensors:
@@ -268,15 +280,6 @@ def values(variables: list[keras.Variable]) -> Tensors:
     A plain read would alias the variable's buffer in eager mode.
     """
     return [tf.identity(tf.convert_to_tensor(value)) for value in variables]
-
-
-def _layers(base: keras.Model) -> Iterator[keras.layers.Layer]:
-    """Yields the layers of a network, and of networks nested in it."""
-    for layer in base.layers:
-        if isinstance(layer, keras.Model):
-            yield from _layers(layer)
-        else:
-            yield layer
 
 
 def _share_statistics(base: keras.Model) -> None:
@@ -289,7 +292,7 @@ def _share_statistics(base: keras.Model) -> None:
         return
     statistics = [
         variable
-        for layer in _layers(base)
+        for layer in base_check.all_layers(base)
         if isinstance(layer, keras.layers.BatchNormalization)
         for variable in layer.non_trainable_variables
         if layer.trainable

@@ -5,7 +5,10 @@ logits and knows nothing of noise. `call`, `evaluate`, `predict`, `save` and
 `export` use the base alone, so training machinery never reaches serving.
 """
 
+import re
+from collections.abc import Iterator
 from collections.abc import Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import keras
@@ -17,7 +20,7 @@ from mlc_tf import losses
 from mlc_tf import transitions
 from mlc_tf.data import checks
 from mlc_tf.errors import InputError
-from mlc_tf.errors import bad_argument
+from mlc_tf.models import base_check
 from mlc_tf.models import evaluation_data
 from mlc_tf.models import export
 from mlc_tf.models import forward_pass
@@ -51,7 +54,7 @@ class PairModel(ConstructorArguments, MultiWorkerFit):
     differentiates_twice = False
 
     def __init__(self, base: keras.Model, *, name: str | None = None) -> None:
-        num_classes = check_base(base)
+        num_classes = base_check.check(base)
         super().__init__(name=name, dtype=base.dtype_policy)
         self.base = base
         self.num_classes = num_classes
@@ -142,6 +145,7 @@ class PairModel(ConstructorArguments, MultiWorkerFit):
                 base or the strategy; or if a label is not in `[0, classes)`.
         """
         _check_fit_arguments(args, kwargs)
+        self._check_weights()
         pairs = self._own_pairs(x) if callable(x) else self._checked(x)
         if kwargs.get("validation_data") is not None:
             kwargs["validation_data"] = self._checked_validation(
@@ -152,8 +156,33 @@ class PairModel(ConstructorArguments, MultiWorkerFit):
             # A first step that creates variables would be traced twice.
             self._build_optimizer()
         kwargs.setdefault("shuffle", False)  # the dataset sets the order
-        with checks.plain_errors():
+        with checks.plain_errors(), self._second_derivatives():
             return super().fit(pairs, *args, **kwargs)
+
+    def _check_weights(self) -> None:
+        """Checks the base again: it may have changed since it was wrapped."""
+        base_check.check_weights(self.base)
+        forward = getattr(self, "forward_pass", None)
+        if isinstance(forward, forward_pass.LastLayer):
+            forward.check()
+
+    @contextmanager
+    def _second_derivatives(self) -> Iterator[None]:
+        """Names the layer whose second derivative TensorFlow lacks."""
+        try:
+            yield
+        except LookupError as error:
+            found = re.search(r"no entry for: (\w+?)(?:Grad)?\b", str(error))
+            if found is None:
+                raise
+            layers = base_check.layers_with_operation(self.base, found[1])
+            raise InputError(
+                "The layers of `base` should have second derivatives for this "
+                f"method. Received: {', '.join(layers) or 'a layer'} with the "
+                f"operation {found[1]}, which has none in TensorFlow "
+                "(`MetaLossCorrection` needs none with `meta_gradient` = "
+                "'head' or 'finite_difference')."
+            ) from None
 
     def check_pairs(self, x: Any, replicas: int | None = None) -> None:
         """Checks a dataset as `fit` does, without reading an element.
@@ -166,10 +195,11 @@ class PairModel(ConstructorArguments, MultiWorkerFit):
         Raises:
             InputError: as `fit`, except for bad labels.
         """
-        checks.check_inputs(
-            checks.pair_spec(x, self.num_classes, self.uses_index),
-            getattr(self.base, "input_shape", None),
-            replicas or self.distribute_strategy.num_replicas_in_sync,
+        spec = checks.pair_spec(x, self.num_classes, self.uses_index)
+        for which, (inputs, *_) in zip(("noisy", "clean"), spec):
+            base_check.check_inputs(self.base, which, inputs)
+        checks.check_batch_sizes(
+            spec, replicas or self.distribute_strategy.num_replicas_in_sync
         )
 
     def _checked(self, x: Any, replicas: int | None = None) -> tf.data.Dataset:
@@ -184,6 +214,7 @@ class PairModel(ConstructorArguments, MultiWorkerFit):
     def _checked_validation(self, data: Any) -> Any:
         parts = data if isinstance(data, (tuple, list)) else (data,)
         x, y, weights = (*parts, None, None)[:3]
+        self._check_test_inputs(x)
         x, y = evaluation_data.checked(x, y, self.num_classes)
         if y is None:
             return x
@@ -208,6 +239,7 @@ class PairModel(ConstructorArguments, MultiWorkerFit):
         """
         # `fit` has checked its validation data, and hands on its own iterator.
         if not kwargs.get("_use_cached_eval_dataset", False):
+            self._check_test_inputs(x)
             x, y = evaluation_data.checked(x, y, self.num_classes)
         as_dict = kwargs.pop("return_dict", False)
         with checks.plain_errors():
@@ -221,6 +253,21 @@ class PairModel(ConstructorArguments, MultiWorkerFit):
             return logs
         values = [logs[name] for name in results if name in logs]
         return values if len(values) > 1 else values[0]
+
+    def predict(self, x: Any, *args: Any, **kwargs: Any) -> Any:
+        """Returns the logits of the base, as `keras.Model.predict`."""
+        self._check_test_inputs(x)
+        return super().predict(x, *args, **kwargs)
+
+    def _check_test_inputs(self, x: Any) -> None:
+        """Checks inputs in memory, or of a `tf.data.Dataset`."""
+        if isinstance(x, tf.data.Dataset):
+            spec = x.element_spec
+            inputs = spec[0] if isinstance(spec, tuple) else spec
+            if not isinstance(inputs, tuple):
+                base_check.check_inputs(self.base, "test", inputs)
+        elif isinstance(x, dict) or hasattr(x, "shape"):
+            base_check.check_inputs(self.base, "test", x)
 
     def train_on_batch(
         self, x: Any, y: Any = None, *args: Any, **kwargs: Any
@@ -491,61 +538,3 @@ def _check_fit_arguments(args: Any, kwargs: dict[str, Any]) -> None:
 def _ids(labels: tf.Tensor) -> tf.Tensor:
     # Always ids: Keras resolves "accuracy" by the form of the first labels.
     return tf.argmax(labels, axis=-1) if labels.shape.rank == 2 else labels
-
-
-def check_base(base: Any) -> int:
-    """Returns the number of classes of a network that emits logits.
-
-    Raises:
-        InputError: as in `PairModel`.
-    """
-    if not isinstance(base, keras.Model):
-        raise bad_argument("base", "a keras.Model", type(base).__name__)
-    if not base.built:
-        raise InputError(
-            "`base` should be built. Received: `base` = a "
-            f"{type(base).__name__} without weights; call it on a batch, or "
-            "add a `keras.Input`."
-        )
-    if not base.trainable_variables:
-        raise bad_argument(
-            "base", "a model with trainable weights", type(base).__name__
-        )
-    if len(getattr(base, "outputs", None) or [None]) != 1:
-        raise bad_argument("base", "a model with one output", base.outputs)
-    last = _last_layer(base)
-    activation = getattr(last, "activation", None)
-    if (
-        isinstance(last, keras.layers.Softmax)
-        or activation is keras.activations.softmax
-    ):
-        raise InputError(
-            "`base` should end in logits, without a softmax. Received: "
-            f"`base` = a model whose last layer {last.name!r} is a softmax."
-        )
-    shape = _output_shape(base, last)
-    if len(shape) != 2 or shape[-1] is None or shape[-1] < 2:
-        raise bad_argument(
-            "base", "a model with outputs (batch, classes), classes >= 2", shape
-        )
-    return int(shape[-1])
-
-
-def _last_layer(base: Any) -> Any:
-    while isinstance(base, keras.Model) and base.layers:
-        base = base.layers[-1]
-    return base
-
-
-def _output_shape(base: keras.Model, last: Any) -> tuple[int | None, ...]:
-    try:
-        return tuple(base.output_shape)
-    except (AttributeError, ValueError):  # a subclassed model
-        units = getattr(last, "units", None)
-        if units is None:
-            raise InputError(
-                "`base` should have a known output shape. Received: `base` = a "
-                f"{type(base).__name__} whose last layer is not a Dense layer; "
-                "wrap it in keras.Sequential([keras.Input(shape), base])."
-            ) from None
-        return (None, units)

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from mlc_tf.data import checks
+from mlc_tf.models import base_check
 
 
 def forward_pass(network: keras.Model) -> Callable[[Any], tf.Tensor]:
@@ -23,9 +24,14 @@ def forward_pass(network: keras.Model) -> Callable[[Any], tf.Tensor]:
     Returns:
         A function from inputs `(batch, ...)` to logits `(batch, classes)`.
     """
-    return tf.function(
-        lambda x: network(x, training=False), reduce_retracing=True
-    )
+
+    def forward(x: Any) -> tf.Tensor:
+        # Once per form of inputs, when the function is traced.
+        base = getattr(network, "base", network)
+        base_check.check_inputs(base, "given", x)
+        return network(x, training=False)
+
+    return tf.function(forward, reduce_retracing=True, autograph=False)
 
 
 def logits(

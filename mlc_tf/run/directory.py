@@ -38,7 +38,7 @@ _WORK = (
 # File systems take names of up to 255 bytes.
 _LONGEST_PART = 60
 _SEAL = "seal.json"
-_SEALED = ("result.json", "model.keras", "transition.npz")
+_SEALED = ("result.json", "model.keras", "transition.npz", "columns.json")
 _RECORDED_PACKAGES = (
     "mlc_tf",
     "tensorflow",

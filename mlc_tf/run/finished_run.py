@@ -9,6 +9,8 @@ import ml_collections
 import numpy as np
 
 from mlc_tf import transitions
+from mlc_tf.datasets import columns
+from mlc_tf.datasets.columns import Column
 from mlc_tf.errors import InputError
 from mlc_tf.run import callbacks
 from mlc_tf.run import data_identity
@@ -30,6 +32,8 @@ class FinishedRun:
         transition: The T after the last epoch, `(classes, classes)`, rows are
             clean classes; its rows or its columns sum to 1. None for a method
             without a T.
+        columns: The columns of the table from which the inputs were made.
+            Defaults to `()`: the inputs come from no table.
     """
 
     workdir: Path
@@ -37,6 +41,7 @@ class FinishedRun:
     result: dict[str, Any]
     network: keras.Model
     transition: np.ndarray | None
+    columns: tuple[Column, ...] = ()
 
     @property
     def row_transition(self) -> np.ndarray | None:
@@ -90,8 +95,22 @@ def load(workdir: str | Path) -> FinishedRun:
     # A T of an earlier phase does not belong to the final network.
     history = callbacks.read_history(workdir / "transition.npz")
     return FinishedRun(
-        workdir, config, result, network, history.get(result["epochs"])
+        workdir,
+        config,
+        result,
+        network,
+        history.get(result["epochs"]),
+        _columns(workdir / "columns.json"),
     )
+
+
+def _columns(path: Path) -> tuple[Column, ...]:
+    if not path.exists():
+        return ()
+    try:
+        return columns.from_json(directory.read_json(path)["columns"])
+    except (KeyError, TypeError):
+        raise directory.damaged(path, "it lacks entries") from None
 
 
 def _config(path: Path) -> ml_collections.ConfigDict:

@@ -19,6 +19,7 @@ from mlc_tf import networks
 from mlc_tf.data import checks
 from mlc_tf.data.augmentation import AUGMENTATIONS
 from mlc_tf.data.examples import Examples
+from mlc_tf.datasets import columns
 from mlc_tf.errors import InputError
 from mlc_tf.errors import in_section
 from mlc_tf.models.pair_model import PairModel
@@ -227,6 +228,11 @@ class _Run:
         if self.problem.noise_report is not None:
             directory.write_json(
                 self.workdir / "noise.json", self.problem.noise_report
+            )
+        if self.problem.columns:
+            directory.write_json(
+                self.workdir / "columns.json",
+                {"columns": columns.to_json(self.problem.columns)},
             )
         self._train_stages(base, stages)
         base.save(self.workdir / "model.keras")

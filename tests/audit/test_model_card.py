@@ -84,7 +84,7 @@ def test_it_says_what_the_files_say(tmp_path):
         "| a\\|b | 5 | 1 | 20.0 | 0.0 |",
         "| **cat** | 0.750 | 0.250 |",
         "`inputs`: shape `(batch, 2, 2, 1)`, `float32`, in the dataset's own "
-        "units: the network contains the preprocessing.",
+        "units: the network standardises them itself.",
         "| keras | 3.15.1 |",
     ):
         assert line in card.splitlines()

@@ -16,6 +16,7 @@ from mlc_tf import MetaLossCorrection
 from mlc_tf import networks
 from mlc_tf.baselines.cross_entropy import CrossEntropy
 from mlc_tf.data import noise
+from mlc_tf.datasets import columns
 from mlc_tf.errors import InputError
 from mlc_tf.models import export
 from mlc_tf.models import serving_warm_up
@@ -460,3 +461,137 @@ def test_the_example_of_serving_has_the_form_of_its_answers(tmp_path):
 def test_the_client_of_the_example_is_python():
     (client,) = blocks_of_the_example("python")
     compile(client, "client", "exec")
+
+
+def strange_batch():
+    """Examples of which two have no answer."""
+    x = np.ones((4, 4, 4, 1), np.float32)
+    x[1].flat[0], x[3].flat[1] = np.nan, np.inf
+    return x
+
+
+def check_strange(answer):
+    probabilities, index, name = (
+        np.asarray(answer[key])
+        for key in ("probabilities", "class_index", "class_name")
+    )
+    assert np.isnan(probabilities[[1, 3]]).all()
+    np.testing.assert_allclose(probabilities[[0, 2]].sum(axis=1), 1, rtol=1e-5)
+    assert index[[1, 3]].tolist() == [-1, -1] and (index[[0, 2]] >= 0).all()
+    names = [
+        each.decode() if isinstance(each, bytes) else str(each)
+        for each in name.tolist()
+    ]
+    assert names[1] == names[3] == ""
+    assert names[0] == NAMES[index[0]] and names[2] == NAMES[index[2]]
+
+
+def test_an_example_that_is_not_finite_has_no_answer(mlp, tmp_path):
+    x = strange_batch()
+    version = export.saved_model(mlp, tmp_path / "served", NAMES, T)
+    signatures = tf.saved_model.load(version).signatures
+    check_strange(signatures["serving_default"](inputs=tf.constant(x)))
+    for name, key in (
+        ("logits", "logits"),
+        ("noisy_label_posterior", "probabilities"),
+    ):
+        values = signatures[name](inputs=tf.constant(x))[key].numpy()
+        assert np.isnan(values[[1, 3]]).all()
+        assert np.isfinite(values[[0, 2]]).all()
+
+
+@pytest.mark.parametrize("suffix", [".tflite", ".onnx"])
+def test_other_formats_have_no_answer_either(suffix, mlp, tmp_path):
+    x = strange_batch()
+    path = tmp_path / f"model{suffix}"
+    format = {".tflite": "litert", ".onnx": "onnx"}[suffix]
+    export.write(mlp, path, format, NAMES)
+    if suffix == ".tflite":
+        interpreter = litert.Interpreter(str(path))
+        runner = interpreter.get_signature_runner("serving_default")
+        check_strange(runner(inputs=x))
+        return
+    session = onnxruntime.InferenceSession(path)
+    keys = [output.name for output in session.get_outputs()]
+    check_strange(dict(zip(keys, session.run(None, {"inputs": x}))))
+
+
+def test_a_folder_with_other_files_is_not_written_into(mlp, tmp_path):
+    folder = tmp_path / "mine"
+    export.write(mlp, folder, class_names=NAMES)
+    export.write(mlp, folder, class_names=NAMES)  # a SavedModel is replaced
+    (folder / "keep.txt").write_text("mine")
+    before = sorted(folder.rglob("*"))
+    with pytest.raises(InputError, match="`filepath` .* which holds keep.txt"):
+        export.write(mlp, folder, class_names=NAMES)
+    assert sorted(folder.rglob("*")) == before
+
+
+def test_two_exports_at_once_are_two_versions(mlp, tmp_path, monkeypatch):
+    versions = export._versions
+    seen = []
+
+    def outdated(output):
+        # The other process has just published version 1.
+        seen.append(versions(output))
+        if len(seen) == 1:
+            (tmp_path / "served/1/assets").mkdir(parents=True)
+        return seen[0] if len(seen) == 1 else versions(output)
+
+    monkeypatch.setattr(export, "_versions", outdated)
+    version = export.saved_model(mlp, tmp_path / "served", NAMES)
+    assert version == tmp_path / "served/2"
+    assert (version / "saved_model.pb").exists()
+
+
+def test_a_full_disk_is_one_sentence(mlp, tmp_path, monkeypatch):
+    def full(*arguments, **options):
+        raise tf.errors.ResourceExhaustedError(None, None, "No space left")
+
+    archive = type(keras.export.ExportArchive())
+    monkeypatch.setattr(archive, "write_out", full)
+    for write in (
+        lambda: export.saved_model(mlp, tmp_path / "served", NAMES),
+        lambda: export.write(mlp, tmp_path / "one", class_names=NAMES),
+    ):
+        with pytest.raises(InputError, match="no space left on the disk"):
+            write()
+
+
+def test_a_network_of_a_table_takes_its_columns(tmp_path):
+    known = (
+        columns.Column("age", "numeric"),
+        columns.Column("Größe in m", "categorical", ("klein", "groß")),
+        columns.Column("when", "date"),
+    )
+    base = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
+    served = columns.with_encoder(known, base)
+    version = export.saved_model(
+        served,
+        tmp_path / "served",
+        NAMES[:3],
+        input_signature=columns.signature(known),
+    )
+    serve = tf.saved_model.load(version).signatures["serving_default"]
+    answer = serve(
+        age=tf.constant([30.0, 4.0, np.nan]),
+        column_1=tf.constant(["klein", "riesig", "groß"]),
+        when=tf.constant([0.5, 19000.0, 1.0]),
+    )
+    rows = np.array([[30, 1, 0, 0.5], [4, 0, 0, 19000]], np.float32)
+    expected = tf.nn.softmax(base(rows))
+    np.testing.assert_allclose(answer["probabilities"][:2], expected, rtol=1e-5)
+    assert answer["class_index"].numpy()[2] == -1
+    served.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    np.testing.assert_allclose(
+        loaded(
+            {
+                "age": tf.constant([[30.0], [4.0]]),
+                "column_1": tf.constant([["klein"], ["riesig"]]),
+                "when": tf.constant([[0.5], [19000.0]]),
+            }
+        ),
+        base(rows),
+        rtol=1e-5,
+    )
