@@ -413,7 +413,7 @@ def _check_ids(which: str, labels: np.ndarray) -> None:
 
 
 def _check_probabilities(which: str, labels: np.ndarray) -> None:
-    if not np.issubdtype(labels.dtype, np.number):
+    if labels.dtype.kind not in "iuf" or labels.dtype.itemsize > 8:
         raise InputError(
             f"The {which} set should have probabilities as soft labels. "
             f"Received: labels of dtype {labels.dtype}."
