@@ -15,6 +15,7 @@ from absl import flags
 
 from mlc_tf import distribution
 from mlc_tf.launch import command_line
+from mlc_tf.run import data_identity
 from mlc_tf.run import directory
 from mlc_tf.run import training
 
@@ -34,6 +35,8 @@ def main(argv: list[str]) -> None:
     result = training.run(
         _CONFIG.value, workdir, join_timeout=_JOIN_TIMEOUT.value
     )
+    if finished:
+        data_identity.check_config(workdir, _CONFIG.value)
     print(
         f"{workdir} {'is' if finished else 'holds'} the finished run: accuracy "
         f"{result['test_accuracy']:.4f} on the {result['evaluated_on']} set, "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import itertools
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +14,7 @@ from mlc_tf.datasets import tables
 from mlc_tf.datasets.options import Options
 from mlc_tf.datasets.splits import Splits
 from mlc_tf.errors import InputError
+from mlc_tf.errors import bad_argument
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -64,6 +66,7 @@ def load(path: str, options: Options) -> Splits:
                 f"the splits {', '.join(table[SPLIT].unique())} only."
             )
     names = tables.class_names(labels[train])
+    _check_numbers(path, names)
     ids = tables.class_ids(labels, names)
     strange = np.isin(which, wanted) & (ids < 0)
     if strange.any():
@@ -92,6 +95,18 @@ def load(path: str, options: Options) -> Splits:
     )
 
 
+def _check_numbers(path: str, names: tuple[str, ...]) -> None:
+    """Raises if two classes are the same number, as 1 and 01."""
+    if not all(name.isdecimal() for name in names):
+        return
+    for one, two in itertools.pairwise(names):  # sorted by number
+        if int(one) == int(two):
+            raise InputError(
+                f"{path} should write each class in one way. Received: the "
+                f"classes {one!r} and {two!r}."
+            )
+
+
 def _stripped(labels: pd.Series) -> tuple[pd.Series, tuple[str, ...]]:
     """Returns labels without blanks around them, and a sentence about it."""
     stripped = labels.str.strip()
@@ -116,6 +131,10 @@ def _splits(
     """
     roles = {"train": "train", "test": "test"}
     if clean is not None:
+        if clean.strip().casefold() in roles:
+            raise bad_argument(
+                "dataset.clean", "a split besides train and test", clean
+            )
         roles[clean] = "clean"
     by_folded = {name.casefold(): role for name, role in roles.items()}
     found = {}
@@ -124,13 +143,14 @@ def _splits(
         short = name.strip().casefold()
         role = roles.get(name) or by_folded.get(short, "")
         folded += int(count) if role and name not in roles else 0
-        near = difflib.get_close_matches(short, by_folded, n=1, cutoff=0.75)
+        near = [known for known in by_folded if _is_misspelt(short, known)]
         if not role and near:
             row = int(np.argmax(splits == name))
             raise InputError(
                 f"{path} should have the splits {', '.join(roles)}. Received: "
                 f"{name!r} in {count:,} rows, the first in "
-                f"{tables.place(path, row)}. Did you mean {near[0]!r}?"
+                f"{tables.place(path, row)}. Did you mean {near[0]!r}? Rows of "
+                "another split should have a name that is less like it."
             )
         found[name] = role
     roles_of_rows = splits.map(found).to_numpy(str)
@@ -140,6 +160,14 @@ def _splits(
         f"{folded:,} rows write their split with blanks or in another case; "
         "they were taken.",
     )
+
+
+def _is_misspelt(name: str, known: str) -> bool:
+    """Returns whether a name has the letters of a known name, or nearly so."""
+    if sorted(name) == sorted(known):
+        return True
+    likeness = difflib.SequenceMatcher(None, name, known).ratio()
+    return name.isalpha() and likeness > 0.85
 
 
 def _unused(path: str, splits: pd.Series, used: np.ndarray) -> tuple[str, ...]:

@@ -85,7 +85,8 @@ def read(
     required names. Empty lines at the end of the file are left out.
 
     Args:
-        path: The CSV file, in UTF-8, or a file that ends in `.parquet`.
+        path: The CSV file, in UTF-8 or, with a byte order mark, in UTF-16; or a
+            file that ends in `.parquet`.
         columns: Names of the required columns, which are read as text.
         may_be_empty: Names of the columns that may have empty cells. Defaults
             to `()`.
@@ -208,7 +209,10 @@ def places(path: str | Path, rows: int) -> np.ndarray:
 
 
 def line(row: int) -> int:
-    """Returns the line number of a row; row 0 follows the header, line 1."""
+    """Returns the line number of a row; row 0 follows the header, line 1.
+
+    A cell with line breaks counts as one line.
+    """
     return row + 2
 
 
@@ -219,8 +223,8 @@ def truths(path: str | Path, table: pd.DataFrame, name: str) -> np.ndarray:
         path: The CSV file, for messages.
         table: Content of the file.
         name: Name of the column, as `dataset.clean` gives it. Its cells are
-            true, 1, yes, y, t or x; or false, 0, no, n, f or empty; in any
-            case.
+            true, 1, yes, y, t, x, ja, j or wahr; or false, 0, no, n, f, nein,
+            falsch, "-" or empty; in any case.
 
     Raises:
         InputError: if the column is missing or has another value. The message

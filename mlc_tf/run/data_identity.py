@@ -10,10 +10,13 @@ import zlib
 from pathlib import Path
 from typing import Any
 
+import ml_collections
+
 from mlc_tf import distribution
 from mlc_tf.data import identity
 from mlc_tf.errors import InputError
 from mlc_tf.run import directory
+from mlc_tf.run import problems
 from mlc_tf.run.problems import Problem
 
 _FILE = "data.json"
@@ -72,6 +75,26 @@ def check(workdir: str | Path, problem: Problem) -> None:
         InputError: names what differs.
     """
     _compare(Path(workdir), of(problem))
+
+
+def check_config(workdir: Path, config: ml_collections.ConfigDict) -> None:
+    """Checks that the data of a finished run are still what it was trained on.
+
+    Data that cannot be read any more are a printed line.
+
+    Args:
+        workdir: The directory of the run.
+        config: The configuration of the run.
+
+    Raises:
+        InputError: names what differs.
+    """
+    try:
+        problem = problems.load(config)
+    except InputError as error:
+        print(f"The data of {workdir} cannot be compared. {error}", flush=True)
+        return
+    check(workdir, problem)
 
 
 def class_names(workdir: str | Path) -> list[str] | None:

@@ -57,12 +57,13 @@ def run(
 ) -> dict[str, Any]:
     """Trains as the config says, and returns the result.
 
-    `workdir` then holds `config.json`, `versions.json`, `noise.json`,
-    `metrics.jsonl`, `transition.npz`, `checkpoints/`, `tensorboard/`,
-    `model.keras` (the base) and `result.json`. An interrupted run resumes from
-    its last checkpoint; a finished run is not repeated. With several workers,
-    only the first worker writes `workdir`; the other workers read it once, at
-    the start.
+    `workdir` then holds `config.json`, `versions.json`, `data.json` (digests of
+    the data), `noise.json`, `columns.json` (of a table), `metrics.jsonl`,
+    `transition.npz`, `checkpoints/`, `tensorboard/`, `model.keras` (the base),
+    `result.json` and `seal.json` (digests of the files). An interrupted run
+    resumes from its last checkpoint; a finished run is not repeated. With
+    several workers, only the first worker writes `workdir`; the other workers
+    read it once, at the start.
 
     Args:
         config: The configuration, as `settings.default_config` returns it.

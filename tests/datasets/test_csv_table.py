@@ -287,6 +287,27 @@ def test_headers_labels_and_splits_with_blanks_and_another_case(tmp_path):
     )
 
 
+@pytest.mark.parametrize("name", ["test2", "latest", "training", "valid"])
+def test_other_splits_are_left_out_and_counted(name, tmp_path):
+    path = written(tmp_path, {})
+    path.write_text(path.read_text().replace("train", name, 4))
+    assert load(path).notes[1].endswith(f"were left out: {name} (4).")
+
+
+def test_a_class_is_written_in_one_way(tmp_path):
+    path = written(tmp_path, {})
+    text = path.read_text().replace("cat", "1").replace("dog", "01")
+    path.write_text(text)
+    with pytest.raises(InputError, match="in one way. .* '0?1' and '0?1'"):
+        load(path)
+
+
+@pytest.mark.parametrize("clean", ["Train", "test", " TEST"])
+def test_the_trusted_split_has_a_name_of_its_own(clean, path):
+    with pytest.raises(InputError, match="`dataset.clean` should be a split b"):
+        load(path, clean=f"split:{clean}")
+
+
 def test_rows_of_no_set_are_counted(tmp_path):
     path = written(tmp_path, {})
     path.write_text(path.read_text().replace("train", "later", 4))

@@ -73,6 +73,37 @@ def test_each_command_prints_the_next_ones(tmp_path):
     assert next_commands(answers[0][1]) == [followed[1]]
 
 
+def test_a_finished_run_whose_data_changed_is_refused(tmp_path):
+    rng = np.random.default_rng(0)
+    arrays = {
+        f"{array}_{which}": content
+        for which, count in (("train", 90), ("test", 10), ("clean", 8))
+        for array, content in (
+            ("x", rng.normal(size=(count, 3)).astype(np.float32)),
+            ("y", np.arange(count) % 2),
+        )
+    }
+    np.savez(tmp_path / "mine.npz", **arrays)
+    train = (
+        *("train.py", config("own", ""), "--workdir=run"),
+        "--config.train.epochs=1",
+        "--config.dataset.name=npz:mine.npz",
+    )
+    (first,) = launch(tmp_path, train)
+    arrays["x_train"] = arrays["x_train"][::-1]
+    np.savez(tmp_path / "mine.npz", **arrays)
+    changed, audited = launch(tmp_path, train, ("audit.py", "--workdir=run"))
+    (tmp_path / "mine.npz").unlink()
+    (gone,) = launch(tmp_path, train)
+    assert first[0] == gone[0] == 0
+    for status, _, stderr in (changed, audited):
+        assert status == 2 and "error: The data of a run should stay" in stderr
+        assert "Received: other noisy inputs than the run in run" in stderr
+    assert "The data of run cannot be compared. `npz:PATH` should" in gone[1]
+    results = [answer[1].splitlines()[-1] for answer in (first, gone)]
+    assert results[0] == results[1]
+
+
 def test_runs_with_other_settings_have_other_directories(tmp_path):
     other = "--config.network.mlp.hidden_units=(16,)"
     one, two, again = launch(
