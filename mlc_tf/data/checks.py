@@ -47,7 +47,8 @@ def check_batch_size(name: str, size: Any, which: str, available: int) -> None:
     if size > available:
         raise InputError(
             f"`{name}` should be at most the {available} examples of the "
-            f"{which} set. Received: `{name}` = {size}."
+            f"{which} set. Received: `{name}` = {size}.",
+            name,
         )
 
 

@@ -156,8 +156,11 @@ class PairModel(ConstructorArguments, MultiWorkerFit):
             # A first step that creates variables would be traced twice.
             self._build_optimizer()
         kwargs.setdefault("shuffle", False)  # the dataset sets the order
-        with checks.plain_errors(), self._second_derivatives():
-            return super().fit(pairs, *args, **kwargs)
+        try:
+            with checks.plain_errors(), self._second_derivatives():
+                return super().fit(pairs, *args, **kwargs)
+        finally:
+            self.__dict__.pop("_validation_inputs", None)
 
     def _check_weights(self) -> None:
         """Checks the base again: it may have changed since it was wrapped."""
@@ -216,6 +219,8 @@ class PairModel(ConstructorArguments, MultiWorkerFit):
         x, y, weights = (*parts, None, None)[:3]
         self._check_test_inputs(x)
         x, y = evaluation_data.checked(x, y, self.num_classes)
+        # Not by `setattr`, which would wrap a dict of inputs.
+        self.__dict__["_validation_inputs"] = x
         if y is None:
             return x
         return (x, y) if weights is None else (x, y, weights)
@@ -237,8 +242,8 @@ class PairModel(ConstructorArguments, MultiWorkerFit):
             InputError: for labels other than ids in `[0, classes)` or rows of
                 probabilities.
         """
-        # `fit` has checked its validation data, and hands on its own iterator.
-        if not kwargs.get("_use_cached_eval_dataset", False):
+        # `fit` has checked its validation data once for all epochs.
+        if x is None or x is not self.__dict__.get("_validation_inputs"):
             self._check_test_inputs(x)
             x, y = evaluation_data.checked(x, y, self.num_classes)
         as_dict = kwargs.pop("return_dict", False)

@@ -547,19 +547,20 @@ def _pairs(
     input_context: tf.distribute.InputContext | None = None,
 ) -> tf.data.Dataset:
     """Returns the batches that a stage trains on, from `start` on."""
-    return data.pair(
-        stage.training_set,
-        problem.clean,
-        stage.batch_size,
-        min(config.clean.batch_size, len(problem.clean)),
-        seed=config.seed,
-        epochs=range(start.epochs, stage.end_epoch),
-        steps_per_epoch=stage.steps_per_epoch,
-        augment=_augment(config, problem),
-        with_index=model.uses_index,
-        first_step=start.steps,
-        input_context=input_context,
-    )
+    with in_section("train", ["batch_size"]):
+        return data.pair(
+            stage.training_set,
+            problem.clean,
+            stage.batch_size,
+            min(config.clean.batch_size, len(problem.clean)),
+            seed=config.seed,
+            epochs=range(start.epochs, stage.end_epoch),
+            steps_per_epoch=stage.steps_per_epoch,
+            augment=_augment(config, problem),
+            with_index=model.uses_index,
+            first_step=start.steps,
+            input_context=input_context,
+        )
 
 
 def _compile(
