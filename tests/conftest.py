@@ -3,6 +3,7 @@
 import fcntl
 import gc
 import os
+import types
 from collections.abc import Callable
 from pathlib import Path
 
@@ -58,7 +59,8 @@ def pytest_testnodedown(node):
     stats = node.config.pluginmanager.get_plugin("terminalreporter").stats
     names = getattr(node, "workeroutput", {}).get("deselected")
     if names:
-        stats["deselected"] = names
+        # Reports have attributes, which the summary of hypothesis reads.
+        stats["deselected"] = [types.SimpleNamespace(name=n) for n in names]
 
 
 def pytest_collection_finish():

@@ -12,6 +12,8 @@ import pytest
 from mlc_tf.audit import review
 from mlc_tf.audit import run_audit
 from mlc_tf.configs import digits
+from mlc_tf.data import identity
+from mlc_tf.data.examples import Arrays
 from mlc_tf.run import finished_run
 from mlc_tf.run import methods
 from mlc_tf.run import problems
@@ -235,7 +237,7 @@ def test_export_writes_the_network_and_results_of_the_run(tmp_path):
         (*export, "--output=/proc/no/base.keras", "--format=keras"),
     )
     assert trained[0] == version[0] == 0, version[2]
-    assert version[1].splitlines()[-1] == "served/digits/1"
+    assert version[1].splitlines()[-1].startswith("served/digits/1 is the new ")
     result = json.loads(trained[1].splitlines()[-1])
     card = (tmp_path / "served/digits/1/model_card.md").read_text()
     assert f"{100 * result['test_accuracy']:.2f} % of the test set" in card
@@ -246,7 +248,7 @@ def test_export_writes_the_network_and_results_of_the_run(tmp_path):
         (onnx, "out/base.onnx"),
     ):
         assert written[0] == 0, written[2]
-        assert written[1].splitlines()[-1] == name
+        assert written[1].splitlines()[-1] == f"{name} is the network."
         assert (tmp_path / name).stat().st_size > 10_000
     assert unwritable[0] == 2 and "`output` should be a" in unwritable[2]
 
@@ -518,11 +520,12 @@ def test_relabel_makes_a_dataset_that_trains(tmp_path, rng):
         x_test=x[50:],
         y_test=labels[50:],
     )
+    known = identity.identities(Arrays(x[:40], labels[:40]))
     (tmp_path / "decisions.csv").write_text(
-        "index,example,given_label,decision,label\n"
+        "identity,given_label,decision,label\n"
         + "".join(
-            f"{index},example {index},{1 - label},relabel,{label}\n"
-            for index, label in enumerate(labels[:40])
+            f"{text},{1 - label},relabel,{label}\n"
+            for text, label in zip(known, labels[:40])
         )
     )
     settings = (
