@@ -59,8 +59,8 @@ def check_source(config: ml_collections.ConfigDict) -> str:
         config: The configuration of the run.
 
     Returns:
-        The suffix of the file that `apply` writes: ".npz", ".csv" or that of
-        the table.
+        The suffix of the file that `apply` writes: ".npz", ".csv" or the suffix
+        of the table.
 
     Raises:
         InputError: for a dataset that is not the user's own, or for injected
@@ -186,7 +186,7 @@ def _decided(
 
 
 def _read(path: str | Path, num_classes: int) -> pd.DataFrame:
-    """Returns the decisions of a file, checked as far as it tells."""
+    """Returns the decisions of a file, checked without the dataset."""
     table = tables.read(path, COLUMNS, may_be_empty=("label",), others=False)
     if "example" in table:
         table["example"] = table["example"].map(tables.original_cell)

@@ -1,4 +1,4 @@
-"""Tells examples and whole sets apart, whatever order or index they have.
+"""Distinguishes examples and whole sets, whatever order or index they have.
 
 Decisions on labels belong to examples, and a run belongs to its data. An index
 identifies neither: one file more in a folder moves all indices behind it.
@@ -41,7 +41,7 @@ def identities(examples: Examples) -> list[str] | None:
 
 
 def digest(examples: Examples) -> dict[str, str | int | None]:
-    """Returns what tells a set of examples from another set.
+    """Returns what distinguishes a set of examples from another set.
 
     Args:
         examples: The examples.

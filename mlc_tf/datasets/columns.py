@@ -97,7 +97,7 @@ def decide(
         path: The file, for messages.
         table: The columns of inputs, `(rows, columns)`.
         train: `(rows,)` booleans, the training rows. The values of a category
-            are those of the training rows.
+            are its values in the training rows.
         kinds: The kinds that the user gives to some columns.
 
     Returns:

@@ -314,7 +314,7 @@ def _outputs(base: keras.Model) -> Any:
 
 
 def _check_outputs(outputs: np.ndarray) -> None:
-    """Raises an `InputError` if outputs look like those of an activation."""
+    """Raises an `InputError` if outputs look like an activation's."""
     if not np.isfinite(outputs).all() or not np.ptp(outputs, axis=0).any():
         return  # nothing to learn from outputs that are all the same
     low, high = outputs.min(), outputs.max()

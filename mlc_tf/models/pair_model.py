@@ -289,7 +289,7 @@ class PairModel(ConstructorArguments, MultiWorkerFit):
             The metrics, as `keras.Model.train_on_batch` returns them.
 
         Raises:
-            InputError: if the halves are not those of a pair.
+            InputError: if the arguments are not the halves of a pair.
         """
         if args or {*kwargs} - {"return_dict"}:
             raise InputError(

@@ -24,7 +24,7 @@ _SETS = ("noisy", "clean", "test")
 
 
 def of(problem: Problem) -> dict[str, Any]:
-    """Returns what tells the data of a run from other data, as JSON values.
+    """Returns what distinguishes the data of a run from other data, as JSON.
 
     Args:
         problem: The data of the run.

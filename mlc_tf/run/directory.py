@@ -83,7 +83,7 @@ def default_workdir(config: ml_collections.ConfigDict) -> Path:
         a digest of the settings that the run uses, the path of the data among
         them.
     """
-    # The digest tells long names apart that begin alike.
+    # The digest distinguishes long names that begin alike.
     *folders, name = (
         part[:_LONGEST_PART] for part in name_of(config).split("/")
     )

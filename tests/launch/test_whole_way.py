@@ -75,6 +75,8 @@ def follow(folder, described, repair, request):
     user.printed_workdir, trained = workdir, user.said
     user.next("audit")
     assert json.loads(user.said.splitlines()[-1])["examples"] > 0
+    # The method was not fitted to the trusted labels: they are audited too.
+    assert (folder / workdir / "audit/clean_label_issues.csv").exists()
     user.next("review")
     repair(folder, workdir)
     user.next("relabel")
