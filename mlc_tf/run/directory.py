@@ -160,10 +160,19 @@ def check(workdir: str | Path, config: ml_collections.ConfigDict) -> None:
             f"Received: `workdir` = '{workdir}', which holds {work[0].name} of "
             "a run, but no config.json."
         )
+    ours, theirs = json.loads(config.to_json()), read_json(path)
+    # An older version lacks settings that are off unless somebody sets them.
+    new_and_off = {
+        name
+        for name, value in _flat(ours).items()
+        if not value and name not in _flat(theirs)
+    }
     changed = [
         name
-        for name in differing(json.loads(config.to_json()), read_json(path))
-        if name not in _EXECUTION_SETTINGS and _is_used(config, name)
+        for name in differing(ours, theirs)
+        if name not in _EXECUTION_SETTINGS
+        and name not in new_and_off
+        and _is_used(config, name)
     ]
     if changed:
         raise InputError(

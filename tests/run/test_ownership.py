@@ -455,6 +455,20 @@ def test_the_digest_of_a_run_is_of_what_it_computes():
     json.dumps(digest)
 
 
+def test_a_run_of_an_older_version_goes_on(same_place, tmp_path):
+    def older(copy):
+        written = json.loads((copy / "config.json").read_text())
+        del written["dataset"]["columns"], written["dataset"]["download"]
+        (copy / "config.json").write_text(json.dumps(written))
+
+    resumed = resume(same_place, tmp_path, older)
+    expected = directory.finished_result(same_place / "finished")
+    assert without_times(resumed) == without_times(expected)
+    set_now = config_of(same_place, **{"dataset.columns": "a:ignore"})
+    with pytest.raises(InputError, match=r"differs in dataset\.columns\."):
+        training.run(set_now, tmp_path / "copy", verbose=0)
+
+
 def test_names_of_any_length_have_a_directory(tmp_path):
     config = config_of(tmp_path)
     config.dataset.name = f"npz:{'/very-long-name' * 40}.npz"
