@@ -114,7 +114,15 @@ def test_a_run_that_has_not_begun_ends_at_once():
         os.kill(os.getpid(), signal.SIGTERM)
 
 
-def test_a_second_signal_has_its_usual_effect():
+@pytest.fixture
+def usual_signals():
+    """Ctrl-C as in a terminal: a shell lets background jobs ignore it."""
+    former = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, former)
+
+
+def test_a_second_signal_has_its_usual_effect(usual_signals):
     termination = Termination()
     with pytest.raises(KeyboardInterrupt), termination.listening():
         termination.deferred = True
