@@ -86,6 +86,7 @@ def run(
     directory.check(workdir, config)
     finished = directory.finished_result(workdir)
     if finished is not None:
+        directory.check_seal(workdir)
         return finished
     settings.check(config)
     strategy = distribution.strategy(

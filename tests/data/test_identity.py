@@ -1,5 +1,6 @@
 """What tells examples and sets apart."""
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -63,3 +64,14 @@ def test_the_digest_tells_order_inputs_and_labels_apart():
     assert permuted["labels"] != whole["labels"] == edited["labels"]
     assert relabelled["inputs"] == whole["inputs"]
     assert relabelled["labels"] != whole["labels"]
+
+
+def test_the_digest_reads_an_array_in_parts(monkeypatch):
+    whole = identity.digest(Arrays(_X, _LABELS))
+    monkeypatch.setattr(identity, "_PART", 4)
+    assert identity.digest(Arrays(_X, _LABELS)) == whole
+    assert identity.digest(Arrays(np.asfortranarray(_X), _LABELS)) == whole
+    content = hashlib.blake2b(digest_size=16)
+    content.update(str(Arrays(_X, _LABELS).input_spec).encode())
+    content.update(_X.tobytes())
+    assert whole["inputs"] == content.hexdigest()

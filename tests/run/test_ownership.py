@@ -374,8 +374,12 @@ def test_a_result_of_another_config_is_not_returned(
 )
 def test_files_of_another_run_are_noticed(name, runs):
     shutil.copy(runs / "other" / name, runs / "finished" / name)
-    with pytest.raises(InputError, match=f"{name}' \\(another content\\)"):
-        finished_run.load(runs / "finished")
+    for use in (
+        lambda: finished_run.load(runs / "finished"),
+        lambda: training.run(config_of(runs), runs / "finished", verbose=0),
+    ):
+        with pytest.raises(InputError, match=f"{name}' \\(another content\\)"):
+            use()
 
 
 STATE = (
