@@ -144,7 +144,8 @@ def flags_for(config: ConfigDict) -> list[str]:
                 known = settings.flat(module.get_config(*variant))
             except InputError:  # the config has no such variant
                 continue
-            changed = [key for key in wanted if wanted[key] != known[key]]
+            # The config of an older version may have other settings.
+            changed = [key for key in known if wanted[key] != known[key]]
             if any(wanted[key] is None for key in changed):
                 continue  # no flag sets a value back to none
             found = [

@@ -219,11 +219,15 @@ def _check_input(which: str, given: Any, tensor: Any) -> None:
             f"The {which} inputs should have the shape that the base takes, "
             f"{expected}. Received: {size}."
         )
-    is_text = tf.as_dtype(given.dtype) == tf.string
+    try:
+        dtype = tf.as_dtype(given.dtype)
+    except (AttributeError, TypeError):  # pandas has dtypes of its own
+        return
+    is_text = dtype == tf.string
     if is_text != (tensor.dtype == "string"):
         raise InputError(
             f"The {which} inputs should be of the dtype that the base takes, "
-            f"{tensor.dtype}. Received: {tf.as_dtype(given.dtype).name}."
+            f"{tensor.dtype}. Received: {dtype.name}."
         )
 
 
@@ -271,7 +275,7 @@ def _check_activation(last: keras.layers.Layer) -> None:
         name = "relu"
     else:
         activation = getattr(last, "activation", None)
-        if activation is None or activation in _LOGITS:
+        if not callable(activation) or activation in _LOGITS:
             return
         name = getattr(activation, "__name__", type(activation).__name__)
     raise _no_logits(f"the last layer, {last.name!r}, is a {name}")

@@ -30,7 +30,11 @@ class ConstructorArguments(keras.Model):
         except TypeError:  # the constructor says what is wrong
             return instance
         # Not by `setattr`: a Keras model would track the arguments as layers.
-        instance.__dict__["_arguments"] = dict([*bound.arguments.items()][1:])
+        arguments = dict([*bound.arguments.items()][1:])
+        for name, parameter in bound.signature.parameters.items():
+            if parameter.kind is parameter.VAR_KEYWORD:
+                arguments |= arguments.pop(name, {})
+        instance.__dict__["_arguments"] = arguments
         return instance
 
     def get_config(self) -> dict[str, Any]:

@@ -116,8 +116,9 @@ class _CheckedPyDataset(keras.utils.PyDataset):
         )
         self._source, self._num_classes = source, num_classes
 
-    def __len__(self) -> int:
-        return len(self._source)
+    @property
+    def num_batches(self) -> int | None:
+        return self._source.num_batches
 
     def __getitem__(self, index: int) -> Any:
         return _checked_batch(self._source[index], self._num_classes)

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from mlc_tf.data import checks
 from mlc_tf.models import base_check
+from mlc_tf.models.constructor_arguments import ConstructorArguments
 
 
 def forward_pass(network: keras.Model) -> Callable[[Any], tf.Tensor]:
@@ -27,7 +28,8 @@ def forward_pass(network: keras.Model) -> Callable[[Any], tf.Tensor]:
 
     def forward(x: Any) -> tf.Tensor:
         # Once per form of inputs, when the function is traced.
-        base = getattr(network, "base", network)
+        wraps = isinstance(network, ConstructorArguments)
+        base = network.base if wraps else network
         base_check.check_inputs(base, "given", x)
         return network(x, training=False)
 

@@ -28,6 +28,9 @@ KEEP = 2
 # Upper bounds in bytes: of a number, and of HDF5's overhead per variable.
 _MOST_BYTES, _OVERHEAD = 8, 4096
 _NAME = "epoch-{:05d}-step-{:08d}.weights.h5"
+# What a seal says beside size and checksum.
+_SAID = ("run", "position", "progress")
+_FOREIGN = "belongs to another run"
 _NAMED = re.compile(r"epoch-(\d{5,})-step-(\d{8,})\.weights\.h5")
 
 
@@ -115,6 +118,7 @@ class Checkpoints(keras.callbacks.Callback):
         self.interval = interval
         self.termination = termination or Termination()
         self._start = Position(0)
+        self._foreign: set[Path] = set()  # never removed
         self._progress: dict[str, Any] = {}
 
     @property
@@ -141,6 +145,8 @@ class Checkpoints(keras.callbacks.Callback):
             if not fault:
                 return _position(file), file
             print(f"{file} {fault}; it is skipped.", flush=True)
+            if fault == _FOREIGN:
+                self._foreign.add(file)
         return Position(0), None
 
     def restore(self, file: Path, metrics: Path, history: Path) -> None:
@@ -156,6 +162,8 @@ class Checkpoints(keras.callbacks.Callback):
             history: The file `transition.npz`.
         """
         progress = _progress(file)
+        if "rows" not in progress:  # an older version wrote it
+            return
         rows = progress["rows"]
         if callbacks.rows_in(metrics)[: len(rows)] != rows:
             print(f"{metrics} is written again from {file.name}.", flush=True)
@@ -255,7 +263,7 @@ class Checkpoints(keras.callbacks.Callback):
             ],
         )
         self._saved_at, self._saved_step = time.monotonic(), position.steps
-        files = self._files()
+        files = [file for file in self._files() if file not in self._foreign]
         not_later = [file for file in files if _position(file) <= position]
         for file in {*files} - {*not_later[-KEEP:]}:
             file.unlink()
@@ -345,17 +353,20 @@ def _fault(
     """
     try:
         seal = json.loads(_seal(path).read_bytes())
-        said = {
-            name: seal.pop(name) for name in ("run", "position", "progress")
-        }
+        if "run" not in seal:  # an older version wrote it
+            progress = seal.pop("progress")
+            if run is not None and (path.parents[1] / "data.json").exists():
+                return _FOREIGN  # this version began the run
+            return "" if seal == _measure(path, progress) else "is damaged"
+        said = {name: seal.pop(name) for name in _SAID}
         if seal != _measure(path, said):
             return "is damaged"
     except (FileNotFoundError, IsADirectoryError):
         return "is damaged"
     except (ValueError, KeyError, AttributeError, TypeError):
-        return "is damaged, or from an older version"
+        return "is damaged"
     if run is not None and said["run"] != run:
-        return "belongs to another run"
+        return _FOREIGN
     if position is not None and said["position"] != list(position):
         return "has the name of another checkpoint"
     return ""

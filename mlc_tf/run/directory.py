@@ -277,22 +277,32 @@ def run_digest(config: ml_collections.ConfigDict, data: Any) -> str:
         config: The configuration of the run.
         data: The content of `data.json`.
     """
-    return _short_digest([_used_settings(config), data], 16)
+    # Settings that are off count as missing, as in an older version.
+    on = {
+        name: value for name, value in _used_settings(config).items() if value
+    }
+    return _short_digest([on, data], 16)
 
 
-def seal(workdir: Path, run: str) -> None:
-    """Writes `seal.json`: which run a finished directory holds, and its files.
+def finish(workdir: Path, run: str, result: dict[str, Any]) -> None:
+    """Writes `seal.json`, which has digests of the files, and `result.json`.
+
+    The result comes last: a run that has a result is finished.
 
     Args:
-        workdir: The directory of the run, with its result.
+        workdir: The directory of the run, with all other files.
         run: The `run_digest` of the run.
+        result: The content of `result.json`.
     """
     files = {
         name: _checksum(workdir / name)
-        for name in _SEALED
+        for name in _SEALED[1:]
         if (workdir / name).exists()
     }
+    content = json_bytes(result)
+    files["result.json"] = hashlib.sha256(content).hexdigest()
     write_json(workdir / _SEAL, {"run": run, "files": files})
+    write_atomically(workdir / "result.json", content)
 
 
 def check_seal(workdir: Path) -> None:

@@ -240,8 +240,7 @@ class _Run:
         base.save(self.workdir / "model.keras")
         metrics = callbacks.read_metrics(self.workdir / "metrics.jsonl")
         result = result_record(self.config, self.problem, metrics, stages)
-        directory.write_json(self.workdir / "result.json", result)
-        directory.seal(self.workdir, self.run)
+        directory.finish(self.workdir, self.run, result)
         return result
 
     def _train_stages(self, base: keras.Model, stages: list[Stage]) -> None:

@@ -394,3 +394,29 @@ def test_a_replica_may_have_no_example(rest, examples, two_replicas):
         sk.f1_score(labels[:count], predicted, average="macro"),
         rtol=1e-5,
     )
+
+
+class Counted(keras.utils.PyDataset):
+    """Batches that are counted without a length."""
+
+    num_batches = 3
+
+    def __init__(self, x, y):
+        super().__init__()
+        self.batches = Batches(x, y)
+
+    def __getitem__(self, index):
+        return self.batches[index]
+
+
+def test_forms_of_inputs_that_keras_takes(examples):
+    x, labels = examples
+    model = make_model()
+    expected = model.evaluate(x, labels, verbose=0)
+    for given in ((pd.DataFrame(x), labels), (Counted(x, labels),)):
+        np.testing.assert_allclose(
+            model.evaluate(*given, verbose=0), expected, rtol=1e-6
+        )
+    np.testing.assert_array_equal(
+        model.predict(pd.DataFrame(x), verbose=0), model.predict(x, verbose=0)
+    )

@@ -163,3 +163,13 @@ def test_save_writes_the_base_alone(examples, tmp_path):
     assert type(loaded) is keras.Sequential
     x = examples[0]
     np.testing.assert_array_equal(loaded(x), model.base(x))
+
+
+def test_a_class_that_hands_arguments_on_is_copied():
+    class Own(baselines.CrossEntropy):
+        def __init__(self, base, *, scale=1.0, **more):
+            super().__init__(base, **more)
+            self.scale = scale
+
+    clone = keras.models.clone_model(Own(make_base(), scale=2.0, name="mine"))
+    assert (clone.scale, clone.name) == (2.0, "mine")

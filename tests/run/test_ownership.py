@@ -482,3 +482,37 @@ def test_names_of_any_length_have_a_directory(tmp_path):
     assert directory.default_workdir(config) != first
     with pytest.raises(InputError, match="File name too long"):
         train(tmp_path, "n" * 300)
+
+
+def test_a_checkpoint_of_an_older_version_resumes(same_place, tmp_path, capsys):
+    def older(copy):
+        (copy / "data.json").unlink()
+        for file in (copy / "checkpoints").glob("*.h5"):
+            path = file.with_suffix(".h5.json")
+            progress = json.loads(path.read_text())["progress"]
+            for name in ("rows", "history"):
+                progress.pop(name, None)
+            seal = {
+                **checkpoints._measure(file, progress),
+                "progress": progress,
+            }
+            path.write_text(json.dumps(seal))
+
+    resumed = resume(same_place, tmp_path, older)
+    expected = directory.finished_result(same_place / "finished")
+    assert without_times(resumed) == without_times(expected)
+    assert "Resuming from epoch 2, step 0." in capsys.readouterr().out
+
+
+def test_checkpoints_of_another_run_are_not_removed(same_place, tmp_path):
+    def foreign(copy):
+        shutil.rmtree(copy / "checkpoints")
+        shutil.copytree(same_place / "wide/checkpoints", copy / "checkpoints")
+        for suffix in ("", ".json"):
+            shutil.move(
+                f"{checkpoint(copy, 2)}{suffix}",
+                f"{checkpoint(copy, 7)}{suffix}",
+            )
+
+    resume(same_place, tmp_path, foreign)
+    assert checkpoint(tmp_path / "copy", 7).exists()
