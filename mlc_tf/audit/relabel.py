@@ -302,18 +302,26 @@ def _write_table(
     dropped = {row for row, stays in zip(rows, kept) if not stays}
     if tables.is_parquet(path):
         pd = import_optional("pandas", "audit")
-        table = pd.read_parquet(path)
-        values = {str(value).strip(): value for value in table[label_key]}
-        place = table.columns.get_loc(label_key)
+        original = pd.read_parquet(path)
+        table = tables.without_index(original)
+        place = tables.column_of(table.columns, label_key)
+        values = {str(each).strip(): each for each in table.iloc[:, place]}
         for row, name in changed.items():
             table.iloc[row, place] = values[name]
-        table = table.drop(index=table.index[sorted(dropped)])
+        # By position: rows of joined tables share the labels of an index.
+        stays = np.array([row not in dropped for row in range(len(table))])
+        index = [name for name in original.index.names if name is not None]
+        if index:
+            table = table.set_index(index)
+        else:
+            table.index = original.index
         content = io.BytesIO()
-        table.to_parquet(content)
+        table[stays].to_parquet(content)
         directory.write_atomically(output, content.getvalue())
         return
     written = tables.dialect(path, (label_key,))
     text = Path(path).read_bytes().decode(written.encoding)
+    csv.field_size_limit(max(csv.field_size_limit(), len(text)))
     ends = "\r\n" if "\r\n" in text else "\n"
     reader = csv.reader(
         io.StringIO(text, newline=""), delimiter=written.delimiter
@@ -324,8 +332,7 @@ def _write_table(
     )
     header = next(reader)
     writer.writerow(header)
-    folded = [name.strip().casefold() for name in header]
-    place = folded.index(label_key.strip().casefold())
+    place = tables.column_of(header, label_key)
     for number, cells in enumerate(reader, start=tables.line(0)):
         if number in changed:
             cells[place] = changed[number]

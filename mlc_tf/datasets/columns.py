@@ -90,6 +90,7 @@ def decide(
     table: pd.DataFrame,
     train: np.ndarray,
     kinds: Mapping[str, str],
+    decimal_comma: bool = False,
 ) -> tuple[tuple[Column, ...], dict[str, np.ndarray], tuple[str, ...]]:
     """Returns what each column of inputs becomes.
 
@@ -99,6 +100,8 @@ def decide(
         train: `(rows,)` booleans, the training rows. The values of a category
             are its values in the training rows.
         kinds: The kinds that the user gives to some columns.
+        decimal_comma: Whether 1,5 may be a number: commas do not separate the
+            cells of the file. Defaults to False.
 
     Returns:
         The columns; the content of each, floats `(rows,)` or texts `(rows,)`;
@@ -116,6 +119,7 @@ def decide(
         )
     found: list[Column] = []
     content: dict[str, np.ndarray] = {}
+    with_commas: list[str] = []
     left_out = [name for name in table.columns if kinds.get(name) == "ignore"]
     for name in table.columns.difference(left_out, sort=False):
         cells = table[name]
@@ -123,7 +127,9 @@ def decide(
         if kind is None and _counts_rows_of_pandas(name, cells):
             left_out.append(name)
             continue
-        kind, numbers = _kind(path, name, cells, kind)
+        kind, numbers = _kind(path, name, cells, kind, decimal_comma)
+        if kind == "numeric" and cells.astype(str).str.contains(",").any():
+            with_commas.append(name)
         if numbers is not None:
             content[name] = _finite(path, name, cells, numbers)
             found.append(Column(name, kind))
@@ -139,7 +145,10 @@ def decide(
             f"{path} should have a column of inputs. Received: only columns "
             "of labels and splits, and columns that are left out."
         )
-    return tuple(found), content, _sentences(found, left_out)
+    notes = _sentences(found, left_out)
+    if with_commas:
+        notes += (f"Commas in {_some(with_commas)} are decimal commas.",)
+    return tuple(found), content, notes
 
 
 def encode(
@@ -186,12 +195,20 @@ def serving_names(columns: Sequence[Column]) -> dict[str, str]:
     another name is called by its number.
     """
     names = [column.name for column in columns]
-    return {
+    valid = {
         name: name
+        for name in names
         if re.fullmatch("[A-Za-z][A-Za-z0-9_]*", name)
-        else f"column_{number}"
-        for number, name in enumerate(names)
     }
+    numbered: dict[str, str] = {}
+    for number, name in enumerate(names):
+        short = f"column_{number}"
+        while name not in valid and (
+            short in valid or short in numbered.values()
+        ):
+            short += "_"
+        numbered[name] = short
+    return {name: valid.get(name) or numbered[name] for name in names}
 
 
 def encoder(columns: Sequence[Column]) -> keras.Model:
@@ -286,7 +303,11 @@ def from_json(content: Sequence[Mapping[str, Any]]) -> tuple[Column, ...]:
 
 
 def _kind(
-    path: str, name: str, cells: pd.Series, kind: str | None
+    path: str,
+    name: str,
+    cells: pd.Series,
+    kind: str | None,
+    decimal_comma: bool,
 ) -> tuple[str, np.ndarray | None]:
     """Returns the kind of a column, and its numbers if it has numbers."""
     pd = import_optional("pandas", "files")
@@ -300,8 +321,7 @@ def _kind(
     if pd.api.types.is_bool_dtype(cells):
         return "categorical", None
     numbers = pd.to_numeric(texts, errors="coerce")
-    if numbers.isna().any():
-        # 1,5 where commas do not separate cells.
+    if decimal_comma and numbers.isna().any():
         decimal = texts.str.replace(",", ".", n=1, regex=False)
         numbers = numbers.fillna(pd.to_numeric(decimal, errors="coerce"))
     # NaN and infinity are numbers to pandas; `_finite` refuses them.

@@ -77,7 +77,12 @@ def load(path: str, options: Options) -> Splits:
         )
     inputs = table.drop(columns=[label_key, SPLIT, *trusted_column])
     used = np.isin(which, wanted)
-    found, content, notes = columns.decide(path, inputs, train, kinds)
+    decimal_comma = not tables.is_parquet(path) and (
+        tables.dialect(path, (label_key, SPLIT)).delimiter != ","
+    )
+    found, content, notes = columns.decide(
+        path, inputs, train, kinds, decimal_comma
+    )
     x = columns.encode(found, content)
     places = tables.places(path, len(table))
     splits = {

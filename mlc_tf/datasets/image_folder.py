@@ -127,11 +127,13 @@ def _listed(
     root: Path, labels: Path, clean_split: str
 ) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """Returns the table (file, label, split, line) of a CSV, and notes."""
-    table = tables.read(labels, _COLUMNS)
+    table = tables.read(labels, _COLUMNS, others=False)
     table["line"] = [tables.line(row) for row in range(len(table))]
     # `mlc_tf relabel` writes such tables, and no cell of them is a formula.
     for column in _COLUMNS:
         table[column] = table[column].map(tables.original_cell)
+    blanks = int((table["label"] != table["label"].str.strip()).sum())
+    table["label"] = table["label"].str.strip()
     table["file"] = table["file"].map(os.path.normpath)
     for file, number in zip(table["file"], table["line"]):
         # Two slashes at the start make an absolute path too.
@@ -167,7 +169,10 @@ def _listed(
         if split not in ("train", "test", clean_split)
     ]
     note = f"Left out of {labels}: rows of other splits, {', '.join(others)}."
-    return table, (note,) if others else ()
+    notes: tuple[str, ...] = (note,) if others else ()
+    if blanks:
+        notes += (f"Blanks around {blanks:,} labels were left out.",)
+    return table, notes
 
 
 def _named(root: Path, path: Path, table: pd.DataFrame) -> pd.Series:

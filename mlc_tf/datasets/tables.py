@@ -8,6 +8,7 @@ import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
+from typing import Any
 from typing import NamedTuple
 
 import numpy as np
@@ -55,7 +56,14 @@ def dialect(path: str | Path, columns: Sequence[str]) -> Dialect:
     with open(path, "rb") as file:
         mark = file.read(3)
     if mark[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
-        encoding, text = "utf-16", Path(path).read_text("utf-16")
+        encoding = "utf-16"
+        try:
+            text = Path(path).read_text(encoding)
+        except UnicodeDecodeError as error:
+            raise InputError(
+                f"{path} should be text in UTF-16, as its byte order mark says."
+                f" Received: {error.reason}."
+            ) from None
     else:
         encoding = "utf-8-sig" if mark == codecs.BOM_UTF8 else "utf-8"
         text = text_files.read_text(path)
@@ -153,7 +161,7 @@ def _parsed(path: str | Path, columns: Sequence[str]) -> pd.DataFrame:
         import_optional("pyarrow", "files")
         existing_file("path of the table", path)
         try:
-            return pd.read_parquet(path)
+            return without_index(pd.read_parquet(path))
         except (OSError, ValueError) as error:  # pyarrow's errors are both
             raise InputError(
                 f"{path} should be a Parquet file. Received: "
@@ -190,6 +198,26 @@ def _parsed(path: str | Path, columns: Sequence[str]) -> pd.DataFrame:
     table.columns = header.tolist()
     filled = table.notna().any(axis=1)
     return table.iloc[: int(filled[::-1].idxmax()) + 1 if filled.any() else 0]
+
+
+def column_of(names: Sequence[Any], wanted: str) -> int:
+    """Returns the place of a column as `read` finds it.
+
+    Args:
+        names: The names of all columns, as the file has them.
+        wanted: The name of the column. A column of exactly this name comes
+            before columns that differ in case.
+    """
+    stripped = [str(name).strip() for name in names]
+    if wanted in stripped:
+        return stripped.index(wanted)
+    return [_folded(name) for name in stripped].index(_folded(wanted))
+
+
+def without_index(table: pd.DataFrame) -> pd.DataFrame:
+    """Returns a table whose rows are numbered; a named index is a column."""
+    named = any(name is not None for name in table.index.names)
+    return table.reset_index(drop=not named)
 
 
 def is_parquet(path: str | Path) -> bool:

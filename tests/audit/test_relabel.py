@@ -446,3 +446,64 @@ def test_what_cannot_be_relabelled(npz, tmp_path, name, kind, output, message):
         relabel.apply(config, path, tmp_path / output)
     assert checksums(tmp_path) == before
     assert not (tmp_path / "new").exists()
+
+
+def two_classes(rows, first=0):
+    """Returns a table whose rows are numbered from 0, as after a join."""
+    return pd.DataFrame(
+        {
+            "x": [0.5 + first + row for row in range(rows)],
+            "label": ["cat", "dog"] * (rows // 2),
+            "split": ["test" if first else "train"] * rows,
+        }
+    )
+
+
+def test_a_parquet_table_of_joined_parts_loses_only_the_dropped_row(tmp_path):
+    frame = pd.concat([two_classes(12), two_classes(6, 100)])
+    frame.to_parquet(tmp_path / "own.parquet")
+    config = config_of(f"csv:{tmp_path / 'own.parquet'}")
+    output = tmp_path / "mended.parquet"
+    decisions = decisions_on(config, {3: ("drop", ""), 4: ("relabel", 1)})
+    assert apply(config, decisions, output) == (1, 1, 10)
+    expected = frame[np.arange(18) != 3]
+    expected.iloc[3, 1] = "dog"
+    pd.testing.assert_frame_equal(pd.read_parquet(output), expected)
+
+
+def test_a_named_index_of_parquet_is_a_column_and_stays_one(tmp_path):
+    frame = pd.concat([two_classes(12), two_classes(6, 100)])
+    frame = frame.rename(columns={"label": "Label"}).set_index("x")
+    frame.to_parquet(tmp_path / "own.parquet")
+    config = config_of(f"csv:{tmp_path / 'own.parquet'}")
+    assert [column.name for column in splits_of(config).columns] == ["x"]
+    output = tmp_path / "mended.parquet"
+    apply(config, decisions_on(config, {1: ("drop", "")}), output)
+    expected = frame[np.arange(18) != 1]
+    pd.testing.assert_frame_equal(pd.read_parquet(output), expected)
+
+
+def test_the_label_is_written_into_the_column_that_was_read(tmp_path):
+    path = tmp_path / "own.csv"
+    rows = [f"cow,{n}.5,{('cat', 'dog')[n % 2]}" for n in range(6)]
+    path.write_text(
+        "Label,a,label,split\n"
+        + "".join(f"{row},train\n" for row in rows)
+        + "cow,9.5,cat,test\n"
+    )
+    config = config_of(f"csv:{path}", columns="Label:ignore")
+    output = tmp_path / "mended.csv"
+    apply(config, decisions_on(config, {0: ("relabel", 1)}), output)
+    assert output.read_text().splitlines()[1] == "cow,0.5,dog,train"
+
+
+def test_a_long_cell_is_written_again(tmp_path):
+    frame = two_classes(12).assign(text="t" * 200_000)
+    frame.loc[11, "split"] = "test"
+    frame.to_csv(tmp_path / "own.csv", index=False)
+    config = config_of(f"csv:{tmp_path / 'own.csv'}", columns="text:ignore")
+    output = tmp_path / "mended.csv"
+    apply(config, decisions_on(config, {0: ("drop", "")}), output)
+    pd.testing.assert_frame_equal(
+        pd.read_csv(output), frame[1:].reset_index(drop=True)
+    )

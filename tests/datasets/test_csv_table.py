@@ -440,3 +440,28 @@ def test_a_thousand_tables_load_or_are_one_sentence(tmp_path_factory, data):
     loads_or_explains(
         tmp_path_factory.mktemp("table"), *random_tables(data.draw)
     )
+
+
+def test_thousands_separators_are_no_decimal_commas(tmp_path):
+    cells = ["1,234", "999", "12,500"] * 10
+    path = written(tmp_path, {"price": cells})
+    splits = load(path, columns="x:ignore")
+    assert splits.columns[0].kind == "categorical"
+    splits = load(written(tmp_path, {"price": ["1,5", "2"] * 15}, ";"))
+    assert splits.train.x[0].tolist() == [0, 1.5]
+    assert "Commas in price are decimal commas." in splits.notes
+
+
+def test_no_two_columns_have_one_name_in_a_signature():
+    known = [
+        columns.Column(name, "numeric") for name in ("column_1", "a b", "ä")
+    ]
+    assert len({*columns.serving_names(known).values()}) == 3
+    columns.encoder(known)
+
+
+def test_a_cut_file_in_utf16_is_one_sentence(tmp_path):
+    path = written(tmp_path, {}, encoding="utf-16")
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(InputError, match="should be text in UTF-16, as its"):
+        load(path)

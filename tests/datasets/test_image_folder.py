@@ -713,3 +713,17 @@ def test_the_digest_of_a_folder_does_not_depend_on_the_cache(root, tmp_path):
     assert digests[0] == digests[1] == digests[2]
     write(root / "train/ant/a.png", np.random.default_rng(9))
     assert identity.digest(load(root).train) != digests[0]
+
+
+def test_blanks_around_listed_labels_make_no_class(root, table):
+    table.write_text(LABELS.replace("b.png,zebra,", "b.png,zebra ,"))
+    splits = load_listed(root)
+    assert splits.class_names == ("ant", "zebra")
+    assert "Blanks around 1 labels were left out." in splits.notes
+
+
+def test_cells_that_nobody_reads_may_be_empty(root, table):
+    text = LABELS.replace(",false", ",").replace("\n", ",\n")
+    table.write_text(text.replace("good,", "good,remark", 1))
+    splits = load_listed(root, clean="column:good")
+    assert len(splits.clean) == 2 and len(splits.train) == 1
