@@ -32,6 +32,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.clean.fewer_if_rare = True  # the tag Y has two words
     config.noise.mode = "iid"  # uniform noise cannot be exact for rare tags
     config.network.name = "word_window"  # paper: two layers, three words
+    config.network.initializer = "lecun_normal"
     config.network.weight_decay = 1e-4
     config.optimizer.name = "adam"  # paper
     # The paper has a constant learning rate of 1e-3, a weight decay of 5e-5 and

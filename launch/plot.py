@@ -3,17 +3,17 @@
 mlc_tf plot --workdir=runs/digits
 """
 
-import json
 from pathlib import Path
 
-import numpy as np
 from absl import flags
+from ml_collections import ConfigDict
 
-from mlc_tf import transitions
 from mlc_tf.errors import InputError
+from mlc_tf.errors import writable_or_error
 from mlc_tf.launch import command_line
 from mlc_tf.run import callbacks
 from mlc_tf.run import figures
+from mlc_tf.run import finished_run
 from mlc_tf.run import problems
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "The directory of a run.")
@@ -32,33 +32,26 @@ def main(argv: list[str]) -> None:
             f"whole epoch. Received: `workdir` = {_WORKDIR.value!r}."
         )
     output = Path(_OUTPUT.value or workdir)
-    output.mkdir(parents=True, exist_ok=True)
-    config = json.loads((workdir / "config.json").read_text())
+    config = finished_run.config_of(workdir)
+    learned, true = callbacks.read_history(workdir / "transition.npz")
     pictures = {"curves.png": figures.curves_figure(metrics, _title(config))}
-    if (workdir / "transition.npz").exists():
-        with np.load(workdir / "transition.npz", allow_pickle=False) as archive:
-            learned, true = archive["learned"][-1], archive.get("true")
-        if _normalization(config) == "columns":
-            learned = transitions.regauge(learned)
-        pictures["transition.png"] = figures.transition_figure(learned, true)
-    for name, figure in pictures.items():
-        figure.savefig(output / name, dpi=120)
-        print(output / name)
+    if learned:
+        last = finished_run.as_rows(learned[max(learned)])
+        pictures["transition.png"] = figures.transition_figure(last, true)
+    with writable_or_error("output", output):
+        output.mkdir(parents=True, exist_ok=True)
+        for name, figure in pictures.items():
+            figure.savefig(output / name, dpi=120)
+            print(output / name)
 
 
-def _title(config: dict) -> str:
-    noise = config["noise"]
-    has_ratio = problems.has_ratio(noise["kind"])
-    ratio = f" {noise['ratio']:g}" if has_ratio else ""
+def _title(config: ConfigDict) -> str:
+    noise = config.noise
+    ratio = f" {noise.ratio:g}" if problems.has_ratio(noise.kind) else ""
     return (
-        f"{config['method']['name']} on {config['dataset']['name']}, "
-        f"{noise['kind']}{ratio}, seed {config['seed']}"
+        f"{config.method.name} on {config.dataset.name}, {noise.kind}{ratio}, "
+        f"seed {config.seed}"
     )
-
-
-def _normalization(config: dict) -> str:
-    method = config["method"]
-    return method.get(method["name"], {}).get("normalization", "rows")
 
 
 if __name__ == "__main__":

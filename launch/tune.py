@@ -13,7 +13,6 @@ to resume an interrupted search. Each search writes a line to
 `results/tuning/DATASET.jsonl`, and does not replace the line of another search.
 """
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from mlc_tf.errors import InputError
 from mlc_tf.errors import bad_argument
 from mlc_tf.errors import unknown_name
 from mlc_tf.launch import command_line
+from mlc_tf.run import directory
 from mlc_tf.run import results
 
 _WHAT = ("training", "own")
@@ -85,7 +85,7 @@ def _check_own(state: Path, path: Path, name: str) -> None:
     if found is None:
         return
     search = state / "search.json"
-    own = json.loads(search.read_text()) if search.exists() else {}
+    own = directory.read_json(search) if search.exists() else {}
     compared_keys = found.keys() - {"run", "trials", "best"}
     if any(found[key] != own.get(key) for key in compared_keys):
         raise InputError(

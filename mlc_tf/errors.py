@@ -174,15 +174,16 @@ def check_rate(name: str, value: Any) -> float:
     return float(value)
 
 
-def check_seed(seed: Any) -> int:
+def check_seed(seed: Any, name: str = "seed") -> int:
     """Returns `seed` as an int; raises an `InputError` unless it is a seed.
 
     Args:
         seed: An integer in [0, 2**32), the seeds that Keras takes.
+        name: The name of the argument, for the message. Defaults to "seed".
     """
     integer = isinstance(seed, numbers.Integral) and not isinstance(seed, bool)
     if not integer or not 0 <= seed < 2**32:
-        raise bad_argument("seed", "an integer in [0, 2**32)", seed)
+        raise bad_argument(name, "an integer in [0, 2**32)", seed)
     return int(seed)
 
 

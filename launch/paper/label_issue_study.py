@@ -20,8 +20,8 @@ from mlc_tf.audit import run_audit
 from mlc_tf.data import noise
 from mlc_tf.errors import InputError
 from mlc_tf.errors import bad_argument
+from mlc_tf.run import finished_run
 from mlc_tf.run import methods
-from mlc_tf.run import problems
 from mlc_tf.run import training
 from mlc_tf.run.finished_run import FinishedRun
 from mlc_tf.run.problems import Problem
@@ -90,7 +90,7 @@ def measure(
     import cleanlab.rank
 
     config = run.config
-    problem, true_labels = problems.load_with_truth(config)
+    problem, true_labels = finished_run.data_of(run)
     given = np.asarray(problem.noisy.labels)
     wrong = given != true_labels
 

@@ -9,6 +9,7 @@ import ml_collections
 
 from mlc_tf.errors import bad_argument
 from mlc_tf.errors import unknown_name
+from mlc_tf.launch.paper.studies import Study
 from mlc_tf.run import directory
 from mlc_tf.run import methods as known_methods
 
@@ -64,6 +65,36 @@ def conditions(
         run.noise.kind, run.noise.ratio = noise, ratio
         run.method.name, run.seed = method, seed
         plan[_name_within_dataset(run)] = run
+    return plan
+
+
+def study(study: Study, variants: Iterable[str] | None = None) -> Plan:
+    """Returns the runs of a study, named VARIANT/NOISE/METHOD-seedSEED.
+
+    Args:
+        study: The study.
+        variants: The variants to run. Defaults to None, all.
+
+    Raises:
+        InputError: for an unknown variant.
+    """
+    dataset, _, variant = study.config.partition(":")
+    config = config_of(dataset, DATASETS, variant, "")
+    config.update_from_flattened_dict(study.common)
+    plan = {}
+    for name in study.variants if variants is None else variants:
+        if name not in study.variants:
+            raise unknown_name("variants", name, study.variants)
+        changed = config.copy_and_resolve_references()
+        changed.update_from_flattened_dict(study.variants[name])
+        runs = conditions(
+            changed,
+            [changed.method.name],
+            study.seeds,
+            study.noises,
+            study.ratios,
+        )
+        plan |= {f"{name}/{run}": each for run, each in runs.items()}
     return plan
 
 

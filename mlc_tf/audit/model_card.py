@@ -1,6 +1,5 @@
 """Writes the model card of a run, Markdown for the users of its network."""
 
-import json
 import math
 import re
 from pathlib import Path
@@ -10,8 +9,8 @@ import numpy as np
 
 from mlc_tf.audit.label_audit import Audit
 from mlc_tf.datasets import columns
-from mlc_tf.errors import InputError
 from mlc_tf.errors import import_optional
+from mlc_tf.run import directory
 from mlc_tf.run import settings
 from mlc_tf.run.finished_run import FinishedRun
 from mlc_tf.run.problems import Problem
@@ -108,18 +107,8 @@ def _content(
         ),
         "input_shape": inputs.shape[1:],
         "input_dtype": inputs.dtype,
-        "versions": _versions(run.workdir),
+        "versions": directory.read_json(run.workdir / "versions.json"),
     }
-
-
-def _versions(workdir: Path) -> dict[str, str | None]:
-    try:
-        return json.loads((workdir / "versions.json").read_text())
-    except (OSError, ValueError):
-        raise InputError(
-            "`workdir` should hold versions.json as it was written. Received: "
-            f"`workdir` = '{workdir}'."
-        ) from None
 
 
 def _origin(report: dict[str, Any]) -> str:
@@ -131,7 +120,7 @@ def _settings(run: FinishedRun) -> dict[str, Any]:
     result, config = run.result, run.config
     return {
         "method": result["method"],
-        **_flat(result["options"]),
+        **directory.flat(result["options"]),
         "network": result["network"],
         "optimizer": config.optimizer.name,
         "learning rate": settings.learning_rate(config),
@@ -139,17 +128,6 @@ def _settings(run: FinishedRun) -> dict[str, Any]:
         "epochs": result["epochs"],
         "seed": result["seed"],
     }
-
-
-def _flat(options: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Returns nested options by dotted names."""
-    flat: dict[str, Any] = {}
-    for name, value in options.items():
-        if isinstance(value, dict):
-            flat |= _flat(value, f"{prefix}{name}.")
-        else:
-            flat[f"{prefix}{name}"] = value
-    return flat
 
 
 def _noise_of_classes(

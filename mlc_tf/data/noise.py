@@ -182,6 +182,7 @@ def corrupt(
     mode: str = "exact",
     *,
     num_classes: int | None = None,
+    target_seed: int | None = None,
 ) -> Corruption:
     """Returns noisy labels for clean labels.
 
@@ -196,6 +197,9 @@ def corrupt(
             "exact".
         num_classes: Number of classes. Defaults to the size of T, or to the
             largest label + 1.
+        target_seed: The seed of the classes that "flip_to_one" flips to, an
+            integer >= 0. Give all repetitions of an experiment the same, and
+            they have the same T. Defaults to None, `seed`.
 
     Returns:
         A `Corruption`.
@@ -217,7 +221,9 @@ def corrupt(
     observed = None
     if num_classes is None and isinstance(kind, str):
         observed = checks.count_classes("clean", labels)
-    expected = _expected_transition(kind, ratio, seed, num_classes, observed)
+    check_seed(seed)
+    targets = seed if target_seed is None else target_seed
+    expected = _expected_transition(kind, ratio, targets, num_classes, observed)
     check_countable(dtype, len(expected))
     outside = (labels < 0) | (labels >= len(expected))
     if outside.any():
@@ -231,7 +237,7 @@ def corrupt(
     if mode == "iid":
         noisy = _draw_all(labels, expected, seed)
     else:
-        noisy = _corrupt_exactly(labels, kind, ratio, expected, seed)
+        noisy = _corrupt_exactly(labels, kind, ratio, expected, seed, targets)
     return Corruption(
         labels=noisy.astype(dtype),
         expected=expected,
@@ -246,6 +252,7 @@ def add_noise(
     mode: str = "iid",
     *,
     num_classes: int | None = None,
+    target_seed: int | None = None,
 ) -> Callable[[tf.data.Dataset], tf.data.Dataset]:
     """Returns a transformation for `Dataset.apply` that corrupts the labels.
 
@@ -280,7 +287,9 @@ def add_noise(
     if mode == "iid":
         if isinstance(kind, str) and num_classes is None:
             raise bad_argument("num_classes", "given in mode 'iid'", None)
-        expected = _expected_transition(kind, ratio, seed, num_classes, None)
+        check_seed(seed)
+        targets = seed if target_seed is None else target_seed
+        expected = _expected_transition(kind, ratio, targets, num_classes, None)
 
     def apply(dataset: tf.data.Dataset) -> tf.data.Dataset:
         spec = dataset.element_spec
@@ -306,6 +315,7 @@ def add_noise(
                     ratio,
                     seed,
                     num_classes=num_classes,
+                    target_seed=target_seed,
                 ).labels
             )
 
@@ -373,14 +383,13 @@ def check_countable(dtype: np.dtype[Any], num_classes: int) -> None:
 def _expected_transition(
     kind: Any,
     ratio: Any,
-    seed: int,
+    target_seed: int,
     num_classes: Any,
     observed_classes: Any,
 ) -> np.ndarray:
-    check_seed(seed)
     if isinstance(kind, str):
         size = num_classes if num_classes is not None else observed_classes
-        return transition_matrix(kind, size, ratio, seed)
+        return transition_matrix(kind, size, ratio, target_seed)
     if ratio is not None:
         raise bad_argument("ratio", "left out with a T", ratio)
     return transitions.validate(kind, num_classes)
@@ -392,6 +401,7 @@ def _corrupt_exactly(
     ratio: Any,
     expected: np.ndarray,
     seed: int,
+    target_seed: int,
 ) -> np.ndarray:
     # `flip_targets` draws from the seed alone: this stream is independent.
     rng = np.random.default_rng([seed, 1])
@@ -410,7 +420,7 @@ def _corrupt_exactly(
             shifts = rng.integers(1, num_classes, count)
             targets = (label + shifts) % num_classes
         else:
-            targets = _targets(kind, num_classes, seed)[label]
+            targets = _targets(kind, num_classes, target_seed)[label]
         noisy[members] = targets
     return noisy
 

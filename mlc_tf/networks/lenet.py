@@ -3,6 +3,7 @@
 import keras
 
 from mlc_tf.errors import bad_argument
+from mlc_tf.networks import initialization
 from mlc_tf.networks import normalization
 
 
@@ -13,6 +14,7 @@ def lenet(
     mean: list[float] | None = None,
     variance: list[float] | None = None,
     weight_decay: float = 0.0,
+    initializer: str = "he_normal",
 ) -> keras.Model:
     """Returns LeNet-5 for images.
 
@@ -29,6 +31,8 @@ def lenet(
             Given together with `mean`. Defaults to None.
         weight_decay: The loss contains `weight_decay / 2` times the squared
             norm of all kernels. Defaults to 0.
+        initializer: The initial weights, a name of
+            `initialization.INITIALIZERS`. Defaults to "he_normal".
 
     Returns:
         A functional `keras.Model` from inputs to logits `(batch, num_classes)`.
@@ -45,8 +49,9 @@ def lenet(
             "(height, width, channels), at least 12 by 12",
             input_shape,
         )
+    initial = initialization.get(initializer)
     options = {
-        "kernel_initializer": "he_normal",
+        "kernel_initializer": initial.hidden,
         "kernel_regularizer": normalization.decay(weight_decay),
     }
     inputs = keras.Input(input_shape)
@@ -62,6 +67,7 @@ def lenet(
     x = keras.layers.Dense(84, activation="relu", **options)(x)
     logits = keras.layers.Dense(
         num_classes,
+        kernel_initializer=initial.last,
         kernel_regularizer=normalization.decay(weight_decay),
         name="logits",
     )(x)

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 
 from mlc_tf.errors import bad_argument
+from mlc_tf.networks import initialization
 from mlc_tf.networks import normalization
 
 
@@ -18,6 +19,7 @@ def mlp(
     mean: list[float] | None = None,
     variance: list[float] | None = None,
     weight_decay: float = 0.0,
+    initializer: str = "he_normal",
 ) -> keras.Model:
     """Returns a multilayer perceptron with ReLU hidden layers.
 
@@ -31,6 +33,8 @@ def mlp(
             Given together with `mean`. Defaults to None.
         weight_decay: The loss contains `weight_decay / 2` times the squared
             norm of all kernels. Defaults to 0.
+        initializer: The initial weights, a name of
+            `initialization.INITIALIZERS`. Defaults to "he_normal".
 
     Returns:
         A functional `keras.Model` from inputs to logits `(batch, num_classes)`.
@@ -39,6 +43,7 @@ def mlp(
         InputError: if a hidden layer has no unit.
     """
     check_hidden_units(hidden_units)
+    initial = initialization.get(initializer)
     inputs = keras.Input(input_shape)
     x = normalization.normalize(inputs, mean, variance)
     x = keras.layers.Flatten()(x)
@@ -46,11 +51,12 @@ def mlp(
         x = keras.layers.Dense(
             units,
             activation="relu",
-            kernel_initializer="he_normal",
+            kernel_initializer=initial.hidden,
             kernel_regularizer=normalization.decay(weight_decay),
         )(x)
     logits = keras.layers.Dense(
         num_classes,
+        kernel_initializer=initial.last,
         kernel_regularizer=normalization.decay(weight_decay),
         name="logits",
     )(x)

@@ -6,6 +6,7 @@ import keras
 
 from mlc_tf.errors import InputError
 from mlc_tf.errors import bad_argument
+from mlc_tf.networks import initialization
 from mlc_tf.networks import normalization
 
 # Mean of blue, green and red: the weights of `keras.applications` expect this
@@ -19,6 +20,7 @@ def resnet50(
     *,
     weights: str = "imagenet",
     weight_decay: float = 0.0,
+    initializer: str = "he_normal",
 ) -> keras.Model:
     """Returns ResNet-50 with a new last layer, for RGB images.
 
@@ -30,6 +32,8 @@ def resnet50(
             weights. Defaults to "imagenet".
         weight_decay: The loss contains `weight_decay / 2` times the squared
             norm of all kernels. Defaults to 0.
+        initializer: The initial weights of the last layer, a name of
+            `initialization.INITIALIZERS`. Defaults to "he_normal".
 
     Returns:
         A functional `keras.Model` from inputs to logits `(batch, num_classes)`.
@@ -50,6 +54,7 @@ def resnet50(
             "input_shape", "(height, width, 3), at least 32 by 32", input_shape
         )
     body = _body(input_shape, weights)
+    initial = initialization.get(initializer)
     penalty = normalization.decay(weight_decay)
     for layer in body.layers:
         if isinstance(layer, keras.layers.Conv2D):
@@ -59,7 +64,10 @@ def resnet50(
     x = keras.ops.flip(inputs, axis=-1)  # to blue, green, red
     x = normalization.normalize(x, list(_IMAGENET_MEAN), [1.0, 1.0, 1.0])
     logits = keras.layers.Dense(
-        num_classes, kernel_regularizer=penalty, name="logits"
+        num_classes,
+        kernel_initializer=initial.last,
+        kernel_regularizer=penalty,
+        name="logits",
     )(body(x))
     return keras.Model(inputs, logits, name="resnet50_classifier")
 

@@ -5,6 +5,7 @@ import numbers
 import keras
 
 from mlc_tf.errors import bad_argument
+from mlc_tf.networks import initialization
 from mlc_tf.networks import normalization
 
 _WIDTHS = (16, 32, 64)
@@ -19,6 +20,7 @@ def wide_resnet(
     mean: list[float] | None = None,
     variance: list[float] | None = None,
     weight_decay: float = 0.0,
+    initializer: str = "he_normal",
 ) -> keras.Model:
     """Returns WRN-depth-width for images.
 
@@ -35,6 +37,8 @@ def wide_resnet(
             Given together with `mean`. Defaults to None.
         weight_decay: The loss contains `weight_decay / 2` times the squared
             norm of all kernels. Defaults to 0.
+        initializer: The initial weights, a name of
+            `initialization.INITIALIZERS`. Defaults to "he_normal".
 
     Returns:
         A functional `keras.Model` from inputs to logits `(batch, num_classes)`.
@@ -51,6 +55,7 @@ def wide_resnet(
     blocks = (depth - 4) // 6
     if not isinstance(width, numbers.Integral) or width < 1:
         raise bad_argument("width", "an integer >= 1", width)
+    initial = initialization.get(initializer)
     penalty = normalization.decay(weight_decay)
 
     def convolve(
@@ -62,7 +67,7 @@ def wide_resnet(
             strides,
             padding="same",
             use_bias=False,
-            kernel_initializer="he_normal",
+            kernel_initializer=initial.hidden,
             kernel_regularizer=penalty,
         )(x)
 
@@ -91,6 +96,9 @@ def wide_resnet(
             x = block(x, filters * width, strides)
     x = keras.layers.GlobalAveragePooling2D()(activate(x))
     logits = keras.layers.Dense(
-        num_classes, kernel_regularizer=penalty, name="logits"
+        num_classes,
+        kernel_initializer=initial.last,
+        kernel_regularizer=penalty,
+        name="logits",
     )(x)
     return keras.Model(inputs, logits, name=f"wrn_{depth}_{width}")

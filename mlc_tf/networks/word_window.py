@@ -5,6 +5,7 @@ import numpy as np
 
 from mlc_tf.errors import InputError
 from mlc_tf.errors import bad_argument
+from mlc_tf.networks import initialization
 from mlc_tf.networks import normalization
 from mlc_tf.networks.mlp import check_hidden_units
 
@@ -18,6 +19,7 @@ def word_window(
     hidden_units: tuple[int, ...] = (256, 256),
     table_sizes: list[int] | None = None,
     weight_decay: float = 0.0,
+    initializer: str = "lecun_normal",
 ) -> keras.Model:
     """Returns a multilayer perceptron on the word vectors of a window.
 
@@ -36,6 +38,8 @@ def word_window(
             vectors.
         weight_decay: The loss contains `weight_decay / 2` times the squared
             norm of all kernels, without the embeddings. Defaults to 0.
+        initializer: The initial weights, a name of
+            `initialization.INITIALIZERS`. Defaults to "lecun_normal".
 
     Returns:
         A functional `keras.Model` from inputs to logits `(batch, num_classes)`.
@@ -55,6 +59,7 @@ def word_window(
             input_shape,
         )
     check_hidden_units(hidden_units)
+    initial = initialization.get(initializer)
     penalty = normalization.decay(weight_decay)
     if table_sizes is None:
         inputs = x = keras.Input(input_shape)
@@ -77,12 +82,12 @@ def word_window(
         x = keras.layers.Dense(
             units,
             activation="relu",
-            kernel_initializer="lecun_normal",
+            kernel_initializer=initial.hidden,
             kernel_regularizer=penalty,
         )(x)
     logits = keras.layers.Dense(
         num_classes,
-        kernel_initializer="lecun_normal",
+        kernel_initializer=initial.last,
         kernel_regularizer=penalty,
         name="logits",
     )(x)

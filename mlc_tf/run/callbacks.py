@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -13,7 +14,6 @@ import tensorflow as tf
 
 from mlc_tf import transitions
 from mlc_tf.datasets import npz
-from mlc_tf.errors import InputError
 from mlc_tf.models import prediction
 from mlc_tf.run import directory
 from mlc_tf.run import figures
@@ -166,7 +166,7 @@ class TransitionHistory(keras.callbacks.Callback):
         self.initial_epoch = initial_epoch
         self.learned = {
             epoch: matrix
-            for epoch, matrix in read_history(self.path).items()
+            for epoch, matrix in read_history(self.path).learned.items()
             if epoch <= initial_epoch
         }
 
@@ -254,48 +254,42 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def rows_in(path: Path) -> list[dict[str, Any]]:
-    """Returns the rows of a `metrics.jsonl`, or none if it is damaged."""
-    try:
-        return read_metrics(path)
-    except InputError:
-        return []
-
-
 def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     """Writes a `metrics.jsonl`, one line per epoch."""
     text = "".join(json.dumps(row) + "\n" for row in rows)
     directory.write_atomically(path, text.encode())
 
 
-def read_history(path: Path) -> dict[int, np.ndarray]:
-    """Returns the T after each epoch, `(classes, classes)`, by epoch.
+class History(NamedTuple):
+    """The content of a `transition.npz`.
+
+    Attributes:
+        learned: The T after each epoch, `(classes, classes)`, by epoch.
+        true: The true T; None if it is not known.
+    """
+
+    learned: dict[int, np.ndarray]
+    true: np.ndarray | None
+
+
+def read_history(path: Path) -> History:
+    """Returns the history of T.
 
     Args:
-        path: A `transition.npz`. If it does not exist, there is no history.
+        path: A `transition.npz`. If it does not exist, nothing was learned.
 
     Raises:
         InputError: if the file is damaged.
     """
     path = Path(path)
     if not path.exists():
-        return {}
+        return History({}, None)
     try:
         with np.load(path, allow_pickle=False) as archive:
             epochs, learned = archive["epochs"], archive["learned"]
             if learned.ndim != 3 or learned.dtype.kind != "f":
                 raise ValueError
-            return {
-                int(epoch): matrix
-                for epoch, matrix in zip(epochs, learned, strict=True)
-            }
+            by_epoch = dict(zip(epochs.tolist(), learned, strict=True))
+            return History(by_epoch, archive.get("true"))
     except npz.UNREADABLE:
-        raise directory.damaged(path, "not an archive of T") from None
-
-
-def history_in(path: Path) -> dict[int, np.ndarray]:
-    """Returns the history in a `transition.npz`, or none if it is damaged."""
-    try:
-        return read_history(path)
-    except InputError:
-        return {}
+        raise directory.damaged(path, "it is no archive of T") from None

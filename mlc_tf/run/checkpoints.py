@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import time
+from collections.abc import Callable
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -86,7 +87,8 @@ class Checkpoints(keras.callbacks.Callback):
     The state is what `save_weights` saves (weights, T, other state of the
     method, the optimizer, the state of random layers) and the state of the
     metrics. Each save removes older checkpoints, and checkpoints of later
-    positions: those are damaged, or training would have resumed from them.
+    positions: these are damaged, or training would have resumed from them.
+    Checkpoints of other runs stay.
 
     Args:
         folder: The folder of the checkpoints. It is created if missing.
@@ -165,10 +167,11 @@ class Checkpoints(keras.callbacks.Callback):
         if "rows" not in progress:  # an older version wrote it
             return
         rows = progress["rows"]
-        if callbacks.rows_in(metrics)[: len(rows)] != rows:
+        if _or(callbacks.read_metrics, metrics, [])[: len(rows)] != rows:
             print(f"{metrics} is written again from {file.name}.", flush=True)
             callbacks.write_rows(metrics, rows)
-        learned = callbacks.history_in(history)
+        nothing = callbacks.History({}, None)
+        learned, _ = _or(callbacks.read_history, history, nothing)
         epochs = _position(file).epochs
         if _history_digest(learned, epochs) != progress["history"]:
             print(
@@ -391,6 +394,14 @@ def load(model: keras.Model, path: Path, run: str | None = None) -> None:
             "again in a new `workdir`."
         )
     model.load_weights(path)
+
+
+def _or(read: Callable[[Path], Any], path: Path, instead: Any) -> Any:
+    """Returns what a function reads from a file, or `instead` if damaged."""
+    try:
+        return read(path)
+    except InputError:
+        return instead
 
 
 def _history_digest(learned: Mapping[int, np.ndarray], epochs: int) -> str:

@@ -113,7 +113,7 @@ def _used_settings(config: ml_collections.ConfigDict) -> dict[str, Any]:
     """Returns the settings that decide what a run computes."""
     return {
         name: value
-        for name, value in _flat(json.loads(config.to_json())).items()
+        for name, value in flat(json.loads(config.to_json())).items()
         if name not in _EXECUTION_SETTINGS and _is_used(config, name)
     }
 
@@ -123,14 +123,19 @@ def _short_digest(content: Any, size: int = 4) -> str:
     return hashlib.blake2b(text.encode(), digest_size=size).hexdigest()
 
 
-def _flat(settings: Any, prefix: str = "") -> dict[str, Any]:
-    """Returns nested JSON content by dotted names."""
+def flat(settings: Any, prefix: str = "") -> dict[str, Any]:
+    """Returns the values of nested mappings by dotted names.
+
+    Args:
+        settings: A mapping, whose values may be mappings.
+        prefix: A dotted name to put before each name. Defaults to "".
+    """
     if not isinstance(settings, dict):
         return {prefix: settings}
-    flat: dict[str, Any] = {}
+    named: dict[str, Any] = {}
     for key, value in settings.items():
-        flat |= _flat(value, f"{prefix}.{key}" if prefix else key)
-    return flat
+        named |= flat(value, f"{prefix}.{key}" if prefix else key)
+    return named
 
 
 def check(workdir: str | Path, config: ml_collections.ConfigDict) -> None:
@@ -164,8 +169,8 @@ def check(workdir: str | Path, config: ml_collections.ConfigDict) -> None:
     # An older version lacks settings that are off unless somebody sets them.
     new_and_off = {
         name
-        for name, value in _flat(ours).items()
-        if not value and name not in _flat(theirs)
+        for name, value in flat(ours).items()
+        if not value and name not in flat(theirs)
     }
     changed = [
         name
@@ -328,7 +333,7 @@ def check_seal(workdir: Path) -> None:
     for name in _SEALED:
         now = _checksum(workdir / name) if (workdir / name).exists() else None
         if now != sealed.get(name):
-            state = "another content" if now else "no such file"
+            state = "it has another content" if now else "it is missing"
             raise damaged(workdir / name, state)
 
 
@@ -368,9 +373,9 @@ def read_json(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise damaged(path, error.strerror or str(error)) from None
     except ValueError:
-        raise damaged(path, "which is not JSON") from None
+        raise damaged(path, "it is not JSON") from None
     if not isinstance(content, dict):
-        raise damaged(path, f"which holds {json.dumps(content)[:20]}")
+        raise damaged(path, f"it holds {json.dumps(content)[:20]}")
     return content
 
 

@@ -49,14 +49,21 @@ class FinishedRun:
 
         A column-normalised T is converted by `transitions.to_rows`.
         """
-        if self.transition is None:
-            return None
-        # Inferred from T: the method's options need not name the
-        # normalisation.
-        rows_sum_to_one = np.allclose(self.transition.sum(axis=1), 1, atol=1e-3)
-        return transitions.to_rows(
-            self.transition, "rows" if rows_sum_to_one else "columns"
-        )
+        return None if self.transition is None else as_rows(self.transition)
+
+
+def as_rows(transition: np.ndarray) -> np.ndarray:
+    """Returns a T whose rows sum to 1.
+
+    Args:
+        transition: T, `(classes, classes)`, rows are clean classes; its rows or
+            its columns sum to 1.
+    """
+    # Inferred from T: the method's options need not name the normalisation.
+    rows_sum_to_one = np.allclose(transition.sum(axis=1), 1, atol=1e-3)
+    return transitions.to_rows(
+        transition, "rows" if rows_sum_to_one else "columns"
+    )
 
 
 def load(workdir: str | Path) -> FinishedRun:
@@ -81,7 +88,7 @@ def load(workdir: str | Path) -> FinishedRun:
             "result.json."
         )
     directory.check_seal(workdir)
-    config = _config(workdir / "config.json")
+    config = config_of(workdir)
     if not {"epochs", "method", "test_accuracy"} <= result.keys():
         raise directory.damaged(workdir / "result.json", "it lacks entries")
     try:
@@ -99,7 +106,7 @@ def load(workdir: str | Path) -> FinishedRun:
         config,
         result,
         network,
-        history.get(result["epochs"]),
+        history.learned.get(result["epochs"]),
         _columns(workdir / "columns.json"),
     )
 
@@ -113,8 +120,16 @@ def _columns(path: Path) -> tuple[Column, ...]:
         raise directory.damaged(path, "it lacks entries") from None
 
 
-def _config(path: Path) -> ml_collections.ConfigDict:
-    """Returns the config of a run, with defaults for newer settings."""
+def config_of(workdir: Path) -> ml_collections.ConfigDict:
+    """Returns the config of a run, with defaults for newer settings.
+
+    Args:
+        workdir: The directory of the run, which need not be finished.
+
+    Raises:
+        InputError: if `config.json` is missing or damaged.
+    """
+    path = workdir / "config.json"
     config, given = settings.default_config(), directory.read_json(path)
     if {"seed", "dataset", "noise", "method"} - given.keys():
         raise directory.damaged(path, "it lacks entries")

@@ -164,7 +164,13 @@ def _corrupt(
     if scheme == "file":
         kind, ratio = noise.read_transition(argument), None
     return noise.corrupt(
-        labels, kind, ratio, seed, config.noise.mode, num_classes=num_classes
+        labels,
+        kind,
+        ratio,
+        seed,
+        config.noise.mode,
+        num_classes=num_classes,
+        target_seed=config.noise.target_seed,
     )
 
 
@@ -186,6 +192,7 @@ def _report(
         "ratio": config.noise.ratio if has_ratio(kind) else None,
         "mode": config.noise.mode if by_name else None,
         "seed": config.seed,
+        "target_seed": config.noise.target_seed,
         "examples": len(true),
         "changed": int(np.sum(true != given)),
         "changed_share": float(np.mean(true != given)),

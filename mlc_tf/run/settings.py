@@ -22,6 +22,8 @@ from mlc_tf.errors import check_rate
 from mlc_tf.errors import check_seed
 from mlc_tf.errors import in_section
 from mlc_tf.errors import unknown_name
+from mlc_tf.networks import initialization
+from mlc_tf.run import directory
 from mlc_tf.run import methods
 from mlc_tf.run.checkpoints import Interval
 
@@ -57,6 +59,9 @@ def default_config() -> ml_collections.ConfigDict:
             "kind": "flip_to_one",
             "ratio": 0.4,
             "mode": "exact",
+            # The seed of the classes that "flip_to_one" flips to. It is not the
+            # seed of the run: runs of other seeds then have the same T.
+            "target_seed": 0,
         }
     )
     config.clean = ml_collections.ConfigDict(
@@ -73,6 +78,8 @@ def default_config() -> ml_collections.ConfigDict:
         {
             "name": "mlp",
             "weight_decay": 0.0,
+            # The initial weights, a name of `initialization.INITIALIZERS`.
+            "initializer": "he_normal",
             # For resnet50: "imagenet" or a file; "" for random weights.
             "weights": "",
             # The options of single networks.
@@ -182,14 +189,7 @@ def flat(config: ml_collections.ConfigDict) -> dict[str, Any]:
     Args:
         config: A config, or a section of it.
     """
-    named: dict[str, Any] = {}
-    for name, value in config.items(preserve_field_references=False):
-        if isinstance(value, ml_collections.ConfigDict):
-            section = flat(value)
-            named |= {f"{name}.{key}": section[key] for key in section}
-        else:
-            named[name] = value
-    return named
+    return directory.flat(config.to_dict())
 
 
 def method_options(config: ml_collections.ConfigDict) -> dict[str, Any]:
@@ -241,8 +241,8 @@ def of_training(config: ml_collections.ConfigDict) -> dict[str, Any]:
     named = {
         "dataset": (*data_options, "validation"),
         "clean": ("per_class", "fewer_if_rare", "batch_size"),
-        "network": ("weight_decay", "weights"),
-        "noise": ("mode",),
+        "network": ("weight_decay", "initializer", "weights"),
+        "noise": ("mode", "target_seed"),
         "optimizer": ("name", "momentum", "schedule"),
         "train": (
             *("batch_size", "epochs", "steps_per_epoch", "augment"),
@@ -278,6 +278,7 @@ def check(config: ml_collections.ConfigDict) -> None:
     if config.method.name == "mlc":
         methods.transition_update(method_options(config))
     networks.get(config.network.name)
+    initialization.get(config.network.initializer)
     Options.from_config(config.dataset)
     _check_noise(config)
     optimizer, train = config.optimizer, config.train
@@ -293,6 +294,7 @@ def check(config: ml_collections.ConfigDict) -> None:
         if not np.isfinite(rate) or rate <= 0:
             raise bad_argument(name, "a finite float > 0", rate)
     check_seed(config.seed)
+    check_seed(config.noise.target_seed, "noise.target_seed")
     if not 0 <= optimizer.momentum < 1:
         raise bad_argument(
             "optimizer.momentum", "in [0, 1)", optimizer.momentum

@@ -476,6 +476,7 @@ def build_base(
             tuple(problem.noisy.input_spec.shape),
             len(problem.class_names),
             weight_decay=config.network.weight_decay,
+            initializer=config.network.initializer,
             **options,
         )
 

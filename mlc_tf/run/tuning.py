@@ -358,7 +358,7 @@ def _check_same(path: Path, description: dict[str, Any]) -> None:
         directory.write_json(path, description)
         return
     differing = directory.differing(
-        json.loads(json.dumps(description)), json.loads(path.read_text())
+        json.loads(json.dumps(description)), directory.read_json(path)
     )
     if differing:
         raise InputError(

@@ -314,8 +314,8 @@ def test_records_are_restored_from_the_checkpoint(
         assert "metrics.jsonl is written again from epoch-00002" in printed
     else:
         assert "the history of T starts again after epoch 2" in printed
-        history = callbacks.read_history(tmp_path / "copy" / name)
-        assert sorted(history) == [2, 3]
+        learned = callbacks.read_history(tmp_path / "copy" / name).learned
+        assert sorted(learned) == [2, 3]
 
 
 @pytest.mark.parametrize("name", RECORDS)
@@ -378,7 +378,9 @@ def test_files_of_another_run_are_noticed(name, runs):
         lambda: finished_run.load(runs / "finished"),
         lambda: training.run(config_of(runs), runs / "finished", verbose=0),
     ):
-        with pytest.raises(InputError, match=f"{name}' \\(another content\\)"):
+        with pytest.raises(
+            InputError, match=f"{name}' \\(it has another content\\)"
+        ):
             use()
 
 
