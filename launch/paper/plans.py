@@ -81,20 +81,25 @@ def study(study: Study, variants: Iterable[str] | None = None) -> Plan:
     dataset, _, variant = study.config.partition(":")
     config = config_of(dataset, DATASETS, variant, "")
     config.update_from_flattened_dict(study.common)
-    plan = {}
-    for name in study.variants if variants is None else variants:
+    asked = list(study.variants) if variants is None else list(variants)
+    for name in asked:
         if name not in study.variants:
             raise unknown_name("variants", name, study.variants)
-        changed = config.copy_and_resolve_references()
-        changed.update_from_flattened_dict(study.variants[name])
-        runs = conditions(
-            changed,
-            [changed.method.name],
-            study.seeds,
-            study.noises,
-            study.ratios,
-        )
-        plan |= {f"{name}/{run}": each for run, each in runs.items()}
+    plan = {}
+    for ratio, names in {study.ratio: asked, **study.further}.items():
+        for name in names:
+            if name not in asked:
+                continue
+            changed = config.copy_and_resolve_references()
+            changed.update_from_flattened_dict(study.variants[name])
+            runs = conditions(
+                changed,
+                [changed.method.name],
+                study.seeds,
+                study.noises,
+                [ratio],
+            )
+            plan |= {f"{name}/{run}": each for run, each in runs.items()}
     return plan
 
 

@@ -22,7 +22,9 @@ class Study:
             compares all others with.
         common: Settings that all variants change.
         noises: The kinds of noise. Defaults to the paper's three.
-        ratios: The noise ratios.
+        ratio: The noise ratio. Defaults to 0.4.
+        further: Further noise ratios, each with the variants that are also run
+            at it. Defaults to none.
         seeds: The seeds.
     """
 
@@ -30,7 +32,8 @@ class Study:
     variants: Mapping[str, Changes]
     common: Changes = field(default_factory=dict)
     noises: Sequence[str] = published.NOISES
-    ratios: Sequence[float] = (0.4,)
+    ratio: float = 0.4
+    further: Mapping[float, Sequence[str]] = field(default_factory=dict)
     seeds: Sequence[int] = (0, 1, 2)
 
 
@@ -54,6 +57,56 @@ _HE_NORMAL = {"network.initializer": "he_normal"}
 # the accuracy is that on 48,000.
 _TWELVE_THOUSAND = {"dataset.validation": 0.8}
 
+# The rates of the letter are those of configs/mnist.py:paper.
+_LETTER_STEPS = {
+    name: value
+    for name, value in _LETTER_AS_MLC.items()
+    if name != "method.mlc.learning_rate"
+}
+_UPDATE = "method.mlc.transition"
+_ROWS = {f"{_UPDATE}.name": "projected"}
+_START = {f"{_UPDATE}.smoothing": 0.2}
+_HEAD = {"method.mlc.meta_gradient": "head"}
+_NO_DECAY = {f"{_UPDATE}.decay_steps": 0}
+_NO_META_GRADIENT = {f"{_UPDATE}.learning_rate": 0.0}
+
+
+def _one_after_another(
+    letter: Changes, parts: Mapping[str, Changes]
+) -> dict[str, Changes]:
+    """Returns the letter, and then each part added to all parts before it."""
+    variants, changes = {"letter": letter}, dict(letter)
+    for number, (name, part) in enumerate(parts.items(), start=1):
+        changes = {**changes, **part}
+        variants[f"{number}_{name}"] = changes
+    return variants
+
+
+# What T and the trusted images are worth without the paper's meta-gradient.
+def _controls(expectation_rate: float) -> dict[str, Changes]:
+    return {
+        "glc_em": {
+            "method.name": "glc_em",
+            "method.glc_em.expectation_rate": expectation_rate,
+            "method.glc_em.clean_weight": 0.3,
+        },
+        "glc": {"method.name": "glc"},
+        "em_alone": {**_NO_META_GRADIENT, "method.mlc.clean_weight": 0.0},
+        "clean_weight_alone": {
+            "method.name": "ce_control",
+            "method.ce_control.clean_weight": 0.3,
+        },
+        "plain_training": {
+            "method.name": "ce_control",
+            "method.ce_control.clean_weight": 0.0,
+        },
+        "true_t": {
+            "method.name": "true_forward",
+            "method.true_forward.clean_weight": 0.3,
+        },
+    }
+
+
 STUDIES: Mapping[str, Study] = {
     # Which of the settings that the paper leaves open decide whether its
     # algorithm works, and what repairs it.
@@ -74,14 +127,87 @@ STUDIES: Mapping[str, Study] = {
                 "method.name": "ce_control",
                 "method.ce_control.learning_rate": 0.01,
             },
-            "longer": {"train.epochs": 20},
+            "longer": {"train.epochs": 10},
             "longer_plain_training": {
                 "method.name": "ce_control",
                 "method.ce_control.learning_rate": 0.01,
-                "train.epochs": 20,
+                "train.epochs": 10,
             },
         },
         common=_TWELVE_THOUSAND,
-        ratios=(0.1, 0.4),
+        further={
+            0.1: ("letter", "he_normal", "random_start", "m_64", "momentum")
+        },
+    ),
+    # What each difference between the letter and mlc is worth: added one after
+    # another, and taken from mlc alone; and what there is without the
+    # meta-gradient. All with the training of mlc.
+    "parts_digits": Study(
+        config="digits",
+        variants={
+            "mlc": {},
+            **_one_after_another(
+                _LETTER_STEPS | {"method.mlc.clean_weight": 0.0},
+                {
+                    "rows": _ROWS,
+                    "start": _START,
+                    "limit": {f"{_UPDATE}.max_step": 5.0},
+                    "rate": {f"{_UPDATE}.learning_rate": 30.0},
+                    "head": _HEAD,
+                    "em": {f"{_UPDATE}.expectation_rate": 0.3},
+                    "clean_weight": {"method.mlc.clean_weight": 0.3},
+                },
+            ),
+            "without_start": {f"{_UPDATE}.smoothing": 0.0},
+            "without_limit": {f"{_UPDATE}.max_step": None},
+            "without_rate": {f"{_UPDATE}.learning_rate": 1.0},
+            "without_head": {"method.mlc.meta_gradient": "exact"},
+            "without_em": {f"{_UPDATE}.expectation_rate": 0.0},
+            "without_clean_weight": {"method.mlc.clean_weight": 0.0},
+            "without_decay": _NO_DECAY,
+            "without_meta_gradient": _NO_META_GRADIENT,
+            **_controls(expectation_rate=0.3),
+        },
+        common={"dataset.validation": 0.25},
+    ),
+    "parts_mnist": Study(
+        config="mnist",
+        variants={
+            "mlc": {},
+            **_one_after_another(
+                _LETTER_STEPS,
+                {
+                    "rows": _ROWS,
+                    "start": _START,
+                    "limit": {f"{_UPDATE}.max_step": 0.3},
+                    "exponentiated": {
+                        f"{_UPDATE}.name": "exponentiated",
+                        f"{_UPDATE}.learning_rate": 3.0,
+                        "method.mlc.virtual_learning_rate": 0.1,
+                    },
+                    "head": _HEAD,
+                    "em": {f"{_UPDATE}.expectation_rate": 0.03},
+                },
+            ),
+            "without_start": {f"{_UPDATE}.smoothing": 0.01},
+            "without_limit": {f"{_UPDATE}.max_step": float("inf")},
+            "without_exponentiated": {
+                **_ROWS,
+                **_START,
+                f"{_UPDATE}.learning_rate": 1.0,
+                "method.mlc.virtual_learning_rate": 0.01,
+            },
+            "without_head": {"method.mlc.meta_gradient": "exact"},
+            "without_em": {f"{_UPDATE}.expectation_rate": 0.0},
+            "without_decay": _NO_DECAY,
+            "without_meta_gradient": _NO_META_GRADIENT,
+            "with_clean_weight": {"method.mlc.clean_weight": 0.3},
+            "without_meta_gradient_with_clean_weight": {
+                **_NO_META_GRADIENT,
+                "method.mlc.clean_weight": 0.3,
+            },
+            **_controls(expectation_rate=0.03),
+        },
+        common=_TWELVE_THOUSAND,
     ),
 }

@@ -1,7 +1,7 @@
 """The methods that Meta Loss Correction is compared with, one file each.
 No baseline imports another."""
 
-from mlc_tf.baselines.authors_code import AuthorsCode
+from mlc_tf.baselines.authors_step import AuthorsStep
 from mlc_tf.baselines.co_teaching import CoTeaching
 from mlc_tf.baselines.cross_entropy import CrossEntropy
 from mlc_tf.baselines.fasten import Fasten
@@ -16,7 +16,7 @@ from mlc_tf.baselines.noise_layer import NoiseLayer
 from mlc_tf.baselines.pencil import Pencil
 
 __all__ = [
-    "AuthorsCode",
+    "AuthorsStep",
     "CoTeaching",
     "CrossEntropy",
     "Fasten",

@@ -17,25 +17,27 @@ from mlc_tf.models.pair_model import PairModel
 class CoTeaching(PairModel):
     """Trains each network on the examples that the *other* finds easy.
 
-    In epoch e, counted from 0, each network trains on k of the n examples of a
+    In step s, counted from 0, each network trains on k of the n examples of a
     batch:
 
-        tau(e) = tau e / (ramp_epochs - 1)  for e < ramp_epochs, then tau
-        k = floor((1 - tau(e)) n), at least 1
+        tau(s) = tau min(s / (ramp steps), 1)
+        k = floor((1 - tau(s)) n), at least 1
         base:  mean loss over the k examples with the smallest loss of the peer
         peer:  mean loss over the k examples with the smallest loss of the base
 
     `base` makes the predictions. The clean half of each element is not used.
-    (The published code divides the mean by k a second time, which only changes
-    the rate.)
+    (The published tau rises once per epoch, over the first 10 of 200 epochs;
+    here it rises in every step, so that a run of a few epochs has a ramp. The
+    published code divides the mean by k a second time, which only changes the
+    rate.)
 
     Args:
         base: A built `keras.Model` from inputs to logits `(batch, classes)`.
         forget_rate: tau, the share of wrong labels, in [0, 1). Knowing the true
             share is oracle knowledge.
-        steps_per_epoch: The number of steps in an epoch, an integer >= 1.
-        ramp_epochs: The number of epochs until tau is reached, an integer
-            >= 1. Defaults to 10.
+        steps: The number of steps of the whole training, an integer >= 1.
+        ramp: The share of the steps after which tau is reached, in [0, 1].
+            Defaults to 0.05, as published.
         peer: A second model with the shapes of `base` and other initial
             weights. Defaults to None, a freshly initialised clone of `base`.
         name: Name of the model. Defaults to a unique one.
@@ -53,23 +55,20 @@ class CoTeaching(PairModel):
         base: keras.Model,
         *,
         forget_rate: float,
-        steps_per_epoch: int,
-        ramp_epochs: int = 10,
+        steps: int,
+        ramp: float = 0.05,
         peer: keras.Model | None = None,
         name: str | None = None,
     ) -> None:
         super().__init__(base, name=name)
         if not 0 <= forget_rate < 1:
             raise bad_argument("forget_rate", "in [0, 1)", forget_rate)
-        for argument, value in (
-            ("steps_per_epoch", steps_per_epoch),
-            ("ramp_epochs", ramp_epochs),
-        ):
-            if not isinstance(value, int) or value < 1:
-                raise bad_argument(argument, "an integer >= 1", value)
+        if not isinstance(steps, int) or steps < 1:
+            raise bad_argument("steps", "an integer >= 1", steps)
+        if not 0 <= ramp <= 1:
+            raise bad_argument("ramp", "in [0, 1]", ramp)
         self.forget_rate = float(forget_rate)
-        self.steps_per_epoch = steps_per_epoch
-        self.ramp_epochs = ramp_epochs
+        self.ramp_steps = ramp * steps
         self.peer = _clone(base) if peer is None else peer
         if base_check.check(self.peer) != self.num_classes:
             raise bad_argument(
@@ -102,13 +101,13 @@ class CoTeaching(PairModel):
                 peer, peer_loss, self.peer.trainable_variables
             ),
         ]
-        # One step for both networks: the epoch is computed from the
-        # optimizer's number of steps.
+        # One step for both networks: the ramp depends on the optimizer's number
+        # of steps.
         self.optimizer.apply_gradients(zip(gradients, self.optimized_variables))
         return self.training_metrics(loss, base.logits, noisy_labels)
 
     def keep_rate(self, step: Any) -> tf.Tensor:
-        """Returns 1 - tau(e), the share of a batch to train on.
+        """Returns 1 - tau(s), the share of a batch to train on.
 
         Args:
             step: The number of the step, a scalar integer, counted from 0.
@@ -116,10 +115,9 @@ class CoTeaching(PairModel):
         Returns:
             A float32 scalar in (0, 1].
         """
-        epoch = tf.cast(step, tf.int64) // self.steps_per_epoch
-        ramp = tf.cast(epoch, tf.float32) / max(self.ramp_epochs - 1, 1)
-        if self.ramp_epochs == 1:
-            ramp = tf.ones_like(ramp)
+        if not self.ramp_steps:
+            return tf.constant(1 - self.forget_rate)
+        ramp = tf.cast(step, tf.float32) / self.ramp_steps
         return 1 - self.forget_rate * tf.minimum(ramp, 1.0)
 
     def _easy(self, example_losses: tf.Tensor) -> tf.Tensor:

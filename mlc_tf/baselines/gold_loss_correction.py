@@ -9,6 +9,8 @@ import tensorflow as tf
 from mlc_tf import losses
 from mlc_tf import transitions
 from mlc_tf.errors import bad_argument
+from mlc_tf.errors import check_rate
+from mlc_tf.models import expectation
 from mlc_tf.models.forward_pass import AllWeights
 from mlc_tf.models.pair_model import PairModel
 
@@ -34,10 +36,13 @@ class GoldLossCorrection(PairModel):
             to 1.
         gold: `(examples,)` booleans, True for the trusted examples of the
             merged set.
+        expectation_rate: If > 0, each step moves T towards what explains the
+            noisy labels (ours): the rate of `transitions.expectation_step`.
+            Defaults to 0, T stays fixed, as published.
         name: Name of the model. Defaults to a unique one.
 
     Raises:
-        InputError: if `transition` or `gold` is not such an array.
+        InputError: for any argument outside what is said above.
 
     References:
         Hendrycks et al., 2018, section 3.
@@ -51,11 +56,13 @@ class GoldLossCorrection(PairModel):
         *,
         transition: Any,
         gold: Any,
+        expectation_rate: float = 0.0,
         name: str | None = None,
     ) -> None:
         super().__init__(base, name=name)
-        self.transition_matrix = transitions.validate(
-            transition, self.num_classes
+        self.expectation_rate = check_rate("expectation_rate", expectation_rate)
+        self.transition_variable = self.add_state(
+            "transition", transitions.validate(transition, self.num_classes)
         )
         flags = np.asarray(gold)
         if flags.ndim != 1 or flags.dtype != bool:
@@ -67,20 +74,38 @@ class GoldLossCorrection(PairModel):
         self.gold = flags
         self.forward_pass = AllWeights(base)
 
+    @property
+    def transition_matrix(self) -> np.ndarray:
+        """T, `(classes, classes)`; rows are clean classes and sum to 1."""
+        return np.asarray(self.transition_variable.value)
+
     def train_step(self, data: Any) -> dict[str, Any]:
         (x, labels, indices), _ = data
         forward = self.forward_pass.forward(x)
-        transition = tf.constant(self.transition_matrix, forward.logits.dtype)
-        with forward.tape:
-            loss = tf.reduce_mean(
+        transition = tf.cast(
+            tf.convert_to_tensor(self.transition_variable), forward.logits.dtype
+        )
+        is_gold = tf.gather(tf.constant(self.gold), indices)
+
+        def loss_under(transition: tf.Tensor) -> tf.Tensor:
+            return tf.reduce_mean(
                 tf.where(
-                    tf.gather(tf.constant(self.gold), indices),
+                    is_gold,
                     losses.cross_entropy(forward.logits, labels),
                     losses.corrected_cross_entropy(
                         forward.logits, labels, transition
                     ),
                 )
             )
+
+        with forward.tape:
+            loss = loss_under(transition)
+        if self.expectation_rate:
+            # The loss of a trusted example does not depend on T.
+            moved = expectation.step(
+                transition, loss_under, self.expectation_rate
+            )
+            self.transition_variable.assign(moved)
         return self.actual_train(forward, loss, labels)
 
 

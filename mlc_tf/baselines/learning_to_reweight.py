@@ -24,12 +24,14 @@ class LearningToReweight(PairModel):
         loss = sum_i w_i loss_i,  sum_i w_i = 1, or all w_i = 0
 
     The meta-gradient is the meta-gradient of Meta Loss Correction with e in
-    place of T. The clean set never trains the network directly. The logs report
+    place of T. As published (`clean_weight` = 0), the clean set never trains
+    the network directly. The logs report
     `zero_weights`, the share of weights that are zero, and
     `meta_gradient_norm`, which vanishes once the network fits the clean set.
 
     Args:
         base: A built `keras.Model` from inputs to logits `(batch, classes)`.
+        clean_weight: As in `PairModel` (ours). Defaults to 0.
         name: Name of the model. Defaults to a unique one.
 
     References:
@@ -39,8 +41,14 @@ class LearningToReweight(PairModel):
     training_trackers = ("zero_weights", "meta_gradient_norm")
     differentiates_twice = True
 
-    def __init__(self, base: keras.Model, *, name: str | None = None) -> None:
-        super().__init__(base, name=name)
+    def __init__(
+        self,
+        base: keras.Model,
+        *,
+        clean_weight: float = 0.0,
+        name: str | None = None,
+    ) -> None:
+        super().__init__(base, clean_weight=clean_weight, name=name)
         self.forward_pass = AllWeights(base)
         self.zero_weights = keras.metrics.Mean(name="zero_weights")
         self.meta_gradient_norm = keras.metrics.Mean(name="meta_gradient_norm")
@@ -56,6 +64,7 @@ class LearningToReweight(PairModel):
             loss = distribution.num_replicas() * tf.reduce_sum(
                 weights * losses.cross_entropy(forward.logits, noisy_labels)
             )
+            loss += self.clean_term(clean)
         return self.actual_train(forward, loss, noisy_labels)
 
     def _example_weights(

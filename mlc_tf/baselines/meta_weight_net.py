@@ -36,10 +36,11 @@ class MetaWeightNet(PairModel):
         base: A built `keras.Model` from inputs to logits `(batch, classes)`.
         meta_learning_rate: The rate of Adam for phi, a float >= 0. Defaults to
             1e-3.
+        clean_weight: As in `PairModel` (ours). Defaults to 0.
         name: Name of the model. Defaults to a unique one.
 
     Raises:
-        InputError: if the rate is not a finite float >= 0.
+        InputError: if a rate or a weight is not a finite float >= 0.
 
     References:
         Shu et al., 2019, arXiv:1902.07379, Eq. 3-7.
@@ -53,9 +54,10 @@ class MetaWeightNet(PairModel):
         base: keras.Model,
         *,
         meta_learning_rate: float = 1e-3,
+        clean_weight: float = 0.0,
         name: str | None = None,
     ) -> None:
-        super().__init__(base, name=name)
+        super().__init__(base, clean_weight=clean_weight, name=name)
         rate = check_rate("meta_learning_rate", meta_learning_rate)
         self.forward_pass = AllWeights(base)
         self.weight_net = [
@@ -85,6 +87,7 @@ class MetaWeightNet(PairModel):
             example_losses = losses.cross_entropy(forward.logits, noisy_labels)
             weights = _example_weights(example_losses, values(self.weight_net))
             loss = tf.reduce_mean(tf.stop_gradient(weights) * example_losses)
+            loss += self.clean_term(clean)
         self.mean_weight.update_state(weights)
         return self.actual_train(forward, loss, noisy_labels)
 

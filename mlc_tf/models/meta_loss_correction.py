@@ -68,13 +68,13 @@ from mlc_tf.errors import InputError
 from mlc_tf.errors import bad_argument
 from mlc_tf.errors import check_rate
 from mlc_tf.errors import unknown_name
+from mlc_tf.models import expectation
 from mlc_tf.models import meta_gradient
 from mlc_tf.models.forward_pass import AllWeights
 from mlc_tf.models.forward_pass import ForwardPass
 from mlc_tf.models.forward_pass import LastLayer
 from mlc_tf.models.forward_pass import as_float
 from mlc_tf.models.forward_pass import coarsest_dtype
-from mlc_tf.models.forward_pass import passing_logits
 from mlc_tf.models.pair_model import PairModel
 
 META_GRADIENTS = ("exact", "head", "finite_difference")
@@ -181,7 +181,12 @@ class MetaLossCorrection(PairModel):
         clean_class_weight: Any = None,
         name: str | None = None,
     ) -> None:
-        super().__init__(base, name=name)
+        super().__init__(
+            base,
+            clean_weight=clean_weight,
+            clean_class_weight=clean_class_weight,
+            name=name,
+        )
         self.transition = _checked_update(transition)
         self.virtual_learning_rate = check_rate(
             "virtual_learning_rate", virtual_learning_rate
@@ -190,10 +195,6 @@ class MetaLossCorrection(PairModel):
             raise unknown_name("meta_gradient", meta_gradient, META_GRADIENTS)
         self.meta_gradient = meta_gradient
         self.differentiates_twice = meta_gradient == "exact"
-        self.clean_weight = check_rate("clean_weight", clean_weight)
-        self.clean_class_weight = _checked_class_weight(
-            clean_class_weight, self.num_classes
-        )
         self.forward_pass = (
             LastLayer(base) if meta_gradient == "head" else AllWeights(base)
         )
@@ -223,7 +224,7 @@ class MetaLossCorrection(PairModel):
         self, data: tuple[tuple[Any, Any], tuple[Any, Any]]
     ) -> dict[str, Any]:
         """Takes one step: the stages of Algorithm 1, with our changes."""
-        (x, noisy_labels, *_), (x_clean, clean_labels) = data
+        (x, noisy_labels, *_), clean = data
         forward = self.forward_pass.forward(x)  # f(x; theta), once
         transition = tf.identity(tf.convert_to_tensor(self.transition_variable))
 
@@ -234,7 +235,7 @@ class MetaLossCorrection(PairModel):
 
         # Virtual-Train and Meta-Train
         clean_loss = forward.loss_at(
-            x_clean, clean_labels, self.clean_class_weight
+            *clean, self.clean_class_weight
         )  # Eq. 5, 6
         gradient = self._meta_gradient(
             forward, noisy_loss, clean_loss, transition
@@ -245,15 +246,12 @@ class MetaLossCorrection(PairModel):
         # Actual-Train
         with forward.tape:
             loss = noisy_loss(forward.logits, transition)
-            if self.clean_weight:
-                loss += self.clean_weight * losses.mean_cross_entropy(
-                    passing_logits(self.base, x_clean),
-                    clean_labels,
-                    self.clean_class_weight,
-                )
+            loss += self.clean_term(clean)
         if self.transition.expectation_rate:
-            transition = self._expectation_step(
-                transition, lambda matrix: noisy_loss(forward.logits, matrix)
+            transition = expectation.step(
+                transition,
+                lambda matrix: noisy_loss(forward.logits, matrix),
+                self.transition.expectation_rate,
             )
         self.transition_variable.assign(transition)
         self.step.assign_add(1)
@@ -288,18 +286,6 @@ class MetaLossCorrection(PairModel):
             gradient = meta_gradient.exact(**arguments)
         return distribution.global_mean([gradient])[0]
 
-    def _expectation_step(
-        self, transition: tf.Tensor, noisy_loss: Any
-    ) -> tf.Tensor:
-        """Returns T after a step towards what explains the noisy labels."""
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(transition)
-            loss = noisy_loss(transition)
-        gradients = distribution.global_mean([tape.gradient(loss, transition)])
-        return transitions.expectation_step(
-            transition, gradients[0], self.transition.expectation_rate
-        )
-
 
 def _checked_update(given: Any) -> transitions.TransitionUpdate:
     if given is None:
@@ -312,21 +298,3 @@ def _checked_update(given: Any) -> transitions.TransitionUpdate:
             given,
         )
     return given
-
-
-def _checked_class_weight(given: Any, num_classes: int) -> np.ndarray | None:
-    if given is None:
-        return None
-    try:
-        weights = np.asarray(given)
-    except ValueError:  # rows of several lengths
-        weights = np.array(None)
-    if (
-        weights.shape != (num_classes,)
-        or weights.dtype.kind not in "iuf"
-        or not (np.isfinite(weights) & (weights >= 0)).all()
-    ):
-        raise bad_argument(
-            "clean_class_weight", f"{num_classes} finite numbers >= 0", given
-        )
-    return weights

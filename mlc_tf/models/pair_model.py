@@ -20,6 +20,8 @@ from mlc_tf import losses
 from mlc_tf import transitions
 from mlc_tf.data import checks
 from mlc_tf.errors import InputError
+from mlc_tf.errors import bad_argument
+from mlc_tf.errors import check_rate
 from mlc_tf.models import base_check
 from mlc_tf.models import evaluation_data
 from mlc_tf.models import export
@@ -39,11 +41,19 @@ class PairModel(ConstructorArguments, MultiWorkerFit):
     Args:
         base: A built `keras.Model` from inputs to logits `(batch, classes)`:
             Sequential, functional, or subclassed with a Dense layer last.
+        clean_weight: The mean cross-entropy of the clean batch, times this
+            weight, is added to the loss of the optimizer's step. It costs a
+            pass of the clean batch, and this network can then no longer audit
+            the trusted labels. Defaults to 0.
+        clean_class_weight: `(classes,)`, the weight of a clean example of each
+            class. A balanced trusted set, beside noisy labels that are not
+            balanced, favours rare classes; `mlc_tf.data.class_weight` corrects
+            that. Defaults to None, 1 for each class.
         name: Name of the model. Defaults to a unique name.
 
     Raises:
         InputError: if `base` is no Keras model, is not built, ends in a
-            softmax, or has no output of width >= 2.
+            softmax, or has no output of width >= 2; or for a bad weight.
     """
 
     # Names of the metrics that only a training step updates.
@@ -53,11 +63,22 @@ class PairModel(ConstructorArguments, MultiWorkerFit):
     # Whether a step needs second derivatives of all layers of the base.
     differentiates_twice = False
 
-    def __init__(self, base: keras.Model, *, name: str | None = None) -> None:
+    def __init__(
+        self,
+        base: keras.Model,
+        *,
+        clean_weight: float = 0.0,
+        clean_class_weight: Any = None,
+        name: str | None = None,
+    ) -> None:
         num_classes = base_check.check(base)
         super().__init__(name=name, dtype=base.dtype_policy)
         self.base = base
         self.num_classes = num_classes
+        self.clean_weight = check_rate("clean_weight", clean_weight)
+        self.clean_class_weight = _checked_class_weight(
+            clean_class_weight, num_classes
+        )
         self.loss_tracker = keras.metrics.Mean(name="loss")
         # Otherwise `fit` under a strategy builds the wrapper symbolically,
         # which fails on elements other than (inputs, targets).
@@ -398,12 +419,13 @@ class PairModel(ConstructorArguments, MultiWorkerFit):
     def train_step(
         self, data: tuple[tuple[Any, Any], tuple[Any, Any]]
     ) -> dict[str, Any]:
-        (x, noisy_labels, *_), _ = data
+        (x, noisy_labels, *_), clean = data
         forward = forward_pass.AllWeights(self.base).forward(x)
         with forward.tape:
             loss = tf.reduce_mean(
                 self.example_loss(forward.logits, noisy_labels)
             )
+            loss += self.clean_term(clean)
         return self.actual_train(forward, loss, noisy_labels)
 
     def test_step(self, data: tuple[Any, ...]) -> dict[str, Any]:
@@ -418,6 +440,24 @@ class PairModel(ConstructorArguments, MultiWorkerFit):
             for name, result in results.items()
             if name not in self.training_trackers
         }
+
+    def clean_term(self, clean: tuple[Any, Any]) -> Any:
+        """Returns `clean_weight` times the loss of the clean batch, a scalar.
+
+        A gradient tape in scope records the pass, which changes no state of the
+        base.
+
+        Args:
+            clean: The clean half of an element, (inputs, labels).
+        """
+        if not self.clean_weight:
+            return 0.0
+        x, labels = clean
+        return self.clean_weight * losses.mean_cross_entropy(
+            forward_pass.passing_logits(self.base, x),
+            labels,
+            self.clean_class_weight,
+        )
 
     def actual_train(
         self,
@@ -513,6 +553,24 @@ class PairModel(ConstructorArguments, MultiWorkerFit):
                 None, tf.zeros([1], tf.int64), tf.zeros([1, self.num_classes])
             )
         self.reset_metrics()
+
+
+def _checked_class_weight(given: Any, num_classes: int) -> np.ndarray | None:
+    if given is None:
+        return None
+    try:
+        weights = np.asarray(given)
+    except ValueError:  # rows of several lengths
+        weights = np.array(None)
+    if (
+        weights.shape != (num_classes,)
+        or weights.dtype.kind not in "iuf"
+        or not (np.isfinite(weights) & (weights >= 0)).all()
+    ):
+        raise bad_argument(
+            "clean_class_weight", f"{num_classes} finite numbers >= 0", given
+        )
+    return weights
 
 
 def _as_python(value: Any) -> Any:

@@ -17,7 +17,7 @@ import scipy.special
 
 from mlc_tf import data
 from mlc_tf import transitions
-from mlc_tf.baselines.authors_code import AuthorsCode
+from mlc_tf.baselines.authors_step import AuthorsStep
 from mlc_tf.baselines.co_teaching import CoTeaching
 from mlc_tf.baselines.confusion_matrix import confusion_transition
 from mlc_tf.baselines.cross_entropy import CrossEntropy
@@ -182,6 +182,12 @@ def _anchor_points(context: RunContext) -> dict[str, Any]:
     return {"transition": anchor_point_transition(probs, percentile)}
 
 
+def _gold_start(context: RunContext) -> dict[str, Any]:
+    probs = context.probabilities(context.clean)
+    transition = mean_prediction_transition(probs, context.clean.labels)
+    return {"transition": transition, **_clean_class_weight(context)}
+
+
 def _gold(
     estimate: Callable[[np.ndarray, np.ndarray], np.ndarray],
 ) -> Callable[[RunContext], dict[str, Any]]:
@@ -198,9 +204,7 @@ def _gold(
 def _co_teaching(context: RunContext) -> dict[str, Any]:
     arguments = {
         "peer": context.new_base(),
-        "steps_per_epoch": context.steps_per_epoch,
-        # The published 10 of 200 epochs are most of a short run.
-        "ramp_epochs": max(1, min(10, context.epochs // 3)),
+        "steps": context.epochs * context.steps_per_epoch,
     }
     if "forget_rate" in context.options:
         return arguments
@@ -292,17 +296,20 @@ def transition_update(
 def _mlc(context: RunContext) -> dict[str, Any]:
     """Builds the update of T, and the weights of the clean classes."""
     steps = context.epochs * context.steps_per_epoch
-    arguments: dict[str, Any] = {
-        "transition": transition_update(context.options, steps)
+    return {
+        "transition": transition_update(context.options, steps),
+        **_clean_class_weight(context),
     }
+
+
+def _clean_class_weight(context: RunContext) -> dict[str, Any]:
+    """Returns the weights of the clean classes that an option names."""
     weighting = context.options.get("clean_class_weight")
-    if weighting is not None:
-        if weighting not in _CLASS_WEIGHTS:
-            raise unknown_name(
-                "method.mlc.clean_class_weight", weighting, _CLASS_WEIGHTS
-            )
-        arguments["clean_class_weight"] = _CLASS_WEIGHTS[weighting](context)
-    return arguments
+    if weighting is None:
+        return {}
+    if weighting not in _CLASS_WEIGHTS:
+        raise unknown_name("clean_class_weight", weighting, _CLASS_WEIGHTS)
+    return {"clean_class_weight": _CLASS_WEIGHTS[weighting](context)}
 
 
 _MERGED = Phase(CrossEntropy, data="merged")
@@ -314,10 +321,12 @@ METHODS: Mapping[str, Method] = {
     ),
     "mlc_paper": Method((Phase(PaperMetaLossCorrection),), draws_clean=True),
     "cross_entropy": Method((_MERGED,)),
-    # The schedule of mlc, with T frozen at the identity.
-    "ce_control": Method((_NOISY,)),
-    "authors_code": Method(
-        (Phase(AuthorsCode),), sums_loss=True, draws_clean=True
+    # mlc with T frozen at the identity. By default it has the options of mlc.
+    "ce_control": Method(
+        (Phase(CrossEntropy, arguments=_clean_class_weight),), draws_clean=True
+    ),
+    "authors_step": Method(
+        (Phase(AuthorsStep),), sums_loss=True, draws_clean=True
     ),
     "noise_layer": Method(
         (Phase(NoiseLayer),),
@@ -346,6 +355,11 @@ METHODS: Mapping[str, Method] = {
                 arguments=_gold(mean_prediction_transition),
             ),
         )
+    ),
+    # What GLC and the parts of mlc other than the meta-gradient reach together.
+    "glc_em": Method(
+        (_NOISY, Phase(ForwardCorrection, arguments=_gold_start)),
+        draws_clean=True,
     ),
     "confusion": Method(
         (

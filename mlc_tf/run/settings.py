@@ -116,14 +116,25 @@ def default_config() -> ml_collections.ConfigDict:
                 "transition_learning_rate": 1.0,
                 "transition": "identity",
             },
-            "authors_code": {
+            "authors_step": {
                 "virtual_learning_rate": 1e-3,
                 "transition_learning_rate": 0.11,
             },
             "noise_layer": {"noise_learning_rate": 1.0},
             "noise_layer_logits": {"noise_learning_rate": 0.1},
-            # The share of wrong labels; the injected ratio where not given.
-            "co_teaching": {"forget_rate": placeholder(float)},
+            # The published methods keep T and do not train on the trusted set
+            # alone. These are options of mlc, for fair comparisons.
+            "forward": {"expectation_rate": placeholder(float)},
+            "glc": {"expectation_rate": placeholder(float)},
+            "true_forward": {
+                "expectation_rate": placeholder(float),
+                "clean_weight": placeholder(float),
+            },
+            "lre": {"clean_weight": placeholder(float)},
+            # `forget_rate` is the share of wrong labels; the injected ratio
+            # where not given. The published ramp is 0.05 of the steps; a run of
+            # few epochs needs a longer one.
+            "co_teaching": {"forget_rate": placeholder(float), "ramp": 0.3},
             # A file of 0 and 1; the true structure where not given.
             "masking": {"structure": placeholder(str)},
             "masking_hard": {
@@ -137,7 +148,10 @@ def default_config() -> ml_collections.ConfigDict:
                 "label_learning_rate": placeholder(float),
             },
             "gce": {"q": 0.7},
-            "meta_weight_net": {"meta_learning_rate": 1e-3},
+            "meta_weight_net": {
+                "meta_learning_rate": 1e-3,
+                "clean_weight": placeholder(float),
+            },
             "fasten": {"noisy_weight": 0.5, "threshold": 0.8},
         }
     )
@@ -147,6 +161,15 @@ def default_config() -> ml_collections.ConfigDict:
         if method not in config.method:
             config.method[method] = ml_collections.ConfigDict()
         config.method[method].learning_rate = placeholder(float)
+    # A control and a rival have the options of mlc, unless they are given their
+    # own.
+    mlc, update = config.method.mlc, config.method.mlc.transition
+    for method in ("ce_control", "glc_em"):
+        for option in ("learning_rate", "clean_weight", "clean_class_weight"):
+            config.method[method][option] = mlc.get_oneway_ref(option)
+    config.method.glc_em.expectation_rate = update.get_oneway_ref(
+        "expectation_rate"
+    )
     config.optimizer = ml_collections.ConfigDict(
         {
             "name": "sgd",

@@ -18,7 +18,7 @@ def make(forget_rate, **arguments):
     base, peer = (
         one_step.two_layers(np.random.default_rng(seed)) for seed in (1, 2)
     )
-    arguments = {"peer": peer, "steps_per_epoch": 5, **arguments}
+    arguments = {"peer": peer, "steps": 5, "ramp": 0.0, **arguments}
     return CoTeaching(base, forget_rate=forget_rate, **arguments)
 
 
@@ -30,7 +30,7 @@ def test_the_least_losses_by_hand():
 
 
 def test_each_network_learns_only_what_the_other_chooses(rng):
-    model = make(0.5, ramp_epochs=1)
+    model = make(0.5)
     noisy = x, labels = one_step.half(rng)
     networks = model.base, model.peer
     weights = [network.get_weights() for network in networks]
@@ -50,7 +50,7 @@ def test_each_network_learns_only_what_the_other_chooses(rng):
 
 
 def test_the_loss_is_that_of_the_base_on_what_the_peer_chooses(rng):
-    model = make(0.5, ramp_epochs=1)
+    model = make(0.5)
     noisy = x, labels = one_step.half(rng)
     ours, theirs = (
         one_step.losses(
@@ -74,13 +74,19 @@ def test_who_forgets_nothing_runs_cross_entropy_twice(rng):
             np.testing.assert_allclose(weight, expected, **FLOAT64)
 
 
-def test_the_forget_rate_rises_over_ten_epochs():
-    model = make(0.2, steps_per_epoch=7)
-    forgotten = [1 - float(model.keep_rate(7 * epoch)) for epoch in range(12)]
-    expected = [*np.linspace(0, 0.2, 10), 0.2, 0.2]
+def test_the_forget_rate_rises_over_a_share_of_the_steps():
+    model = make(0.2, steps=100, ramp=0.1)
+    forgotten = [1 - float(model.keep_rate(step)) for step in range(12)]
+    expected = [*np.linspace(0, 0.2, 11), 0.2]
     np.testing.assert_allclose(forgotten, expected, atol=1e-6)
-    np.testing.assert_allclose(forgotten[1:3], [0.0222, 0.0444], atol=5e-5)
-    assert model.keep_rate(6) == 1 and model.keep_rate(7) < 1
+
+
+@pytest.mark.parametrize("steps", [1, 3, 2345])
+def test_every_length_of_run_has_a_ramp(steps):
+    # A ramp that rounding takes away forgets from the first, random step on.
+    model = make(0.4, steps=steps, ramp=0.3)
+    assert model.keep_rate(0) == 1
+    np.testing.assert_allclose(model.keep_rate(steps), 0.6, rtol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -89,14 +95,14 @@ def test_the_forget_rate_rises_over_ten_epochs():
     [(0.2, 128, 102), (0.6, 10, 4), (0.99, 4, 1), (0.0, 5, 5)],
 )
 def test_how_many_are_kept(forget_rate, size, kept):
-    model = make(forget_rate, ramp_epochs=1)
+    model = make(forget_rate)
     model.compile("sgd")
     chosen = model._easy(tf.range(size, dtype=tf.float32))
     np.testing.assert_array_equal(chosen, np.arange(size) < kept)
 
 
-def test_the_step_of_the_optimizer_tells_the_epoch(rng):
-    model = make(0.5, steps_per_epoch=2, ramp_epochs=2)
+def test_the_number_of_optimizer_steps_sets_the_rate(rng):
+    model = make(0.5, steps=2, ramp=1.0)
     element = one_step.half(rng), one_step.half(rng)
     one_step.fit(model, *[element] * 2)
     assert int(model.optimizer.iterations) == 2
@@ -105,7 +111,7 @@ def test_the_step_of_the_optimizer_tells_the_epoch(rng):
 
 def test_the_peer_is_by_default_a_clone_with_weights_of_its_own(rng):
     base = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
-    model = CoTeaching(base, forget_rate=0.2, steps_per_epoch=1)
+    model = CoTeaching(base, forget_rate=0.2, steps=1)
     assert model.peer.output_shape == (None, 3)
     kernel, other = base.get_weights()[0], model.peer.get_weights()[0]
     assert np.all(kernel != other)
@@ -116,9 +122,9 @@ def test_the_peer_is_by_default_a_clone_with_weights_of_its_own(rng):
     [
         ({"forget_rate": 1.0}, r"`forget_rate` should be in \[0, 1\)"),
         ({"forget_rate": -0.1}, r"`forget_rate` should be in \[0, 1\)"),
-        ({"steps_per_epoch": 0}, "`steps_per_epoch` should be an integer >= 1"),
-        ({"steps_per_epoch": 1.5}, "`steps_per_epoch` should be an integer"),
-        ({"ramp_epochs": 0}, "`ramp_epochs` should be an integer >= 1"),
+        ({"steps": 0}, "`steps` should be an integer >= 1"),
+        ({"steps": 1.5}, "`steps` should be an integer"),
+        ({"ramp": 1.5}, r"`ramp` should be in \[0, 1\]"),
         (
             {"peer": one_step.linear(np.zeros((4, 2)))},
             "`peer` should be a model with 3 outputs",
@@ -136,4 +142,4 @@ def test_a_base_that_cannot_be_cloned_is_refused():
     with pytest.raises(
         InputError, match="or `peer` should be given.*a Subclassed"
     ):
-        CoTeaching(subclassed_base(), forget_rate=0.2, steps_per_epoch=1)
+        CoTeaching(subclassed_base(), forget_rate=0.2, steps=1)

@@ -30,6 +30,25 @@ def test_one_step_by_hand():
     )
 
 
+def test_a_step_of_expectation_maximisation_by_hand():
+    # f = (.5, .5), noisy label 1: the clean class is 0 or 1 with the
+    # probabilities .25 and .75, the fractions of the way to (0, 1).
+    model = ForwardCorrection(
+        base(), transition=[[0.7, 0.3], [0.1, 0.9]], expectation_rate=1.0
+    )
+    model.compile(keras.optimizers.SGD(1.0))
+    one = np.ones((1, 1), np.float32)
+    pair = (one, np.ones(1, int)), (one, np.ones(1, int))
+    model.fit(dataset(pair), verbose=0)
+    np.testing.assert_allclose(
+        model.transition_matrix, [[0.525, 0.475], [0.025, 0.975]], atol=1e-6
+    )
+    # The loss of the step is that under the T before it.
+    np.testing.assert_allclose(
+        model.base.get_weights()[0], [[-0.25, 0.25]], atol=1e-6
+    )
+
+
 def test_a_bad_matrix_is_refused():
     with pytest.raises(InputError, match="sums to 1"):
         ForwardCorrection(base(), transition=np.ones((2, 2)))

@@ -43,6 +43,21 @@ def test_the_loss_by_hand(gold, loss):
     np.testing.assert_allclose(logs["loss"], loss, atol=1e-6)
 
 
+def test_only_noisy_examples_move_the_transition():
+    # As in test_forward_correction.py, for half of the batch.
+    model = GoldLossCorrection(
+        one_step.linear([[0, 0]]),
+        transition=TWO,
+        gold=np.array([True, False]),
+        expectation_rate=1.0,
+    )
+    x, labels = np.ones((2, 1)), np.ones(2, int)
+    one_step.fit(model, ((x, labels, np.arange(2)), (x, labels)))
+    np.testing.assert_allclose(
+        model.transition_matrix, [[0.6125, 0.3875], [0.0625, 0.9375]], **FLOAT64
+    )
+
+
 def test_a_step_equals_numpy_with_gold_looked_up_by_index(rng):
     base = one_step.two_layers(rng)
     weights = base.get_weights()

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from mlc_tf import networks
-from mlc_tf.baselines.authors_code import AuthorsCode
+from mlc_tf.baselines.authors_step import AuthorsStep
 from mlc_tf.baselines.cross_entropy import CrossEntropy
 from mlc_tf.baselines.forward_correction import ForwardCorrection
 from mlc_tf.baselines.learning_to_reweight import LearningToReweight
@@ -619,7 +619,7 @@ def test_xla_lacks_the_second_derivative_of_max_pooling():
         model.compile("sgd")
     MetaLossCorrection(small_wide_resnet()).compile("sgd", jit_compile=True)
     for method in (
-        AuthorsCode,
+        AuthorsStep,
         LearningToReweight,
         MetaWeightNet,
         PaperMetaLossCorrection,

@@ -46,7 +46,7 @@ MODELS = {
         clean_class_weight=np.array([1.0, 2.0, 0.5]),
     ),
     "paper": lambda: PaperMetaLossCorrection(make_base(), transition=T),
-    "authors_code": lambda: baselines.AuthorsCode(make_base()),
+    "authors_step": lambda: baselines.AuthorsStep(make_base()),
     "co_teaching": lambda: baselines.CoTeaching(
         make_base(), peer=make_base(), forget_rate=0.2, steps_per_epoch=3
     ),

@@ -26,7 +26,7 @@ from mlc_tf.models.forward_pass import AllWeights
 from mlc_tf.models.pair_model import PairModel
 
 
-class AuthorsCode(PairModel):
+class AuthorsStep(PairModel):
     """Takes one meta step on T, from the identity, before each weight step.
 
     The loss is a sum over the batch, so a learning rate of this method

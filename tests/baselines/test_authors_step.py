@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from mlc_tf.baselines.authors_code import AuthorsCode
+from mlc_tf.baselines.authors_step import AuthorsStep
 from mlc_tf.errors import InputError
 from tests.models.small_models import dataset
 
@@ -19,7 +19,7 @@ def linear_model(**arguments):
             ),
         ]
     )
-    model = AuthorsCode(base, virtual_learning_rate=1.0, **arguments)
+    model = AuthorsStep(base, virtual_learning_rate=1.0, **arguments)
     model.compile(keras.optimizers.SGD(1.0))
     return model
 
@@ -84,4 +84,4 @@ def test_the_loss_is_a_sum():
 def test_bad_rates(name):
     arguments = {name: -1.0}
     with pytest.raises(InputError, match=f"`{name}` should be a finite"):
-        AuthorsCode(linear_model().base, **arguments)
+        AuthorsStep(linear_model().base, **arguments)
