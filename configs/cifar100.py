@@ -9,6 +9,7 @@ Images are not augmented, as in the paper; --config.train.augment=crop_and_flip
 crops and mirrors them as the GLC code does.
 
     python launch/train.py --config=configs/cifar100.py
+    python launch/train.py --config=configs/cifar100.py:paper
     python launch/train.py --config=configs/cifar100.py:smoke
 """
 
@@ -21,7 +22,8 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     """Returns the config.
 
     Args:
-        variant: A variant of configs/cifar10.py: "reduced" trains LeNet for
+        variant: A variant of configs/cifar10.py: "paper" has the paper's
+            settings for the paper's algorithm; "reduced" trains LeNet for
             minutes; "smoke" shrinks every size. Defaults to "", the full run.
 
     Raises:

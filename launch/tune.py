@@ -1,4 +1,4 @@
-"""Searches settings on held-out training data, with keras-tuner.
+"""Searches settings by cross-validation on the trusted set.
 
     mlc_tf tune --config=digits --what=training
     mlc_tf tune --config=digits --what=own --methods=mlc
@@ -7,10 +7,16 @@
 learning rate and weight decay) for the best mean over the methods. `--what=own`
 searches the settings that each method has for itself. Every search has the same
 number of trials, or fewer if it has fewer values to try. The first trial is the
-config as it is. The command holds out a fraction of the training set with its
-true labels (`--validation`), and does not use the test set. Repeat the command
-to resume an interrupted search. Each search writes a line to
-`results/tuning/DATASET.jsonl`, and does not replace the line of another search.
+config as it is; or, with `--defaults`, the config without the settings that it
+gives to methods.
+
+The trusted set decides: its examples are divided into `--folds` parts, and each
+trial trains once for each part, without that part. `--validation` also holds
+out a fraction of the training set with its true labels, and shows what they
+would have chosen; with `--folds=0` they decide. The command does not use the
+test set. Repeat the command to resume an interrupted search. Each search writes
+a line to `results/tuning/DATASET.jsonl`, and does not replace the line of
+another search.
 """
 
 from pathlib import Path
@@ -24,6 +30,7 @@ from mlc_tf.errors import unknown_name
 from mlc_tf.launch import command_line
 from mlc_tf.run import directory
 from mlc_tf.run import results
+from mlc_tf.run import settings
 
 _WHAT = ("training", "own")
 _CONFIG = command_line.define_config()
@@ -38,8 +45,19 @@ _NOISES = flags.DEFINE_list(
 )
 _SEEDS = flags.DEFINE_list("seeds", "0", "The seeds of the runs.")
 _TRIALS = flags.DEFINE_integer("trials", 8, "The number of trials of a search.")
+_FOLDS = flags.DEFINE_integer(
+    "folds",
+    5,
+    "The number of parts of the trusted set for the cross-validation; 0 for "
+    "none: then the held-out examples decide.",
+)
 _VALIDATION = flags.DEFINE_float(
-    "validation", 0.1, "The fraction of the training set to hold out."
+    "validation", 0.0, "The fraction of the training set to hold out."
+)
+_DEFAULTS = flags.DEFINE_bool(
+    "defaults",
+    False,
+    "Whether to start without the settings that the config gives to methods.",
 )
 _RUNS = flags.DEFINE_string(
     "runs", "runs", "The folder for the state of the searches."
@@ -54,6 +72,8 @@ def main(argv: list[str]) -> None:
     del argv
     config = _CONFIG.value
     config.dataset.validation = _VALIDATION.value
+    if _DEFAULTS.value:
+        config.method = settings.default_config().method
     names = command_line.method_names(_METHODS)
     if _SEARCHED.value not in _WHAT:
         raise unknown_name("what", _SEARCHED.value, _WHAT)
@@ -74,6 +94,7 @@ def main(argv: list[str]) -> None:
             _TRIALS.value,
             runs / name,
             lambda line, name=name: print(f"{name}, {line}", flush=True),
+            _FOLDS.value,
         )
         results.write(path, [{"run": name, **found}])
         print(f"{name}: best {found['best']}\n{path}")
@@ -86,7 +107,7 @@ def _check_own(state: Path, path: Path, name: str) -> None:
         return
     search = state / "search.json"
     own = directory.read_json(search) if search.exists() else {}
-    compared_keys = found.keys() - {"run", "trials", "best"}
+    compared_keys = found.keys() - {"run", "trials", "best", "best_held_out"}
     if any(found[key] != own.get(key) for key in compared_keys):
         raise InputError(
             "`results` should be a folder without results of another search. "

@@ -68,7 +68,15 @@ def _table(folder: Path, path: str, noise: str, ratio: str) -> str:
     rows = comparison.summarize(_read(folder, path).values(), *where)
     if not rows:
         raise bad_argument("results", f"found for {where}", "none")
-    return tables.methods_table(rows, *where)
+    return comparison.markdown_table(rows)
+
+
+def _study(folder: Path, name: str, ratio: str, reference: str) -> str:
+    recorded = _read(folder, f"studies/{name}")
+    given = _ratio(ratio)
+    if given is None:
+        raise bad_argument("ratio", "a number", ratio)
+    return tables.study_table(summaries.of_variants(recorded, given), reference)
 
 
 def _choices(folder: Path, dataset: str, noise: str, ratio: str) -> str:
@@ -136,6 +144,10 @@ def _ratio(text: str) -> float | None:
 RENEWERS: dict[str, Callable[..., Any]] = {
     # The methods on one dataset and noise; "-" stands for no ratio.
     "table": _table,
+    # The variants of a study, compared with one of them.
+    "study": _study,
+    # The paper's algorithm beside the paper's numbers.
+    "letter": lambda folder, path: tables.letter_table(_table_1(folder, path)),
     # A comparison of settings on held-out data.
     "choices": _choices,
     # The values under a key of the benchmarks that match a pattern.

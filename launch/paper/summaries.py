@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterable
+from collections.abc import Mapping
 from collections.abc import Sequence
 
 import pandas as pd
@@ -23,6 +24,7 @@ def with_paper(
     return pd.DataFrame(
         {
             **dataclasses.asdict(row),
+            "seeds": row.seeds,
             "paper": published.accuracy(dataset, noise, ratio, row.method),
         }
         for row in rows
@@ -59,6 +61,72 @@ def by_condition(results: Iterable[Result], dataset: str) -> pd.DataFrame:
     )
     first = ["noise", "ratio"]
     return table[first + [name for name in table if name not in first]]
+
+
+def means_by_seed(
+    conditions: pd.DataFrame,
+) -> dict[str, dict[int, float]]:
+    """Returns the mean accuracy over all conditions, by method and seed.
+
+    Args:
+        conditions: As `by_condition` returns it.
+
+    Returns:
+        The mean in % of each seed that a method has under all conditions.
+        Methods without such a seed are left out.
+    """
+    count = len(conditions.groupby(["noise", "ratio"]))
+    means = {}
+    for method, rows in conditions.groupby("method", sort=False):
+        by_seed = pd.DataFrame(rows["accuracies"].tolist())
+        whole = by_seed.columns[by_seed.notna().sum() == count]
+        if len(whole):
+            means[str(method)] = by_seed[whole].mean().to_dict()
+    return means
+
+
+def of_variants(results: Mapping[str, Result], ratio: float) -> pd.DataFrame:
+    """Returns the accuracy of each variant of a study under each noise.
+
+    Args:
+        results: Results by the names of the runs,
+            VARIANT/NOISE/METHOD-seedSEED.
+        ratio: The noise ratio.
+
+    Returns:
+        One row per variant and noise, with the columns variant, noise,
+        accuracies (in %, by seed), accuracy, deviation (NaN for one seed) and
+        transition_l1 (NaN without a T).
+
+    Raises:
+        InputError: if there is no such result.
+    """
+    rows = [
+        {
+            "variant": run.partition("/")[0],
+            "noise": result["noise"],
+            "seed": result["seed"],
+            "accuracy": 100 * result["test_accuracy"],
+            "transition_l1": result["transition_l1"],
+        }
+        for run, result in results.items()
+        if result["ratio"] == ratio
+    ]
+    if not rows:
+        raise bad_argument("results", f"found for the ratio {ratio}", "none")
+    table = pd.DataFrame(rows).astype({"transition_l1": float})
+    groups = table.groupby(["variant", "noise"], sort=False)
+    return pd.DataFrame(
+        {
+            "variant": variant,
+            "noise": noise,
+            "accuracies": dict(zip(group["seed"], group["accuracy"])),
+            "accuracy": group["accuracy"].mean(),
+            "deviation": group["accuracy"].std(),
+            "transition_l1": group["transition_l1"].mean(),
+        }
+        for (variant, noise), group in groups
+    )
 
 
 def by_clean_examples(

@@ -10,9 +10,12 @@ import numpy as np
 import pandas as pd
 
 from mlc_tf.errors import bad_argument
+from mlc_tf.errors import unknown_name
 from mlc_tf.launch.paper import published
+from mlc_tf.launch.paper import summaries
 from mlc_tf.run import comparison
 from mlc_tf.run import methods
+from mlc_tf.run import paired
 from mlc_tf.run.comparison import distance_cell
 from mlc_tf.run.comparison import mean_cell
 from mlc_tf.run.comparison import method_cell
@@ -146,42 +149,45 @@ def campaign_table(contents: Sequence[Result]) -> str:
 
 
 def conditions_table(conditions: pd.DataFrame) -> str:
-    """Returns Table 1 of one dataset, with the paper's numbers in brackets.
+    """Returns Table 1 of one dataset.
 
-    Bold marks the best number of a column without oracle knowledge; a dagger
-    marks methods with an oracle. Methods with all conditions have a mean.
+    A dagger marks methods with an oracle. Methods with all conditions have a
+    mean; bold marks the means that are not worse than the best.
 
     Args:
         conditions: As `summaries.by_condition` returns it.
     """
     columns = list(dict.fromkeys(zip(conditions["noise"], conditions["ratio"])))
-    by_method = {
-        method: rows.set_index(["noise", "ratio"])
-        for method, rows in conditions.groupby("method", sort=False)
-    }
-    fair = conditions[conditions["oracle"] == ""]
-    best = fair.groupby(["noise", "ratio"])["accuracy"].max()
-    means = _means(conditions)
-    lines = [["method", *_headers(columns), "mean", "seeds"]]
+    means = summaries.means_by_seed(conditions)
+    oracles = _oracles(conditions)
+    best = comparison.best_of(
+        {name: each for name, each in means.items() if not oracles[name]}
+    )
+    lines = [
+        ["method", *_headers(columns), "mean", "less the best mean", "seeds"]
+    ]
     lines.append(["---"] * len(lines[0]))
-    for method, rows in by_method.items():
-        cells = [_condition_cell(rows, column, best) for column in columns]
-        mean = "–"
-        if method in means:
-            mean = means[method]
-            if rows["paper"].notna().all():
-                mean = f"{mean} ({rows['paper'].mean():.2f})"
+    for method, rows in conditions.groupby("method", sort=False):
+        by_condition = rows.set_index(["noise", "ratio"])
+        cells = [_condition_cell(by_condition, column) for column in columns]
+        own = means.get(str(method), {})
         seeds = sorted({*rows["seeds"]})
         several = "–".join(str(n) for n in dict.fromkeys((seeds[0], seeds[-1])))
-        name = method_cell(method, rows["oracle"].iloc[0])
-        lines.append([name, *cells, mean, several])
-    oracles = {
-        method: rows["oracle"].iloc[0] for method, rows in by_method.items()
-    }
+        lines.append(
+            [
+                method_cell(str(method), oracles[str(method)]),
+                *cells,
+                _mean_of_means(own, best, oracles[str(method)]),
+                comparison.difference_cell(own, best),
+                several,
+            ]
+        )
     return (
         f"{_markdown(lines)}\nTest accuracy after the last epoch, %, mean ± "
-        "standard deviation over the seeds; in brackets the paper's. Bold: the "
-        f"best without oracle knowledge.{oracle_note(oracles)}\n"
+        "standard deviation over the seeds. Less the best mean: the paired "
+        "difference of the means over all conditions, with its 95 % interval. "
+        "Bold: not worse than the best at that level, without oracle "
+        f"knowledge.{oracle_note(oracles)}\n"
     )
 
 
@@ -192,37 +198,145 @@ def means_table(tables: Mapping[str, pd.DataFrame]) -> str:
         tables: Tables of `summaries.by_condition`, by the headers of their
             columns.
     """
-    columns = {header: _means(table) for header, table in tables.items()}
-    lines = [["method", *columns], ["---"] * (len(columns) + 1)]
-    oracles = {
-        row["method"]: row["oracle"]
-        for table in tables.values()
-        for _, row in table.iterrows()
-        if any(row["method"] in means for means in columns.values())
+    columns = {
+        header: summaries.means_by_seed(table)
+        for header, table in tables.items()
     }
+    oracles = {
+        method: oracle
+        for table in tables.values()
+        for method, oracle in _oracles(table).items()
+        if any(method in means for means in columns.values())
+    }
+    best = {
+        header: comparison.best_of(
+            {name: each for name, each in means.items() if not oracles[name]}
+        )
+        for header, means in columns.items()
+    }
+    lines = [["method", *columns], ["---"] * (len(columns) + 1)]
     for method in (name for name in methods.METHODS if name in oracles):
-        cells = [means.get(method, "–") for means in columns.values()]
+        cells = [
+            _mean_of_means(means.get(method, {}), best[header], oracles[method])
+            for header, means in columns.items()
+        ]
         lines.append([method_cell(method, oracles[method]), *cells])
     return (
         f"{_markdown(lines)}\nTest accuracy after the last epoch, %, mean over "
-        "the conditions. Bold: the best without oracle knowledge."
-        f"{oracle_note(oracles)}\n"
+        "the conditions. Bold: not worse than the best of the column, by the "
+        "95 % interval of the paired difference over the seeds, without oracle "
+        f"knowledge.{oracle_note(oracles)}\n"
     )
 
 
-def _means(conditions: pd.DataFrame) -> dict[str, str]:
-    """Returns a cell with the mean of each method that has all conditions."""
-    groups = conditions.groupby("method", sort=False)
-    count = len(conditions.groupby(["noise", "ratio"]))
-    whole = groups["accuracy"].mean()[groups.size() == count]
-    fair = groups["oracle"].first() == ""
-    best = whole[fair].max()
-    return {
-        method: f"**{mean:.2f}**"
-        if fair[method] and f"{mean:.2f}" == f"{best:.2f}"
-        else f"{mean:.2f}"
-        for method, mean in whole.items()
+def _oracles(conditions: pd.DataFrame) -> dict[str, str]:
+    """Returns the oracle knowledge of each method, in the table's order."""
+    first = conditions.groupby("method", sort=False)["oracle"].first()
+    return {str(method): oracle for method, oracle in first.items()}
+
+
+def _mean_of_means(
+    own: Mapping[int, float], best: Mapping[int, float], oracle: str
+) -> str:
+    """Returns a cell with the mean over the seeds; bold if it is as good."""
+    if not own:
+        return "–"
+    mean = f"{np.mean([*own.values()]):.2f}"
+    as_good = not oracle and paired.is_as_good(own, best)
+    return f"**{mean}**" if as_good else mean
+
+
+def study_table(variants: pd.DataFrame, reference: str) -> str:
+    """Returns a study: the variants of a config, compared with one of them.
+
+    Args:
+        variants: As `summaries.of_variants` returns it.
+        reference: The variant that all others are compared with.
+
+    Raises:
+        InputError: if there is no such variant.
+    """
+    by_variant = {
+        str(name): rows.set_index("noise")
+        for name, rows in variants.groupby("variant", sort=False)
     }
+    if reference not in by_variant:
+        raise unknown_name("reference", reference, by_variant)
+    noises = [noise for noise in _SHORT if noise in {*variants["noise"]}]
+    against = by_variant.pop(reference)
+    lines = [
+        [
+            "variant",
+            *(f"{_SHORT[noise]}, %" for noise in noises),
+            *(f"{_SHORT[noise]} less `{reference}`" for noise in noises),
+            "distance of T",
+        ]
+    ]
+    lines.append(["---"] * len(lines[0]))
+    for name, rows in {reference: against, **by_variant}.items():
+        cells, differences = [], []
+        for noise in noises:
+            if noise not in rows.index:
+                cells.append("–")
+                differences.append("–")
+                continue
+            row = rows.loc[noise]
+            cells.append(mean_cell(row["accuracy"], row["deviation"]))
+            found = paired.difference(
+                row["accuracies"], against.loc[noise, "accuracies"]
+            )
+            shown = "–" if found is None or name == reference else str(found)
+            if found is not None and found.excludes_zero:
+                shown = f"**{shown}**"
+            differences.append(shown)
+        distance = distance_cell(rows["transition_l1"].mean())
+        lines.append([f"`{name}`", *cells, *differences, distance])
+    seeds = max(map(len, variants["accuracies"]))
+    return (
+        f"{_markdown(lines)}\nAccuracy on held-out images after the last "
+        f"epoch, mean ± standard deviation over {seeds} seeds, and the paired "
+        f"difference from `{reference}` with its 95 % interval; bold if the "
+        "interval excludes 0. The distance of T is the mean over the noises.\n"
+    )
+
+
+def letter_table(conditions: pd.DataFrame) -> str:
+    """Returns the paper's algorithm beside the paper's numbers.
+
+    Args:
+        conditions: As `summaries.by_condition` returns it, with rows of
+            `mlc_paper`.
+
+    Raises:
+        InputError: if there are none.
+    """
+    rows = conditions[conditions["method"] == "mlc_paper"]
+    if rows.empty:
+        raise bad_argument("results of mlc_paper", "recorded", "none")
+    lines = [
+        ["noise", "`mlc_paper`, %", "the paper's MLC, %", "difference", "seeds"]
+    ]
+    lines.append(["---"] * len(lines[0]))
+    for _, row in rows.iterrows():
+        paper = row["paper"]
+        found = paired.difference(
+            row["accuracies"], dict.fromkeys(row["accuracies"], paper)
+        )
+        lines.append(
+            [
+                _headers([(row["noise"], row["ratio"])])[0],
+                mean_cell(row["accuracy"], row["deviation"]),
+                f"{paper:.2f}",
+                str(found),
+                str(row["seeds"]),
+            ]
+        )
+    near = int(sum(rows["accuracy"] >= rows["paper"] - 1))
+    return (
+        f"{_markdown(lines)}\n{near} of {len(rows)} conditions are at least "
+        "the paper's number minus 1 point. The interval is that of our mean; "
+        "the paper gives one number without a spread.\n"
+    )
 
 
 def distances_table(conditions: pd.DataFrame) -> str:
@@ -422,18 +536,12 @@ def _headers(columns: Iterable[tuple[str, float]]) -> list[str]:
     return [f"{_SHORT[noise]} {ratio:g}" for noise, ratio in columns]
 
 
-def _condition_cell(
-    rows: pd.DataFrame, column: tuple[str, float], best: pd.Series
-) -> str:
-    """Returns our number and the paper's number, for the rows of one method."""
+def _condition_cell(rows: pd.DataFrame, column: tuple[str, float]) -> str:
+    """Returns the accuracy of one method under one condition."""
     if column not in rows.index:
         return "–"
     row = rows.loc[column]
-    cell = mean_cell(row["accuracy"], row["deviation"])
-    shown = f"{row['accuracy']:.2f}", f"{best[column]:.2f}"
-    if not row["oracle"] and shown[0] == shown[1]:
-        cell = f"**{cell}**"
-    return cell if pd.isna(row["paper"]) else f"{cell} ({row['paper']:.2f})"
+    return mean_cell(row["accuracy"], row["deviation"])
 
 
 def _markdown(lines: Sequence[Sequence[str]]) -> str:

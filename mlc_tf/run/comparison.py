@@ -10,6 +10,7 @@ import numpy as np
 
 from mlc_tf.errors import InputError
 from mlc_tf.run import methods
+from mlc_tf.run import paired
 from mlc_tf.run.results import Result
 
 
@@ -20,12 +21,10 @@ class Row:
     Attributes:
         method: The name of the method in `METHODS`.
         oracle: The knowledge of the method that no user has; "" for none.
-        seeds: The number of seeds.
+        accuracies: The test accuracy after the last epoch by seed, in %.
         accuracy: The mean test accuracy after the last epoch, in %.
         deviation: The standard deviation of the accuracy over the seeds
             (n - 1), in %; None for one seed.
-        best_clean: The mean test accuracy of the epoch with the best accuracy
-            on the clean set, in %.
         best_test: The mean of the best test accuracy of any epoch, in %. This
             number is chosen on the test set, so it is not a result.
         transition_l1: The L1 distance of a row of T from the true row, averaged
@@ -34,12 +33,15 @@ class Row:
 
     method: str
     oracle: str
-    seeds: int
+    accuracies: Mapping[int, float]
     accuracy: float
     deviation: float | None
-    best_clean: float
     best_test: float
     transition_l1: float | None
+
+    @property
+    def seeds(self) -> int:
+        return len(self.accuracies)
 
 
 def summarize(
@@ -77,7 +79,7 @@ def summarize(
             )
         seeds[result["seed"]] = result
     return [
-        _row(method, list(by_method[method].values()))
+        _row(method, by_method[method])
         for method in methods.METHODS
         if method in by_method
     ]
@@ -96,15 +98,21 @@ def markdown_table(
     """
     beside = beside or {}
     lines = [
-        "| method | test accuracy, % | best on clean set | best on test* "
+        "| method | test accuracy, % | less the best | best on test* "
         "| distance of T | seeds |" + "".join(f" {name} |" for name in beside),
         "|---|---|---|---|---|---|" + "---|" * len(beside),
     ]
+    best = best_of(
+        {row.method: row.accuracies for row in rows if not row.oracle}
+    )
     for row in rows:
+        accuracy = mean_cell(row.accuracy, row.deviation)
+        if not row.oracle and paired.is_as_good(row.accuracies, best):
+            accuracy = f"**{accuracy}**"
         cells = [
             method_cell(row.method, row.oracle),
-            mean_cell(row.accuracy, row.deviation),
-            f"{row.best_clean:.2f}",
+            accuracy,
+            difference_cell(row.accuracies, best),
             f"{row.best_test:.2f}",
             distance_cell(row.transition_l1),
             str(row.seeds),
@@ -115,12 +123,34 @@ def markdown_table(
         ]
         lines.append("| " + " | ".join(cells) + " |")
     notes = (
-        "Last epoch, mean ± standard deviation over the seeds. "
-        "\\* Chosen on the test set: shown because the authors' code reports "
-        "it, not a result."
+        "Last epoch, mean ± standard deviation over the seeds. Less the best: "
+        "the paired difference with its 95 % interval. Bold: not worse than "
+        "the best at that level, without oracle knowledge. \\* The best epoch "
+        "on the test set, which the authors' code reports: not a result."
     )
     notes += oracle_note({row.method: row.oracle for row in rows})
     return "\n".join([*lines, "", notes, ""])
+
+
+def best_of(
+    accuracies: Mapping[str, Mapping[int, float]],
+) -> Mapping[int, float]:
+    """Returns the accuracies of the method with the best mean, by seed.
+
+    Only methods with the greatest number of seeds are compared.
+
+    Args:
+        accuracies: Accuracies by seed, by the names of the methods.
+    """
+    most = max(map(len, accuracies.values()), default=0)
+    whole = [each for each in accuracies.values() if len(each) == most]
+    return max(whole, key=lambda each: np.mean([*each.values()]), default={})
+
+
+def difference_cell(one: Mapping[int, float], best: Mapping[int, float]) -> str:
+    """Returns "difference [low, high]", or a dash for the best itself."""
+    found = None if one == best else paired.difference(one, best)
+    return "–" if found is None else str(found)
 
 
 def method_cell(method: str, oracle: str) -> str:
@@ -157,7 +187,9 @@ def _is_missing(value: float | None) -> bool:
     return value is None or bool(np.isnan(value))
 
 
-def _row(method: str, results: Sequence[Result]) -> Row:
+def _row(method: str, by_seed: Mapping[int, Result]) -> Row:
+    results = list(by_seed.values())
+
     def percent(name: str) -> np.ndarray:
         return 100 * np.array([result[name] for result in results])
 
@@ -167,10 +199,9 @@ def _row(method: str, results: Sequence[Result]) -> Row:
     return Row(
         method=method,
         oracle=methods.get(method).oracle if results[0]["oracle"] else "",
-        seeds=len(results),
+        accuracies=dict(zip(by_seed, accuracy.tolist(), strict=True)),
         accuracy=float(accuracy.mean()),
         deviation=float(accuracy.std(ddof=1)) if several else None,
-        best_clean=float(percent("best_clean_accuracy_test_accuracy").mean()),
         best_test=float(percent("best_test_accuracy").mean()),
         transition_l1=None if None in distances else float(np.mean(distances)),
     )

@@ -1,5 +1,6 @@
 """The data of a run: noisy, clean and test set, as its config says."""
 
+import dataclasses
 import hashlib
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,7 @@ from mlc_tf.data.examples import Examples
 from mlc_tf.datasets.columns import Column
 from mlc_tf.datasets.options import Options
 from mlc_tf.errors import InputError
+from mlc_tf.errors import bad_argument
 from mlc_tf.errors import in_section
 from mlc_tf.errors import unknown_name
 
@@ -50,6 +52,44 @@ class Problem:
     noise_report: dict[str, Any] | None = None
     notes: tuple[str, ...] = ()
     columns: tuple[Column, ...] = ()
+
+    def folds(self, count: int, seed: int) -> list["Problem"]:
+        """Returns problems for a cross-validation on the trusted set.
+
+        Each has another part of the trusted set in the place of the test set,
+        and the rest as its trusted set. The examples of each class are divided
+        as equally as possible. The only example of a class stays in the trusted
+        set of each problem.
+
+        Args:
+            count: The number of problems, at least 2.
+            seed: An integer >= 0, which draws the parts.
+
+        Raises:
+            InputError: if no class has an example for each part.
+        """
+        rng = np.random.default_rng([seed, 4])
+        labels = self.clean.labels
+        part_of = np.full(len(labels), -1)
+        for label in range(len(self.class_names)):
+            members = rng.permutation(np.flatnonzero(labels == label))
+            if len(members) > 1:
+                part_of[members] = np.arange(len(members)) % count
+        if {*range(count)} - {*part_of.tolist()}:
+            raise bad_argument(
+                "folds",
+                "at most the trusted examples of the most frequent class, "
+                f"{np.bincount(labels).max()}",
+                count,
+            )
+        return [
+            dataclasses.replace(
+                self,
+                clean=self.clean.take(np.flatnonzero(part_of != part)),
+                test=self.clean.take(np.flatnonzero(part_of == part)),
+            )
+            for part in range(count)
+        ]
 
 
 def load(config: ml_collections.ConfigDict) -> Problem:

@@ -1,9 +1,10 @@
-"""A search for settings on held-out training data, with keras-tuner.
+"""A search for settings, with keras-tuner, that does not use the test set.
 
-The held-out examples (`dataset.validation`) keep their true labels and are in
-no batch, noisy or clean; the search does not read the test set. The first trial
-is the config as it is, so the best trial is at least as good on the held-out
-examples. Combinations of values that a method refuses are drawn again.
+The best trial is the best in cross-validation on the trusted set: a user has no
+other labels to choose by. Held-out training examples with their true labels
+(`dataset.validation`) can be measured besides, or decide in its place. The
+first trial is the config as it is. Combinations of values that a method refuses
+are drawn again.
 """
 
 import contextlib
@@ -21,8 +22,10 @@ from typing import Any
 
 import keras
 import ml_collections
+import numpy as np
 
 from mlc_tf import transitions
+from mlc_tf.data.examples import Examples
 from mlc_tf.errors import DivergedError
 from mlc_tf.errors import InputError
 from mlc_tf.errors import bad_argument
@@ -45,17 +48,30 @@ TRAINING = ("optimizer.learning_rate", "network.weight_decay")
 _DRAWS = 50
 # A setting that is a scale is tried at these multiples of the config's value.
 _FACTORS = (0.1, 0.3, 1.0, 3.0, 10.0)
-_NEAR = (0.2, 0.5, 1.0, 2.0, 5.0)
+# Eight values: then methods without other settings have eight trials as well.
+_NEAR = (0.1, 0.2, 0.3, 0.5, 1.0, 2.0, 3.0, 5.0)
 # Other settings are tried at these values and at the config's value. If the
 # config has none, the first value is the default of the class.
+_EXPECTATION_RATES = (0.0, 0.03, 0.1, 0.3, 1.0, 3.0)
+_CLEAN_WEIGHTS = (0.0, 0.1, 0.3, 1.0)
 _VALUES: Mapping[str, tuple[Any, ...]] = {
     "network.weight_decay": (0.0, 1e-4, 3e-4, 1e-3, 3e-3),
     "clean.batch_size": (16, 64, 256),
     "method.mlc.transition.name": ("exponentiated", "projected"),
     "method.mlc.transition.smoothing": (0.0, 0.05, 0.1, 0.2, 0.4),
-    "method.mlc.transition.expectation_rate": (0.0, 0.03, 0.1, 0.3, 1.0, 3.0),
-    "method.mlc.clean_weight": (0.0, 0.1, 0.3, 1.0),
+    "method.mlc.transition.expectation_rate": _EXPECTATION_RATES,
+    "method.mlc.clean_weight": _CLEAN_WEIGHTS,
     "method.mlc.clean_class_weight": ("equal", "given_labels"),
+    "method.forward.expectation_rate": _EXPECTATION_RATES,
+    "method.glc.expectation_rate": _EXPECTATION_RATES,
+    "method.glc_em.expectation_rate": _EXPECTATION_RATES,
+    "method.glc_em.clean_weight": _CLEAN_WEIGHTS,
+    "method.glc_em.clean_class_weight": ("equal", "given_labels"),
+    "method.true_forward.expectation_rate": _EXPECTATION_RATES,
+    "method.true_forward.clean_weight": _CLEAN_WEIGHTS,
+    "method.lre.clean_weight": _CLEAN_WEIGHTS,
+    "method.meta_weight_net.clean_weight": _CLEAN_WEIGHTS,
+    "method.co_teaching.ramp": (0.05, 0.1, 0.3, 0.6, 1.0),
     "method.gce.q": (0.3, 0.5, 0.7, 0.9),
     "method.fasten.noisy_weight": (0.25, 0.5, 0.75),
     "method.fasten.threshold": (0.6, 0.8, 0.9),
@@ -104,12 +120,13 @@ def search(
     trials: int,
     runs: str | Path,
     log: Callable[[str], None] = print,
+    folds: int = 0,
 ) -> dict[str, Any]:
     """Searches settings at random; an interrupted search resumes.
 
     Args:
         config: The config where the search starts; `dataset.validation` is the
-            share of held-out examples, in (0, 1).
+            share of held-out examples, in (0, 1), or 0 if `folds` is given.
         searched: Dotted names of settings: `TRAINING`, or `own_settings`.
         conditions: The conditions under which each trial is run, by name: each
             maps other settings, as the method, the noise and the seed, to
@@ -118,21 +135,30 @@ def search(
             fewer combinations of values.
         runs: The folder where the search keeps its state.
         log: Called with one line per trial. Defaults to `print`.
+        folds: The number of folds of the cross-validation on the trusted set,
+            an integer >= 2. Defaults to 0: the held-out examples decide.
 
     Returns:
-        The content of a JSON file: `dataset`, `network`, `validation`,
+        The content of a JSON file: `dataset`, `network`, `validation`, `folds`,
         `epochs`, `tried` (the values of each setting), `conditions`; `trials`,
         each with its `values`, its `accuracy` in [0, 1] (the mean over the
-        conditions), its accuracies `by_condition` (0 for a loss that diverged)
-        and its `seconds`; and `best`, the values of the best trial.
+        conditions, and over the folds), its `held_out_accuracy` (None if
+        nothing is held out), its accuracies `by_condition` (0 for a loss that
+        diverged) and its `seconds`; `best`, the values of the trial with the
+        best accuracy; and `best_held_out`, those of the trial with the best
+        held-out accuracy, or None.
 
     Raises:
         InputError: for a bad setting, or `runs` of another search.
     """
-    if not 0 < config.dataset.validation < 1:
+    if not folds and not 0 < config.dataset.validation < 1:
         raise bad_argument(
-            "dataset.validation", "in (0, 1)", config.dataset.validation
+            "dataset.validation",
+            "in (0, 1) without cross-validation",
+            config.dataset.validation,
         )
+    if not isinstance(folds, int) or folds < 0 or folds == 1:
+        raise bad_argument("folds", "an integer >= 2, or 0 for none", folds)
     if not isinstance(trials, int) or trials < 1:
         raise bad_argument("trials", "an integer >= 1", trials)
     tried = {name: _values(config, name) for name in searched}
@@ -146,6 +172,7 @@ def search(
         "dataset": config.dataset.name,
         "network": config.network.name,
         "validation": config.dataset.validation,
+        "folds": folds,
         "epochs": config.train.epochs,
         "tried": {name: list(values) for name, values in tried.items()},
         "conditions": {name: dict(each) for name, each in conditions.items()},
@@ -155,9 +182,28 @@ def search(
             Path(runs) / "search.json",
             {**description, "config": json.loads(config.to_json())},
         )
-        done = _search(config, tried, conditions, trials, Path(runs), log)
-    best = max(done, key=lambda trial: trial["accuracy"])
-    return {**description, "trials": done, "best": best["values"]}
+        done = _search(
+            config, tried, conditions, trials, Path(runs), log, folds
+        )
+    return {
+        **description,
+        "trials": done,
+        "best": _best(done, "accuracy"),
+        "best_held_out": _best(done, "held_out_accuracy"),
+    }
+
+
+def _best(
+    trials: Sequence[Mapping[str, Any]], name: str
+) -> dict[str, Any] | None:
+    """Returns the values of the trial where a number is greatest."""
+    measured = [trial for trial in trials if trial[name] is not None]
+    if not measured:
+        return None
+    best: dict[str, Any] = max(measured, key=lambda trial: trial[name])[
+        "values"
+    ]
+    return best
 
 
 def _search(
@@ -167,6 +213,7 @@ def _search(
     trials: int,
     runs: Path,
     log: Callable[[str], None],
+    folds: int,
 ) -> list[dict[str, Any]]:
     space = keras_tuner.HyperParameters()
     start = {name: values[0] for name, values in tried.items()}
@@ -182,13 +229,15 @@ def _search(
         seed=config.seed + 1,  # keras-tuner takes 0 for none
     )
     with contextlib.redirect_stdout(io.StringIO()):  # it prints tables
-        tuner = _Trials(configs, log, oracle=oracle, directory=str(runs))
+        tuner = _Trials(configs, log, folds, oracle=oracle, directory=str(runs))
     try:
         tuner.search(verbose=0)
     except keras_tuner.errors.FatalError as error:
         raise error.__cause__ or error from None
     return [
-        _trial_record(oracle.trials[name], conditions)
+        _trial_record(
+            oracle.trials[name], conditions, bool(config.dataset.validation)
+        )
         for name in sorted(oracle.trials)
     ]
 
@@ -269,18 +318,33 @@ class _Trials(keras_tuner.Tuner):
     """Trains a network under each condition of a trial."""
 
     def __init__(
-        self, configs: _Configs, log: Callable[[str], None], **kwargs: Any
+        self,
+        configs: _Configs,
+        log: Callable[[str], None],
+        folds: int,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self._configs, self._log = configs, log
+        self._configs, self._log, self._folds = configs, log, folds
 
     def run_trial(self, trial: Any, *args: Any, **kwargs: Any) -> Any:
         begin = time.monotonic()
         values = trial.hyperparameters.values
-        measured = {}
+        measured, held_out = {}, []
         try:
             for name, config, problem in self._configs.under_each(values):
-                measured[name] = _accuracy(config, problem)
+                if self._folds:
+                    accuracies = [
+                        _accuracies(config, fold, problem.test)
+                        for fold in problem.folds(self._folds, config.seed)
+                    ]
+                    measured[name], true = map(
+                        statistics.mean, zip(*accuracies, strict=True)
+                    )
+                    held_out.append(true)
+                else:
+                    measured[name], _ = _accuracies(config, problem)
+                    held_out.append(measured[name])
         except Exception as error:  # else keras-tuner goes on without it
             raise keras_tuner.errors.FatalError from error
         accuracy = statistics.mean(measured.values())
@@ -289,29 +353,49 @@ class _Trials(keras_tuner.Tuner):
             f"trial {trial.trial_id}: {100 * accuracy:.2f} % in {seconds:.0f} "
             f"s, {', '.join(f'{key}={value}' for key, value in values.items())}"
         )
-        return {**measured, "accuracy": accuracy, "seconds": seconds}
+        return {
+            **measured,
+            "accuracy": accuracy,
+            "held_out_accuracy": statistics.mean(held_out),
+            "seconds": seconds,
+        }
 
 
-def _accuracy(
-    config: ml_collections.ConfigDict, problem: problems.Problem
-) -> float:
-    """Returns the held-out accuracy of a run; 0 if its loss diverged."""
+def _accuracies(
+    config: ml_collections.ConfigDict,
+    problem: problems.Problem,
+    held_out: Examples | None = None,
+) -> tuple[float, float]:
+    """Returns the accuracy of a run on its test set and on held-out examples.
+
+    If the loss diverged, both are 0; without held-out examples with true
+    labels, the second is 0.
+    """
     try:
-        _, result = training.network_of(config, problem)
+        base, result = training.network_of(config, problem)
+        accuracy = 0.0
+        if held_out is not None and config.dataset.validation:
+            predicted = methods.probabilities(base, held_out).argmax(axis=1)
+            accuracy = float(np.mean(predicted == held_out.labels))
     except DivergedError:
-        return 0.0
+        return 0.0, 0.0
     finally:
         keras.backend.clear_session()
-    return float(result["test_accuracy"])
+    return float(result["test_accuracy"]), accuracy
 
 
-def _trial_record(trial: Any, conditions: Mapping[str, Any]) -> dict[str, Any]:
+def _trial_record(
+    trial: Any, conditions: Mapping[str, Any], has_held_out: bool
+) -> dict[str, Any]:
     def measured(name: str) -> float:
         return float(trial.metrics.get_history(name)[0].value[0])
 
     return {
         "values": dict(trial.hyperparameters.values),
         "accuracy": measured("accuracy"),
+        "held_out_accuracy": (
+            measured("held_out_accuracy") if has_held_out else None
+        ),
         "by_condition": {name: measured(name) for name in conditions},
         "seconds": round(measured("seconds"), 1),
     }

@@ -477,6 +477,7 @@ def test_tune_writes_the_result_of_each_search(tmp_path):
         "--config.train.epochs=1",
         "--noises=uniform:0.4",
         "--trials=2",
+        "--folds=2",
         "--validation=0.25",
     )
     elsewhere = *tune, "--methods=gce", "--runs=mine", "--trials=1"
@@ -694,6 +695,8 @@ MISTAKES = [
     ("tune.py", config(), "--noises=pear:0.4", "Did you mean 'pair'"),
     ("tune.py", config(), "--trials=0", "`trials` should be an integer >= 1"),
     ("tune.py", config(), "--validation=1", "`dataset.validation` should be"),
+    ("tune.py", config(), "--folds=0", "`dataset.validation` should be"),
+    ("tune.py", config(), "--folds=1", "`folds` should be an integer >= 2"),
     (
         "paper/label_issues.py",
         "`workdirs` should be the directories of finished runs",

@@ -309,6 +309,7 @@ def test_the_noise_report_tells_what_was_injected(kind, ratio, mode, tmp_path):
         "ratio": ratio,
         "mode": mode,
         "seed": 5,
+        "target_seed": 0,
         "examples": 54,
         "changed": changed,
         "changed_share": changed / 54,
@@ -373,3 +374,48 @@ def test_a_run_on_a_stream_learns_and_keeps_its_noise_report(
     assert result["test_accuracy"] > 0.2  # as in arrays, above chance
     report = json.loads((tmp_path / "noise.json").read_text())
     assert report == problems.load(small()).noise_report
+
+
+def test_runs_of_other_seeds_flip_to_the_same_classes():
+    first, second = (problems.load(small(seed=seed)) for seed in (0, 1))
+    np.testing.assert_array_equal(first.true_transition, second.true_transition)
+    assert np.any(first.noisy.labels != second.noisy.labels)
+    other = problems.load(small(**{"noise.target_seed": 1}))
+    np.testing.assert_array_equal(
+        other.true_transition,
+        noise.transition_matrix("flip_to_one", 10, 0.4, seed=1),
+    )
+    assert other.noise_report["target_seed"] == 1
+
+
+def test_folds_divide_the_trusted_set():
+    problem = problems.load(small())  # 5 of each class
+    folds = problem.folds(2, seed=3)
+    assert [len(fold.test) for fold in folds] == [30, 20]
+    seen = np.concatenate([fold.test.x for fold in folds])
+    order = np.lexsort(seen.reshape(50, -1).T)
+    whole = problem.clean.x[np.lexsort(problem.clean.x.reshape(50, -1).T)]
+    np.testing.assert_array_equal(seen[order], whole)
+    for fold in folds:
+        assert len(fold.clean) + len(fold.test) == 50
+        assert np.all(np.bincount(fold.clean.labels) >= 2)
+        np.testing.assert_array_equal(fold.noisy.labels, problem.noisy.labels)
+    again = problem.folds(2, seed=3)
+    np.testing.assert_array_equal(again[0].test.x, folds[0].test.x)
+
+
+def test_the_only_trusted_example_of_a_class_stays_trusted():
+    problem = problems.load(small())
+    kept = np.flatnonzero(problem.clean.labels != 7)
+    one = np.flatnonzero(problem.clean.labels == 7)[:1]
+    problem = dataclasses.replace(
+        problem, clean=problem.clean.take(np.sort([*kept, *one]))
+    )
+    for fold in problem.folds(5, seed=0):
+        assert np.sum(fold.clean.labels == 7) == 1
+        assert 7 not in fold.test.labels
+
+
+def test_more_folds_than_trusted_examples_are_refused():
+    with pytest.raises(InputError, match="at most the trusted.* class, 5"):
+        problems.load(small()).folds(6, seed=0)

@@ -1,5 +1,6 @@
 import json
 
+import numpy as np
 import pytest
 
 from mlc_tf.configs import digits
@@ -56,6 +57,7 @@ def search(runs, trials=6, searched=tuning.TRAINING, **arguments):
         trials,
         runs,
         lines.append,
+        arguments.get("folds", 0),
     )
     return found, lines
 
@@ -91,10 +93,10 @@ def test_a_search_takes_the_best_mean_and_starts_from_the_config(
 def test_the_rate_of_one_method_is_searched_around_that_of_all(
     trained, tmp_path
 ):
-    found, _ = search(tmp_path, searched=("method.glc.learning_rate",))
+    found, _ = search(tmp_path, 8, searched=("method.glc.learning_rate",))
     tried = found["tried"]["method.glc.learning_rate"]
-    assert tried == [0.05, 0.01, 0.025, 0.1, 0.25]
-    assert found["best"] == {"method.glc.learning_rate": 0.1}
+    assert tried == [0.05, 0.005, 0.01, 0.015, 0.025, 0.1, 0.15, 0.25]
+    assert found["best"] == {"method.glc.learning_rate": 0.15}
     for config in trained:
         others = config.method.name != "glc"
         assert not others or settings.learning_rate(config) == 0.05
@@ -135,6 +137,46 @@ def test_a_search_is_of_real_runs_on_what_is_held_out(tmp_path):
     assert found["trials"][0]["accuracy"] == result["test_accuracy"]
 
 
+def test_the_trusted_set_decides_in_a_cross_validation(tmp_path):
+    config = config_of()
+    config.method.name = "cross_entropy"
+    condition = {"here": {"method.name": "cross_entropy"}}
+    found = tuning.search(
+        config,
+        ("method.cross_entropy.learning_rate",),
+        condition,
+        2,
+        tmp_path,
+        folds=2,
+    )
+    problem = problems.load(config)
+    accuracies, held_out = [], []
+    for fold in problem.folds(2, config.seed):
+        base, result = training.network_of(config, fold)
+        accuracies.append(result["test_accuracy"])
+        predicted = methods.probabilities(base, problem.test).argmax(axis=1)
+        held_out.append(np.mean(predicted == problem.test.labels))
+    first = found["trials"][0]
+    assert first["accuracy"] == pytest.approx(np.mean(accuracies), abs=1e-6)
+    assert first["held_out_accuracy"] == pytest.approx(np.mean(held_out))
+    for chosen, measured in (
+        ("best", "accuracy"),
+        ("best_held_out", "held_out_accuracy"),
+    ):
+        best = max(found["trials"], key=lambda trial: trial[measured])
+        assert found[chosen] == best["values"]
+
+
+def test_a_cross_validation_needs_no_held_out_examples(tmp_path):
+    config = config_of()
+    config.dataset.validation = 0.0
+    found = tuning.search(
+        config, tuning.TRAINING, CONDITIONS, 1, tmp_path, folds=2
+    )
+    assert found["best_held_out"] is None
+    assert found["trials"][0]["held_out_accuracy"] is None
+
+
 @pytest.mark.parametrize("smoothing, updates", [(0.0, 1), (0.2, 2)])
 def test_values_that_do_not_go_together_are_no_trial(
     smoothing, updates, tmp_path, monkeypatch
@@ -172,6 +214,7 @@ def test_own_settings_are_of_the_method_and_in_the_config():
     assert tuning.own_settings("cross_entropy") == (rate,)
     assert tuning.own_settings("lre") == (
         "method.lre.learning_rate",
+        "method.lre.clean_weight",
         "clean.batch_size",
     )
     config = settings.default_config()
@@ -189,6 +232,8 @@ def test_own_settings_are_of_the_method_and_in_the_config():
     "changes, message",
     [
         ({"trials": 0}, "`trials` should be an integer >= 1"),
+        ({"folds": 1}, "`folds` should be an integer >= 2"),
+        ({"folds": 11}, "`folds` should be at most the trusted examples"),
         ({"searched": ()}, "`searched` should be names of settings"),
         ({"conditions": {}}, "`conditions` should be at least one"),
         ({"searched": ("train.epochs",)}, "`searched` should be of optimizer"),

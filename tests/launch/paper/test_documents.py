@@ -55,10 +55,11 @@ def test_rows_are_means_over_seeds_in_the_order_of_the_methods():
     ]
     mlc = rows[0]
     np.testing.assert_allclose(
-        [mlc.accuracy, mlc.deviation, mlc.best_clean, mlc.best_test],
-        [96, np.sqrt(2), 97, 98],
+        [mlc.accuracy, mlc.deviation, mlc.best_test],
+        [96, np.sqrt(2), 98],
     )
     assert (mlc.seeds, mlc.transition_l1) == (2, 0.3)
+    assert mlc.accuracies == {0: 97, 1: 95}
     assert rows[1].deviation is None and rows[1].transition_l1 is None
 
 
@@ -75,12 +76,14 @@ def test_two_results_of_a_seed_are_refused():
 def test_the_table_marks_oracles_and_the_paper():
     rows = comparison.summarize(RESULTS, *WHERE)
     table = tables.methods_table(rows, *WHERE)
-    assert "| `mlc` | 96.00 ± 1.41 | 97.00 | 98.00 | 0.300 | 2 |" in table
-    assert "| `true_forward` † | 98.00 |" in table
+    assert "| `mlc` | **96.00 ± 1.41** | – | 98.00 | 0.300 | 2 | – |" in table
+    # One seed shows nothing, and an oracle is not compared in bold.
+    assert "| `cross_entropy` | 70.00 | -27.00 | 72.00 | – | 1 |" in table
+    assert "| `true_forward` † | 98.00 | +1.00 |" in table
     assert "no user has: `true_forward` the true T." in table
-    assert "| 97.36 |" in table and "| – |" in table
+    assert "| 84.68 |" in table
     alone = comparison.markdown_table(rows).splitlines()
-    for line, longer in zip(alone[:5], table.splitlines()):
+    for line, longer in zip(alone[:5], table.splitlines(), strict=False):
         assert line == longer.rpartition("|")[0].rpartition("|")[0] + "|"
 
 
@@ -97,7 +100,7 @@ def test_fill_tables_renews_the_text_between_the_marks(tmp_path):
         "<!-- choices: mnist flip_to_one 0.4 -->\n<!-- end of table -->\nafter"
     )
     filled = documents.fill_tables(text, tmp_path)
-    assert "\nold\n" not in filled and "| `mlc` | 96.00 ± 1.41 |" in filled
+    assert "\nold\n" not in filled and "| `mlc` | **96.00 ± 1.41** |" in filled
     assert "| `bold` | 50.00 | 0.300 | 1 |" in filled
     assert filled.startswith("before\n") and filled.endswith("-->\nafter")
     assert documents.fill_tables(filled, tmp_path) == filled
@@ -245,24 +248,31 @@ def test_a_wrong_mark_is_refused(tmp_path, mark, message):
         documents.fill_tables(text, tmp_path)
 
 
-def test_equal_numbers_as_shown_are_all_the_best():
-    accuracies = {"mlc": 0.98236, "glc": 0.982361, "forward": 0.98235001}
-    accuracies |= {"lre": 0.98234, "gce": 0.9}
-    results = [result(name, 0, value) for name, value in accuracies.items()]
-    conditions = summaries.by_condition(results, "mnist")
+def test_all_that_are_not_worse_than_the_best_are_bold():
+    accuracies = {
+        "mlc": (0.98, 0.96, 0.97),
+        "glc": (0.97, 0.975, 0.96),  # better once, worse twice
+        "forward": (0.97, 0.95, 0.96),  # worse by the same at each seed
+        "lre": (0.99,),  # one seed shows nothing
+        "true_forward": (0.99, 0.99, 0.99),
+    }
+    conditions = summaries.by_condition(
+        [
+            result(name, seed, value)
+            for name, values in accuracies.items()
+            for seed, value in enumerate(values)
+        ],
+        "mnist",
+    )
     for table in (
         tables.conditions_table(conditions),
         tables.means_table({"mnist": conditions}),
     ):
-        bold = [line for line in table.splitlines() if "**98.24**" in line]
-        assert [line.split("`")[1] for line in bold] == [
-            "mlc",
-            "forward",
-            "glc",
-        ]
-        assert table.count("**") == 2 * sum(
-            line.count("**") // 2 for line in bold
-        )
+        bold = [line for line in table.splitlines() if "**" in line]
+        assert [line.split("`")[1] for line in bold] == ["mlc", "glc"]
+    lines = tables.conditions_table(conditions).splitlines()
+    (forward,) = [line for line in lines if "`forward`" in line]
+    assert "| -1.00 [-1.00, -1.00] | 3 |" in forward
 
 
 def test_trusted_sets_of_several_sizes(tmp_path):
@@ -361,21 +371,76 @@ def test_conditions_are_in_the_order_of_the_table():
         summaries.by_condition(CONDITIONS, "twitter")
 
 
-def test_the_paper_and_the_best_stand_in_the_table():
+def test_conditions_and_their_mean_stand_in_the_table():
     conditions = summaries.by_condition(CONDITIONS, "mnist")
     lines = tables.conditions_table(conditions).splitlines()
-    assert lines[0] == "| method | U 0.1 | O 0.1 | mean | seeds |"
+    assert (
+        lines[0] == "| method | U 0.1 | O 0.1 | mean | less the best mean | "
+        "seeds |"
+    )
     assert lines[2:6] == [
-        # Both numbers of the column are equal, so both are the best.
-        "| `mlc` | **95.00** (98.98) | **97.00 ± 1.41** (99.18) "
-        "| **96.00** (99.08) | 1–2 |",
-        "| `cross_entropy` | 94.00 (98.59) | **97.00** (97.59) "
-        "| 95.50 (98.09) | 1 |",
-        "| `true_forward` † | 98.00 | 99.00 | 98.50 | 1 |",
+        # Only seed 0 has both conditions.
+        "| `mlc` | 95.00 | 97.00 ± 1.41 | **96.50** | – | 1–2 |",
+        "| `cross_entropy` | 94.00 | 97.00 | 95.50 | -1.00 | 1 |",
+        "| `true_forward` † | 98.00 | 99.00 | 98.50 | +2.00 | 1 |",
         # A method without all conditions has no mean.
-        "| `glc` | – | 90.00 (97.86) | – | 1 |",
+        "| `glc` | – | 90.00 | – | – | 1 |",
     ]
     assert lines[-1].endswith("no user has: `true_forward` the true T.")
+
+
+def test_the_letter_stands_beside_the_paper():
+    letter = [
+        result("mlc_paper", seed, accuracy, ratio=0.1)
+        for seed, accuracy in ((0, 0.98), (1, 0.99))
+    ] + [result("mlc_paper", 0, 0.80, ratio=0.4)]
+    table = tables.letter_table(summaries.by_condition(letter, "mnist"))
+    assert (
+        "| O 0.1 | 98.50 ± 0.71 | 99.18 | -0.68 [-7.03, +5.67] | 2 |" in table
+    )
+    assert "| O 0.4 | 80.00 | 97.36 | -17.36 | 1 |" in table
+    assert "1 of 2 conditions are at least the paper's" in table
+    with pytest.raises(InputError, match="results of mlc_paper"):
+        tables.letter_table(summaries.by_condition(CONDITIONS, "mnist"))
+
+
+def test_a_study_compares_its_variants(tmp_path):
+    def runs(variant, noise, *accuracies):
+        return {
+            f"{variant}/{noise}-0.4/mlc-seed{seed}": result(
+                "mlc", seed, accuracy, noise=noise, evaluated_on="validation"
+            )
+            for seed, accuracy in enumerate(accuracies)
+        }
+
+    recorded = {
+        **runs("plain", "flip_to_one", 0.5, 0.6, 0.7),
+        **runs("all", "flip_to_one", 0.8, 0.9, 0.97),
+        **runs("all", "uniform", 0.8, 0.9, 0.95),
+        **runs("plain", "uniform", 0.8, 0.95, 0.9),
+        **runs("few", "uniform", 0.1),
+    }
+    write(tmp_path / "studies/parts.jsonl", recorded.values(), recorded)
+    mark = "<!-- study: parts 0.4 all -->\n<!-- end of study -->"
+    lines = documents.fill_tables(mark, tmp_path).splitlines()
+    assert lines[2] == (
+        "| variant | U, % | O, % | U less `all` | O less `all` "
+        "| distance of T |"
+    )
+    assert lines[4:7] == [
+        "| `all` | 88.33 ± 7.64 | 89.00 ± 8.54 | – | – | 0.300 |",
+        "| `few` | 10.00 | – | -70.00 | – | 0.300 |",
+        lines[6],
+    ]
+    assert "**-29.00 [-33.30, -24.70]**" in lines[6]
+    assert "| +0.00 [-" in lines[6]
+    for bad, message in (
+        ("parts 0.4 al", "Did you mean 'all'"),
+        ("parts 0.1 all", "found for the ratio 0.1"),
+        ("parts - all", "`ratio` should be a number"),
+    ):
+        with pytest.raises(InputError, match=message):
+            documents.fill_tables(mark.replace("parts 0.4 all", bad), tmp_path)
 
 
 def test_the_means_of_several_datasets_stand_side_by_side():
@@ -386,7 +451,7 @@ def test_the_means_of_several_datasets_stand_side_by_side():
     lines = tables.means_table(by_header).splitlines()
     assert lines[0] == "| method | mnist | less |"
     assert lines[2:5] == [
-        "| `mlc` | **96.00** | – |",  # has only one of the two conditions
+        "| `mlc` | **96.50** | – |",  # has only one of the two conditions
         "| `cross_entropy` | 95.50 | – |",
         "| `true_forward` † | 98.50 | – |",
     ]
@@ -406,8 +471,7 @@ def test_distances_of_t_have_a_table():
 def test_ours_and_the_papers_are_compared():
     conditions = summaries.by_condition(CONDITIONS, "mnist")
     assert tables.beside_paper_table(conditions).splitlines()[2:] == [
-        # 95 - 98.98 and 97 - 99.18; `true_forward` is not in the paper.
-        "| `mlc` | 2 | 96.00 | 99.08 | -3.08 | -3.98 (U 0.1) | -2.18 (O 0.1) |",
+        # `mlc` and `true_forward` are not in the paper.
         "| `cross_entropy` | 2 | 95.50 | 98.09 | -2.59 | -4.59 (U 0.1) "
         "| -0.59 (O 0.1) |",
         "| `glc` | 1 | 90.00 | 97.86 | -7.86 | -7.86 (O 0.1) | -7.86 (O 0.1) |",
@@ -435,7 +499,7 @@ def test_the_marks_of_table_1_and_of_a_search(tmp_path):
         "<!-- tuning: mnist training -->\n<!-- end of tuning -->\n"
     )
     filled = documents.fill_tables(marks, tmp_path)
-    assert "| `mlc` | **95.00** (98.98) |" in filled
+    assert "| `mlc` | 95.00 | 97.00 ± 1.41 | **96.50** |" in filled
     assert "| `mlc` | 0.400 | 0.200 | 0.300 |" in filled
     assert "| `glc` | 1 | 90.00 | 97.86 |" in filled
     assert (
