@@ -56,7 +56,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         config.optimizer.learning_rate = 1e-4  # paper
         config.clean.batch_size = 500  # paper: m, the whole clean set
         config.train.warmup_epochs = 0  # the paper has no warm-up
-        # The paper does not give these; the length is that of the authors' code.
+        # Open in the paper; the length is that of the released code.
         config.network.initializer = "uniform"
     elif variant == "reduced":
         config.network.name = "lenet"

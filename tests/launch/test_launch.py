@@ -697,6 +697,12 @@ MISTAKES = [
     ("tune.py", config(), "--validation=1", "`dataset.validation` should be"),
     ("tune.py", config(), "--folds=0", "`dataset.validation` should be"),
     ("tune.py", config(), "--folds=1", "`folds` should be an integer >= 2"),
+    ("paper/study.py", "--what=leter", "Did you mean 'letter'"),
+    ("paper/study.py", "--variants=leter", "Did you mean 'letter'"),
+    ("paper/study.py", "--jobs=0", "`jobs` should be an integer >= 1"),
+    ("paper/first_steps.py", "--study=leter", "Did you mean 'letter'"),
+    ("paper/first_steps.py", "--variants=leter", "Did you mean 'letter'"),
+    ("paper/first_steps.py", "--steps=0", "`steps` should be an integer >= 1"),
     (
         "paper/label_issues.py",
         "`workdirs` should be the directories of finished runs",
