@@ -7,11 +7,13 @@ Usage:
 
 import ast
 import importlib
+import os
 import signal
 import sys
 from pathlib import Path
 
 from mlc_tf.errors import InputError
+from mlc_tf.errors import check_backend
 from mlc_tf.errors import unknown_name
 
 COMMANDS = (
@@ -43,6 +45,8 @@ def main() -> None:
     try:
         if command not in COMMANDS:
             raise unknown_name("command", command, COMMANDS)
+        # Before Keras is imported, which may lack the package of its backend.
+        check_backend(os.environ.get("KERAS_BACKEND") or "tensorflow")
         sys.argv = [f"mlc_tf {command}", *rest]
         launcher = importlib.import_module(f"mlc_tf.launch.{command}")
     except InputError as error:

@@ -6,6 +6,7 @@ is imported when it is first used.
 """
 
 import importlib
+import os
 from typing import TYPE_CHECKING
 from typing import Any
 
@@ -64,6 +65,10 @@ _HOMES = {
 
 def __getattr__(name: str) -> Any:
     # `mlc_tf --help` should not wait for TensorFlow, nor training for pandas.
+    if name in __all__ and name not in ("InputError", "errors"):
+        # Before Keras is imported, which may lack the package of its backend.
+        errors = importlib.import_module("mlc_tf.errors")
+        errors.check_backend(os.environ.get("KERAS_BACKEND") or "tensorflow")
     if name in _HOMES:
         home = importlib.import_module(f"mlc_tf.{_HOMES[name]}")
         return getattr(home, name)

@@ -17,15 +17,10 @@ import tensorflow as tf
 from mlc_tf.errors import InputError
 from mlc_tf.errors import InterruptedRunError
 from mlc_tf.errors import bad_argument
+from mlc_tf.errors import check_backend
 from mlc_tf.errors import unknown_name
 
-if keras.config.backend() != "tensorflow":
-    # Every module that trains imports this module.
-    raise InputError(
-        "Keras should run on TensorFlow, whose gradient tapes mlc_tf uses. "
-        f"Received: the backend {keras.config.backend()!r}; set "
-        "KERAS_BACKEND=tensorflow before Keras is imported."
-    )
+check_backend(keras.config.backend())  # which a file of Keras may set
 
 STRATEGIES = ("none", "mirrored", "multi_worker")
 # Seconds to wait by default until all workers of a run have joined.

@@ -45,6 +45,20 @@ class InterruptedRunError(RuntimeError):
         self.status = status
 
 
+def check_backend(name: str) -> None:
+    """Raises an `InputError` unless Keras runs on TensorFlow.
+
+    Args:
+        name: The name of the backend.
+    """
+    if name != "tensorflow":
+        raise InputError(
+            "Keras should run on TensorFlow, whose gradient tapes mlc_tf uses. "
+            f"Received: the backend {name!r}; set KERAS_BACKEND=tensorflow "
+            "before Keras is imported."
+        )
+
+
 def bad_argument(name: str, expectation: str, received: Any) -> InputError:
     """Returns the error "`name` should be EXPECTATION. Received: ...".
 

@@ -64,7 +64,7 @@ def check(base: Any) -> int:
         raise bad_argument(
             "base", "a model with outputs (batch, classes), classes >= 2", shape
         )
-    if outputs is not None and not isinstance(last, keras.layers.Dense):
+    if outputs is not None:
         _check_outputs(np.asarray(outputs, np.float64))
     return int(shape[-1])
 
@@ -292,19 +292,18 @@ def _outputs(base: keras.Model) -> Any:
     """Returns the outputs on random inputs; None if they cannot be computed."""
     structure = input_structure(base)
     if structure is None:
-        shape = base.get_build_config() or {}
-        shape = shape.get("input_shape")
-        if not isinstance(shape, (list, tuple)) or isinstance(
-            shape[0], (list, tuple)
-        ):
+        shape = (base.get_build_config() or {}).get("input_shape")
+        if shape is None:
             return None
-        structure = keras.KerasTensor(shape, "float32")
+        structure = _tensors_of_shape(shape)
     rng = np.random.default_rng(0)
 
     def draw(tensor: Any) -> tf.Tensor:
         shape = [_ROWS, *(size or _SIZE for size in tensor.shape[1:])]
         if not tf.as_dtype(tensor.dtype).is_floating:
-            return tf.zeros([len(_SCALES) * _ROWS, *shape[1:]], tensor.dtype)
+            # Each table of categories or words has the entries 0 and 1.
+            bits = rng.integers(0, 2, [len(_SCALES) * _ROWS, *shape[1:]])
+            return tf.cast(tf.constant(bits), tensor.dtype)
         parts = [scale * rng.normal(size=shape) for scale in _SCALES]
         return tf.constant(np.concatenate(parts), tensor.dtype)
 
@@ -315,6 +314,15 @@ def _outputs(base: keras.Model) -> Any:
         return keras.ops.convert_to_numpy(keras.ops.cast(outputs, "float32"))
     except Exception:  # the network takes other values than random ones
         return None
+
+
+def _tensors_of_shape(shape: Any) -> Any:
+    """Returns symbolic inputs for the shapes that a network was built with."""
+    if isinstance(shape, dict):
+        return {key: _tensors_of_shape(each) for key, each in shape.items()}
+    if shape and isinstance(shape[0], (list, tuple)):
+        return [_tensors_of_shape(each) for each in shape]
+    return keras.KerasTensor(tuple(shape), "float32")
 
 
 def _check_outputs(outputs: np.ndarray) -> None:
@@ -343,12 +351,8 @@ def _output_shape(base: keras.Model, outputs: Any) -> tuple[int | None, ...]:
     try:
         return tuple(base.output_shape)
     except (AttributeError, ValueError):  # a subclassed model
-        pass
-    units = getattr(base.layers[-1] if base.layers else None, "units", None)
-    if units is None:
         raise InputError(
             "`base` should have a known output shape. Received: `base` = a "
             f"{type(base).__name__} that cannot be called on random inputs; "
-            "wrap it in keras.Sequential([keras.Input(shape), base])."
-        )
-    return (None, units)
+            "make it a functional model, keras.Model(inputs, base(inputs))."
+        ) from None

@@ -1,5 +1,6 @@
 """What a network may be: logits, known inputs, weights that can move."""
 
+import os
 import subprocess
 import sys
 import warnings
@@ -329,11 +330,10 @@ def test_a_layer_without_a_second_derivative_is_named(eager):
         model.fit(pairs, verbose=0)
 
 
-def test_another_backend_of_keras_is_one_sentence(tmp_path):
-    # A package of that name, since JAX is not installed.
+@pytest.mark.parametrize("backend", ["jax", "torch", "numpy"])
+def test_another_backend_of_keras_is_one_sentence(backend):
+    # Whether the package of the backend is installed or not.
     code = (
-        "import keras\n"
-        "keras.config.backend = lambda: 'jax'\n"
         "import mlc_tf\n"
         "try:\n"
         "    mlc_tf.MetaLossCorrection\n"
@@ -343,8 +343,71 @@ def test_another_backend_of_keras_is_one_sentence(tmp_path):
     completed = subprocess.run(
         [sys.executable, "-c", code],
         cwd=ROOT,
+        env={**os.environ, "KERAS_BACKEND": backend},
         capture_output=True,
         text=True,
     )
     assert completed.stdout.startswith("Keras should run on TensorFlow, whose")
-    assert "Received: the backend 'jax'; set KERAS_BACKEND" in completed.stdout
+    assert f"Received: the backend '{backend}'; set" in completed.stdout
+
+
+def test_a_command_with_another_backend_is_one_sentence():
+    completed = subprocess.run(
+        [sys.executable, "-m", "mlc_tf.launch.main", "train"],
+        cwd=ROOT,
+        env={**os.environ, "KERAS_BACKEND": "jax"},
+        capture_output=True,
+        text=True,
+    )
+    assert completed.returncode == 2
+    assert completed.stderr.startswith("error: Keras should run on TensorFlow")
+    assert "Traceback" not in completed.stderr
+
+
+def test_a_backend_that_keras_was_set_to_is_refused():
+    code = (
+        "import keras\n"
+        "keras.config.backend = lambda: 'jax'\n"
+        "import mlc_tf\n"
+        "try:\n"
+        "    mlc_tf.PairModel\n"
+        "except mlc_tf.InputError as error:\n"
+        "    print(error)\n"
+    )
+    completed = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True
+    )
+    assert "Received: the backend 'jax'" in completed.stdout
+
+
+class Nested(keras.Model):
+    """A base whose last layer in the list is not the one with the logits."""
+
+    def __init__(self, join):
+        super().__init__()
+        self.join = join
+        self.out = keras.layers.Dense(3)
+        self.hidden = keras.layers.Dense(8, activation="tanh")
+
+    def call(self, inputs):
+        return self.out(self.hidden(self.join(inputs)))
+
+
+@pytest.mark.parametrize("form", ["dict", "list"])
+def test_the_classes_of_a_subclassed_base_of_several_inputs(form):
+    if form == "dict":
+        base = Nested(lambda x: keras.ops.concatenate([x["a"], x["b"]], -1))
+        base({"a": np.zeros((2, 4)), "b": np.zeros((2, 5))})
+    else:
+        base = Nested(lambda x: keras.ops.concatenate(x, -1))
+        base([np.zeros((2, 4)), np.zeros((2, 5))])
+    assert base_check.check(base) == 3
+
+
+def test_a_base_whose_outputs_stay_unknown_is_refused():
+    base = Nested(lambda x: keras.ops.one_hot(keras.ops.cast(x, "int32"), 7))
+    base.join = lambda x: keras.ops.concatenate([x["a"], x["b"]], -1)
+    base({"a": np.zeros((2, 4)), "b": np.zeros((2, 5))})
+    base.join = lambda x: x["c"]  # what no random inputs have
+    with pytest.raises(InputError, match="known output shape.*keras.Model"):
+        base_check.check(base)
