@@ -127,15 +127,13 @@ STUDIES: Mapping[str, Study] = {
             "all_three_limited": {**_ALL_THREE, **_LIMITED},
             "all_three_smoothed": {**_ALL_THREE, **_SMOOTHED},
             "plain_training": _PLAIN,
-            "momentum": _MOMENTUM,
-            "he_normal_momentum": {**_HE_NORMAL, **_MOMENTUM},
             "smoothed_start": _SMOOTHED,
             "cosine": {"optimizer.schedule": "cosine"},
             "longer_plain_training": {**_PLAIN, **_LONGER},
             "longer": _LONGER,
         },
         common=_TWELVE_THOUSAND,
-        further={0.1: ("letter", "he_normal", "m_64")},
+        further={0.1: ("letter",)},
     ),
     # What each difference between the letter and mlc is worth: added one after
     # another, and taken from mlc alone (the decay of T's steps is the last
