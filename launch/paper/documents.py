@@ -148,6 +148,10 @@ RENEWERS: dict[str, Callable[..., Any]] = {
     "study": _study,
     # The paper's algorithm beside the paper's numbers.
     "letter": lambda folder, path: tables.letter_table(_table_1(folder, path)),
+    # What choosing the epoch on the test set is worth.
+    "best_epoch": lambda folder, path: tables.best_epoch_table(
+        _read(folder, path).values(), Path(path).name
+    ),
     # A comparison of settings on held-out data.
     "choices": _choices,
     # The values under a key of the benchmarks that match a pattern.

@@ -300,6 +300,54 @@ def study_table(variants: pd.DataFrame, reference: str) -> str:
     )
 
 
+def best_epoch_table(results: Iterable[Result], dataset: str) -> str:
+    """Returns what it is worth to choose the epoch on the test set.
+
+    Args:
+        results: Results of runs. Results of other datasets, and on held-out
+            training data, are skipped.
+        dataset: The name of the dataset.
+
+    Raises:
+        InputError: if there is no such result.
+    """
+    kept = [
+        result
+        for result in results
+        if (result["dataset"], result["evaluated_on"]) == (dataset, "test")
+    ]
+    if not kept:
+        raise bad_argument("results", f"found for {dataset}", "none")
+    table = pd.DataFrame(kept)
+    lines = [
+        ["method", "last epoch, %", "best epoch on the test set, %"]
+        + ["what that is worth", "runs"]
+    ]
+    lines.append(["---"] * len(lines[0]))
+    for method in (name for name in methods.METHODS if name in {*table.method}):
+        rows = table[table.method == method]
+        by_seed = (
+            100
+            * rows.groupby("seed")[
+                ["test_accuracy", "best_test_accuracy"]
+            ].mean()
+        )
+        last, best = (by_seed[name].to_dict() for name in by_seed)
+        lines.append(
+            [
+                f"`{method}`",
+                f"{np.mean([*last.values()]):.2f}",
+                f"{np.mean([*best.values()]):.2f}",
+                str(paired.difference(best, last)),
+                str(len(rows)),
+            ]
+        )
+    return (
+        f"{_markdown(lines)}\nMean over all conditions and seeds that were run; "
+        "the interval, 95 %, is over the seeds.\n"
+    )
+
+
 def letter_table(conditions: pd.DataFrame) -> str:
     """Returns the paper's algorithm beside the paper's numbers.
 

@@ -9,7 +9,9 @@ from mlc_tf.datasets.options import Options
 from mlc_tf.datasets.splits import Splits
 
 TEST_EXAMPLES = 500
-_SPLIT_SEED = 0
+# The test set of seed 0 was looked at while methods were developed. This one
+# is another, and chose nothing.
+_SPLIT_SEED = 21
 
 
 def load(options: Options | None = None) -> Splits:

@@ -404,6 +404,28 @@ def test_the_letter_stands_beside_the_paper():
         tables.letter_table(summaries.by_condition(CONDITIONS, "mnist"))
 
 
+def test_what_the_best_epoch_on_the_test_set_is_worth(tmp_path):
+    write(
+        tmp_path / "mnist.jsonl",
+        [
+            result("mlc", 0, 0.90, best_test_accuracy=0.92),
+            result("mlc", 0, 0.80, ratio=0.2, best_test_accuracy=0.84),
+            result("mlc", 1, 0.90, best_test_accuracy=0.94),
+            result("mlc", 2, 0.1, evaluated_on="validation"),
+            result("glc", 0, 0.70, best_test_accuracy=0.70),
+        ],
+    )
+    mark = "<!-- best_epoch: mnist -->\n<!-- end of best_epoch -->"
+    lines = documents.fill_tables(mark, tmp_path).splitlines()
+    assert lines[4:6] == [
+        # Seed 0 gains 3 points in the mean of two runs, seed 1 gains 4.
+        "| `mlc` | 87.50 | 91.00 | +3.50 [-2.85, +9.85] | 3 |",
+        "| `glc` | 70.00 | 70.00 | +0.00 | 1 |",
+    ]
+    with pytest.raises(InputError, match="results in digits.jsonl"):
+        documents.fill_tables(mark.replace(": mnist", ": digits"), tmp_path)
+
+
 def test_a_study_compares_its_variants(tmp_path):
     def runs(variant, noise, *accuracies):
         return {
