@@ -343,8 +343,8 @@ def best_epoch_table(results: Iterable[Result], dataset: str) -> str:
             ]
         )
     return (
-        f"{_markdown(lines)}\nMean over all conditions and seeds that were run; "
-        "the interval, 95 %, is over the seeds.\n"
+        f"{_markdown(lines)}\nMean over all conditions and seeds that were "
+        "run; the interval, 95 %, is over the seeds.\n"
     )
 
 
