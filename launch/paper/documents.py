@@ -146,6 +146,10 @@ RENEWERS: dict[str, Callable[..., Any]] = {
     "table": _table,
     # The variants of a study, compared with one of them.
     "study": _study,
+    # What the first steps of a study's variants do to T.
+    "first_steps": lambda folder, study: tables.first_steps_table(
+        _read(folder, "studies/first_steps"), study
+    ),
     # The paper's algorithm beside the paper's numbers.
     "letter": lambda folder, path: tables.letter_table(_table_1(folder, path)),
     # What choosing the epoch on the test set is worth.

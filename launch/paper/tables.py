@@ -348,6 +348,51 @@ def best_epoch_table(results: Iterable[Result], dataset: str) -> str:
     )
 
 
+def first_steps_table(measured: Mapping[str, Result], study: str) -> str:
+    """Returns what the first steps of the variants of a study do to T.
+
+    Args:
+        measured: Results of `launch/paper/first_steps.py` by the names of the
+            runs, STUDY/VARIANT/NOISE/METHOD-seedSEED.
+        study: The name of the study.
+
+    Raises:
+        InputError: if there is no such result.
+    """
+    by_variant: dict[str, list[Result]] = {}
+    for run, result in measured.items():
+        name, variant, *_ = run.split("/")
+        if name == study:
+            by_variant.setdefault(variant, []).append(result)
+    if not by_variant:
+        raise bad_argument("results", f"found for the study {study}", "none")
+    lines = [
+        ["variant", "longest G", "smallest f(label)", "longest change of T"]
+        + ["exchanged columns of T, at the end", "accuracy, %", "runs"]
+    ]
+    lines.append(["---"] * len(lines[0]))
+    for variant, runs in by_variant.items():
+        exchanged = [run["exchanged"][-1] for run in runs]
+        lines.append(
+            [
+                f"`{variant}`",
+                f"{np.median([max(run['gradient']) for run in runs]):.2g}",
+                f"{np.median([min(run['probability']) for run in runs]):.2g}",
+                f"{np.median([max(run['change']) for run in runs]):.2g}",
+                f"{np.mean(exchanged):.1f}",
+                f"{100 * np.mean([run['accuracy'] for run in runs]):.1f}",
+                str(len(runs)),
+            ]
+        )
+    steps = runs[0]["steps"]
+    return (
+        f"{_markdown(lines)}\nThe first {steps} steps. Medians over the runs of "
+        "the extreme of each run; the exchanged columns and the accuracy on "
+        "held-out images are means, after these steps. A column of T is "
+        "exchanged if its largest entry is another class's.\n"
+    )
+
+
 def letter_table(conditions: pd.DataFrame) -> str:
     """Returns the paper's algorithm beside the paper's numbers.
 

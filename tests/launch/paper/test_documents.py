@@ -404,6 +404,31 @@ def test_the_letter_stands_beside_the_paper():
         tables.letter_table(summaries.by_condition(CONDITIONS, "mnist"))
 
 
+def test_the_first_steps_have_a_table(tmp_path):
+    def run(gradient, exchanged, accuracy):
+        return {
+            "steps": 2,
+            "gradient": gradient,
+            "probability": [0.5, 0.01],
+            "change": [0.25, 0.125],
+            "exchanged": exchanged,
+            "accuracy": accuracy,
+        }
+
+    runs = {
+        "letter/he/uniform-0.4/mlc_paper-seed0": run([9, 3], [4, 2], 0.5),
+        "letter/he/uniform-0.4/mlc_paper-seed1": run([1, 7], [0, 1], 0.75),
+        "other/he/uniform-0.4/mlc_paper-seed1": run([1, 1], [9, 9], 0.1),
+    }
+    write(tmp_path / "studies/first_steps.jsonl", runs.values(), runs)
+    mark = "<!-- first_steps: letter -->\n<!-- end of first_steps -->"
+    filled = documents.fill_tables(mark, tmp_path)
+    assert "| `he` | 8 | 0.01 | 0.25 | 1.5 | 62.5 | 2 |" in filled
+    assert "The first 2 steps." in filled
+    with pytest.raises(InputError, match="found for the study leter"):
+        documents.fill_tables(mark.replace(": letter", ": leter"), tmp_path)
+
+
 def test_what_the_best_epoch_on_the_test_set_is_worth(tmp_path):
     write(
         tmp_path / "mnist.jsonl",
