@@ -386,8 +386,8 @@ def first_steps_table(measured: Mapping[str, Result], study: str) -> str:
         )
     steps = runs[0]["steps"]
     return (
-        f"{_markdown(lines)}\nThe first {steps} steps. Medians over the runs of "
-        "the extreme of each run; the exchanged columns and the accuracy on "
+        f"{_markdown(lines)}\nThe first {steps} steps. Medians over the runs "
+        "of the extreme of each run; the exchanged columns and the accuracy on "
         "held-out images are means, after these steps. A column of T is "
         "exchanged if its largest entry is another class's.\n"
     )

@@ -18,7 +18,9 @@ _BY_ORDER = (
 )
 _IOU = (keras.metrics.IoU, keras.metrics.MeanIoU)
 # Names that Keras resolves by the shape of the labels, here ids.
-_RESOLVED_BY_KERAS = ("accuracy", "acc", "crossentropy", "ce")
+_RESOLVED_BY_KERAS = ("accuracy", "acc")
+# Metrics of single values, which have no labels.
+_OF_VALUES = (keras.metrics.Mean, keras.metrics.Sum)
 
 
 def for_classifier(metrics: Any, num_classes: int) -> Any:
@@ -31,7 +33,7 @@ def for_classifier(metrics: Any, num_classes: int) -> Any:
         num_classes: The number of classes.
 
     Raises:
-        InputError: for a metric that has no meaning for classes.
+        InputError: for an unknown name, or a metric that takes no labels.
     """
     if isinstance(metrics, (list, tuple)):
         return [for_classifier(metric, num_classes) for metric in metrics]
@@ -50,6 +52,12 @@ def for_classifier(metrics: Any, num_classes: int) -> Any:
             raise bad_argument(
                 "metrics", "metrics of Keras, by their names", metrics
             ) from None
+    if type(metrics) in _OF_VALUES:
+        raise bad_argument(
+            "metrics",
+            "metrics of labels and predictions",
+            type(metrics).__name__,
+        )
     if _takes_ids_and_logits(metrics):
         return metrics
     return ClassifierMetric(metrics, num_classes)
@@ -80,9 +88,7 @@ class ClassifierMetric(keras.metrics.Metric):
         num_classes: The number of classes.
     """
 
-    def __init__(
-        self, metric: keras.metrics.Metric, num_classes: int, **kwargs: Any
-    ) -> None:
+    def __init__(self, metric: keras.metrics.Metric, num_classes: int) -> None:
         if isinstance(metric, dict):
             metric = keras.saving.deserialize_keras_object(metric)
         super().__init__(name=metric.name, dtype=metric.dtype)

@@ -317,6 +317,9 @@ def test_a_metric_that_keras_does_not_know(examples):
     model = make_model(compiled=False)
     with pytest.raises(InputError, match="`metrics` .* 'accuracie'"):
         model.compile(metrics=["accuracie"])
+    for metric in (keras.metrics.Mean(), keras.metrics.Sum()):
+        with pytest.raises(InputError, match="metrics of labels and predict"):
+            model.compile(metrics=[metric])
 
 
 @pytest.mark.parametrize(
