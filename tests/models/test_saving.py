@@ -48,11 +48,13 @@ MODELS = {
     "paper": lambda: PaperMetaLossCorrection(make_base(), transition=T),
     "authors_step": lambda: baselines.AuthorsStep(make_base()),
     "co_teaching": lambda: baselines.CoTeaching(
-        make_base(), peer=make_base(), forget_rate=0.2, steps_per_epoch=3
+        make_base(), peer=make_base(), forget_rate=0.2, steps=3
     ),
     "cross_entropy": lambda: baselines.CrossEntropy(make_base()),
     "fasten": lambda: baselines.Fasten(make_base(), labels=LABELS),
-    "forward": lambda: baselines.ForwardCorrection(make_base(), transition=T),
+    "forward": lambda: baselines.ForwardCorrection(
+        make_base(), transition=T, expectation_rate=0.1, clean_weight=0.3
+    ),
     "gce": lambda: baselines.GeneralizedCrossEntropy(make_base(), q=0.5),
     "lre": lambda: baselines.LearningToReweight(make_base()),
     "meta_weight_net": lambda: baselines.MetaWeightNet(make_base()),

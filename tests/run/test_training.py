@@ -736,6 +736,22 @@ def test_a_phase_of_clean_examples_sees_no_other(
             1.5,
             r"`method.co_teaching.forget_rate` should be in \[",
         ),
+        ("co_teaching", "ramp", 1.5, r"`method.co_teaching.ramp` should be in"),
+        *(
+            (name, "expectation_rate", -1.0, f"`method.{name}.expectation_rate")
+            for name in ("forward", "glc", "glc_em", "true_forward")
+        ),
+        *(
+            (name, "clean_weight", -1.0, f"`method.{name}.clean_weight` should")
+            for name in (
+                "ce_control",
+                "glc_em",
+                "lre",
+                "meta_weight_net",
+                "true_forward",
+            )
+        ),
+        ("glc_em", "clean_class_weight", "equl", "Did you mean 'equal'"),
         (
             "pencil",
             "alpha",
