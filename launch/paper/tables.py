@@ -503,29 +503,54 @@ def tuning_table(content: Result) -> str:
 def own_settings_table(found: Mapping[str, Result]) -> str:
     """Returns the best trial of each method's search of own settings.
 
+    A search that the trusted set decided also shows what held-out true labels
+    would have chosen, if it measured them.
+
     Args:
         found: Results of `tuning.search`, by the names of the methods.
     """
-    began, best = "began at, %", "best, %"
-    lines = [["method", "trials", began, best, "what it changed"], ["---"] * 5]
+    both = any(content.get("best_held_out") for content in found.values())
+    header = ["method", "trials", "began at, %", "best, %", "what it changed"]
+    if both:
+        header += ["held-out, %", "best held-out, %"]
+        header += ["what held-out labels would have changed"]
+    lines = [header, ["---"] * len(header)]
     for method in (name for name in methods.METHODS if name in found):
         content = found[method]
         first, *_ = trials = content["trials"]
-        changed = [
-            f"`{name.removeprefix(f'method.{method}.')}={value}`"
-            for name, value in content["best"].items()
-            if value != first["values"][name]
+        cells = [
+            f"`{method}`",
+            str(len(trials)),
+            f"{100 * first['accuracy']:.2f}",
+            f"{100 * max(trial['accuracy'] for trial in trials):.2f}",
+            _changed(method, content["best"], first["values"]),
         ]
-        lines.append(
-            [
-                f"`{method}`",
-                str(len(trials)),
-                f"{100 * first['accuracy']:.2f}",
-                f"{100 * max(trial['accuracy'] for trial in trials):.2f}",
-                ", ".join(changed) or "–",
+        if both:
+            (chosen,) = [
+                trial["held_out_accuracy"]
+                for trial in trials
+                if trial["values"] == content["best"]
             ]
-        )
+            best = max(trial["held_out_accuracy"] for trial in trials)
+            cells += [
+                f"{100 * chosen:.2f}",
+                f"{100 * best:.2f}",
+                _changed(method, content["best_held_out"], first["values"]),
+            ]
+        lines.append(cells)
     return _markdown(lines)
+
+
+def _changed(
+    method: str, best: Mapping[str, Any], first: Mapping[str, Any]
+) -> str:
+    """Returns the settings of a trial that differ from the first trial's."""
+    changed = [
+        f"`{name.removeprefix(f'method.{method}.')}={value}`"
+        for name, value in best.items()
+        if value != first[name]
+    ]
+    return ", ".join(changed) or "–"
 
 
 def clean_budget_table(sizes: pd.DataFrame) -> str:

@@ -587,6 +587,28 @@ def test_the_mark_of_own_settings(tmp_path):
     ]
 
 
+def test_what_held_out_labels_would_have_chosen_stands_beside(tmp_path):
+    def trial(rate, accuracy, held_out):
+        return {
+            "values": {"method.glc.learning_rate": rate},
+            "accuracy": accuracy,
+            "held_out_accuracy": held_out,
+        }
+
+    trials = [trial(0.1, 0.5, 0.7), trial(0.2, 0.75, 0.8), trial(0.3, 0.6, 0.9)]
+    content = {
+        "trials": trials,
+        "best": trials[1]["values"],
+        "best_held_out": trials[2]["values"],
+    }
+    write(tmp_path / "tuning/mnist.jsonl", [content], ["glc"])
+    mark = "<!-- own_settings: mnist -->\n<!-- end of own_settings -->\n"
+    assert documents.fill_tables(mark, tmp_path).splitlines()[4] == (
+        "| `glc` | 3 | 50.00 | 75.00 | `learning_rate=0.2` | 80.00 | 90.00 "
+        "| `learning_rate=0.3` |"
+    )
+
+
 def test_a_matrix_has_a_table():
     table = tables.matrix_table(np.array([[0.75, 0.25], [0, 1]]))
     assert table.splitlines()[2:] == [
