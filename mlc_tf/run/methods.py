@@ -134,7 +134,6 @@ class Method:
             rate is then divided by the batch size, so that steps compare.
         optimizer_steps: The number of optimizer steps per element. Defaults to
             1.
-        draws_clean: Whether a step uses the clean half of each element.
         clean_steps: Whether a step trains on the clean half.
     """
 
@@ -143,7 +142,6 @@ class Method:
     instead: str = ""
     sums_loss: bool = False
     optimizer_steps: int = 1
-    draws_clean: bool = False
     clean_steps: bool = False
 
     def fits_clean(self, options: Mapping[str, Any]) -> bool:
@@ -317,27 +315,25 @@ _NOISY = Phase(CrossEntropy)
 
 METHODS: Mapping[str, Method] = {
     "mlc": Method(
-        (Phase(MetaLossCorrection, arguments=_mlc),), draws_clean=True
+        (Phase(MetaLossCorrection, arguments=_mlc),)
     ),
-    "mlc_paper": Method((Phase(PaperMetaLossCorrection),), draws_clean=True),
+    "mlc_paper": Method((Phase(PaperMetaLossCorrection),)),
     "cross_entropy": Method((_MERGED,)),
     # mlc with T frozen at the identity. By default it has the options of mlc.
     "ce_control": Method(
-        (Phase(CrossEntropy, arguments=_clean_class_weight),), draws_clean=True
+        (Phase(CrossEntropy, arguments=_clean_class_weight),)
     ),
     "authors_step": Method(
-        (Phase(AuthorsStep),), sums_loss=True, draws_clean=True
+        (Phase(AuthorsStep),), sums_loss=True
     ),
     "noise_layer": Method(
         (Phase(NoiseLayer),),
-        optimizer_steps=2,
-        draws_clean=True,
+        optimizer_steps=2
         clean_steps=True,
     ),
     "noise_layer_logits": Method(
         (Phase(functools.partial(NoiseLayer, space="logits")),),
-        optimizer_steps=2,
-        draws_clean=True,
+        optimizer_steps=2
         clean_steps=True,
     ),
     "forward": Method(
@@ -358,8 +354,7 @@ METHODS: Mapping[str, Method] = {
     ),
     # What GLC and the parts of mlc other than the meta-gradient reach together.
     "glc_em": Method(
-        (_NOISY, Phase(ForwardCorrection, arguments=_gold_start)),
-        draws_clean=True,
+        (_NOISY, Phase(ForwardCorrection, arguments=_gold_start))
     ),
     "confusion": Method(
         (
@@ -371,7 +366,7 @@ METHODS: Mapping[str, Method] = {
             ),
         )
     ),
-    "lre": Method((Phase(LearningToReweight),), draws_clean=True),
+    "lre": Method((Phase(LearningToReweight),)),
     "co_teaching": Method(
         (
             Phase(
@@ -408,10 +403,9 @@ METHODS: Mapping[str, Method] = {
     ),
     "pencil": Method((Phase(Pencil, data="merged", arguments=_pencil_stages),)),
     "gce": Method((Phase(GeneralizedCrossEntropy, data="merged"),)),
-    "meta_weight_net": Method((Phase(MetaWeightNet),), draws_clean=True),
+    "meta_weight_net": Method((Phase(MetaWeightNet),)),
     "fasten": Method(
-        (Phase(Fasten, arguments=_given_labels),),
-        draws_clean=True,
+        (Phase(Fasten, arguments=_given_labels),)
         clean_steps=True,
     ),
     "clean_only": Method((Phase(CrossEntropy, data="clean"),)),

@@ -56,7 +56,6 @@ _EXPECTATION_RATES = (0.0, 0.03, 0.1, 0.3, 1.0, 3.0)
 _CLEAN_WEIGHTS = (0.0, 0.1, 0.3, 1.0)
 _VALUES: Mapping[str, tuple[Any, ...]] = {
     "network.weight_decay": (0.0, 1e-4, 3e-4, 1e-3, 3e-3),
-    "clean.batch_size": (16, 64, 256),
     "method.mlc.transition.name": ("exponentiated", "projected"),
     "method.mlc.transition.smoothing": (0.0, 0.05, 0.1, 0.2, 0.4),
     "method.mlc.transition.expectation_rate": _EXPECTATION_RATES,
@@ -104,13 +103,12 @@ def own_settings(method: str) -> tuple[str, ...]:
     Raises:
         InputError: for an unknown method.
     """
-    draws_clean = methods.get(method).draws_clean
-    own = [
+    methods.get(method)
+    return tuple(
         name
         for name in (*_SCALES, *_VALUES)
         if name.startswith(f"method.{method}.")
-    ]
-    return (*own, "clean.batch_size") if draws_clean else tuple(own)
+    )
 
 
 def search(

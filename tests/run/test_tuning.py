@@ -206,16 +206,14 @@ def test_what_is_wrong_with_a_run_is_told(trained, tmp_path, monkeypatch):
 
 def test_own_settings_are_of_the_method_and_in_the_config():
     known = tuning.own_settings("mlc")
-    assert (
-        "method.mlc.transition.smoothing" in known
-        and "clean.batch_size" in known
-    )
+    assert "method.mlc.transition.smoothing" in known
+    # All methods of a config share the size of the clean batch.
+    assert "clean.batch_size" not in known
     rate = "method.cross_entropy.learning_rate"
     assert tuning.own_settings("cross_entropy") == (rate,)
     assert tuning.own_settings("lre") == (
         "method.lre.learning_rate",
         "method.lre.clean_weight",
-        "clean.batch_size",
     )
     config = settings.default_config()
     for method in methods.METHODS:
@@ -293,7 +291,7 @@ def test_data_is_loaded_once_for_all_that_learn_from_it(
 
     monkeypatch.setattr(tuning.problems, "load", load_and_tell)
     search(tmp_path, trials=4, searched=tuning.own_settings("lre"))
-    assert {config.clean.batch_size for config in trained} > {64}
+    assert len({config.method.lre.clean_weight for config in trained}) > 1
     assert sorted(loaded) == ["flip_to_one", "uniform"]
 
 
