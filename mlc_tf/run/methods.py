@@ -315,25 +315,21 @@ _NOISY = Phase(CrossEntropy)
 
 METHODS: Mapping[str, Method] = {
     "mlc": Method(
-        (Phase(MetaLossCorrection, arguments=_mlc),)
+        (Phase(MetaLossCorrection, arguments=_mlc),),
     ),
     "mlc_paper": Method((Phase(PaperMetaLossCorrection),)),
     "cross_entropy": Method((_MERGED,)),
     # mlc with T frozen at the identity. By default it has the options of mlc.
-    "ce_control": Method(
-        (Phase(CrossEntropy, arguments=_clean_class_weight),)
-    ),
-    "authors_step": Method(
-        (Phase(AuthorsStep),), sums_loss=True
-    ),
+    "ce_control": Method((Phase(CrossEntropy, arguments=_clean_class_weight),)),
+    "authors_step": Method((Phase(AuthorsStep),), sums_loss=True),
     "noise_layer": Method(
         (Phase(NoiseLayer),),
-        optimizer_steps=2
+        optimizer_steps=2,
         clean_steps=True,
     ),
     "noise_layer_logits": Method(
         (Phase(functools.partial(NoiseLayer, space="logits")),),
-        optimizer_steps=2
+        optimizer_steps=2,
         clean_steps=True,
     ),
     "forward": Method(
@@ -353,9 +349,7 @@ METHODS: Mapping[str, Method] = {
         )
     ),
     # What GLC and the parts of mlc other than the meta-gradient reach together.
-    "glc_em": Method(
-        (_NOISY, Phase(ForwardCorrection, arguments=_gold_start))
-    ),
+    "glc_em": Method((_NOISY, Phase(ForwardCorrection, arguments=_gold_start))),
     "confusion": Method(
         (
             _NOISY,
@@ -405,7 +399,7 @@ METHODS: Mapping[str, Method] = {
     "gce": Method((Phase(GeneralizedCrossEntropy, data="merged"),)),
     "meta_weight_net": Method((Phase(MetaWeightNet),)),
     "fasten": Method(
-        (Phase(Fasten, arguments=_given_labels),)
+        (Phase(Fasten, arguments=_given_labels),),
         clean_steps=True,
     ),
     "clean_only": Method((Phase(CrossEntropy, data="clean"),)),
