@@ -65,6 +65,9 @@ def _follow_paper(config: ml_collections.ConfigDict) -> None:
     config.optimizer.schedule = "constant"
     config.network.weight_decay = 0.0
     config.clean.batch_size = 500  # paper: m, which is the whole clean set
-    # The paper does not give these: see the table of settings in RESULTS.md.
-    config.network.initializer = "uniform"
+    # The paper gives neither initial weights nor batch nor length. With these
+    # weights the held-out accuracy was best (RESULTS.md), 64 is the batch on
+    # CIFAR, and a constant rate of 0.01 needs more than five epochs.
+    config.network.initializer = "he_normal"
     config.train.batch_size = 64
+    config.train.epochs = 10

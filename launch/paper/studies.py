@@ -132,7 +132,11 @@ STUDIES: Mapping[str, Study] = {
             "longer_plain_training": {**_PLAIN, **_LONGER},
             "longer": _LONGER,
         },
-        common=_TWELVE_THOUSAND,
+        common={
+            **_TWELVE_THOUSAND,
+            "network.initializer": "uniform",
+            "train.epochs": 5,
+        },
         further={0.1: ("letter",)},
     ),
     # What each difference between the letter and mlc is worth: added one after
