@@ -13,6 +13,7 @@ DOCUMENTS = [
     "BUILD_NOTES.md",
     "CONTRIBUTING.md",
     "CHANGELOG.md",
+    "docs/fidelity.md",
 ]
 _PATH = re.compile(
     r"(?:mlc_tf|configs|launch|tests|results|\.ci)/[\w./-]*\w|setup\.py"

@@ -71,13 +71,15 @@ def is_as_good(one: Mapping[int, float], best: Mapping[int, float]) -> bool:
     """Returns whether a method is not worse than the best, as far as is known.
 
     It is as good if the interval of the difference contains zero. With fewer
-    than two common seeds there is no interval, and only the best is as good as
-    the best.
+    than two common seeds there is no interval, and nothing is known: not even
+    of the best itself.
 
     Args:
         one: The accuracy for each seed.
         best: The accuracy of the best method for each seed.
     """
+    if len(best) < 2:
+        return False
     if one == best:
         return True
     found = difference(one, best)

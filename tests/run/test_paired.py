@@ -50,3 +50,7 @@ def test_one_seed_has_no_interval():
 def test_who_is_as_good_as_the_best(one, expected):
     best = {0: 96.0, 1: 97.0, 2: 98.0}
     assert paired.is_as_good(one, best) is expected
+
+
+def test_one_seed_makes_no_best():
+    assert not paired.is_as_good({0: 99.0}, {0: 99.0})
