@@ -76,6 +76,21 @@ _HEAD = {"method.mlc.meta_gradient": "head"}
 _NO_META_GRADIENT = {f"{_UPDATE}.learning_rate": 0.0}
 
 
+# The settings of mlc on digits when its parts were studied, before settings
+# were chosen by the trusted set alone.
+_DIGITS = {
+    "method.mlc.learning_rate": 0.025,
+    "method.mlc.virtual_learning_rate": 0.01,
+    "method.mlc.clean_weight": 0.3,
+    "method.mlc.clean_class_weight": None,
+    f"{_UPDATE}.learning_rate": 30.0,
+    f"{_UPDATE}.smoothing": 0.2,
+    f"{_UPDATE}.max_step": 5.0,
+    f"{_UPDATE}.expectation_rate": 0.3,
+    "method.true_forward.learning_rate": None,
+}
+
+
 def _one_after_another(
     letter: Changes, parts: Mapping[str, Changes]
 ) -> dict[str, Changes]:
@@ -169,7 +184,7 @@ STUDIES: Mapping[str, Study] = {
             "em_alone": {**_NO_META_GRADIENT, "method.mlc.clean_weight": 0.0},
             **_controls(expectation_rate=0.3),
         },
-        common={"dataset.validation": 0.25},
+        common={"dataset.validation": 0.25, **_DIGITS},
     ),
     "parts_mnist": Study(
         config="mnist",

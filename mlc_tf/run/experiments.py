@@ -251,6 +251,8 @@ def _started(
 ) -> tuple[Any, Any]:
     """Starts a run; returns the connection for its answer, and its process."""
     receiver, sender = _PROCESSES.Pipe(duplex=False)
+    # A process cannot be sent the references between settings.
+    config = config.copy_and_resolve_references()
     process = _PROCESSES.Process(target=_run, args=(sender, config, workdir))
     with _interrupts_ignored():
         process.start()

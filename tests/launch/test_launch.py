@@ -348,7 +348,7 @@ def test_table_1_plans_runs_and_is_made_of_their_results(tmp_path):
     folder = tmp_path / "results"
     recorded = result_files.read(folder / "digits.jsonl")
     accuracies = [result["test_accuracy"] for result in recorded.values()]
-    first, second = (f"**{100 * accuracy:.2f}**" for accuracy in accuracies)
+    first, second = (f"{100 * accuracy:.2f}" for accuracy in accuracies)
     markdown = (folder / "table1/digits.md").read_text()
     assert f"| `clean_only` | {first} | {second} |" in markdown
     assert f"| `clean_only` | {first} | {second} |" in done[1]

@@ -275,12 +275,12 @@ def test_t_of_mlc_comes_to_rest_at_the_end_of_the_run():
 
     steps = len(problem.noisy) // config.train.batch_size
     assert model_of("mlc").transition.get_config() == {
-        "learning_rate": 30.0,
+        "learning_rate": 3.0,
         "initial": None,
-        "smoothing": 0.2,
-        "max_step": 5.0,
+        "smoothing": 0.1,
+        "max_step": 1.5,
         "decay_steps": config.train.epochs * steps,
-        "expectation_rate": 0.3,
+        "expectation_rate": 0.1,
     }
     config.method.mlc.transition.decay_steps = 7
     assert model_of("mlc").transition.decay_steps == 7

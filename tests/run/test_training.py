@@ -60,6 +60,7 @@ def test_a_run_leaves_a_whole_directory(finished):
         "kind": "flip_to_one",
         "ratio": 0.4,
         "mode": "exact",
+        "target_seed": 0,
     }
     versions = json.loads((workdir / "versions.json").read_text())
     assert versions["keras"] == keras.__version__
@@ -989,9 +990,8 @@ def test_every_setting_of_a_method_can_be_given_by_a_flag():
 
 def test_every_network_can_be_configured():
     configured = set(settings.default_config().network)
-    assert configured - {"name", "weight_decay", "weights"} <= set(
-        networks.NETWORKS
-    )
+    shared = {"name", "initializer", "weight_decay", "weights"}
+    assert configured - shared <= set(networks.NETWORKS)
 
 
 def test_a_refused_config_leaves_the_workdir_free(tmp_path):
