@@ -218,7 +218,8 @@ def _table2(config: ml_collections.ConfigDict) -> None:
 
 def _figure2(config: ml_collections.ConfigDict) -> None:
     dataset = config.dataset.name
-    config.noise.ratio, config.seed = _RATIO, _SEED.value
+    config.noise.ratio = _RATIO
+    config.seed = config.noise.target_seed = _SEED.value
     corners = {}
     for config.noise.kind in published.NOISES:
         transition = problems.load(config).true_transition
