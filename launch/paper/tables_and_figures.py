@@ -431,7 +431,10 @@ def _write(
     with writable_or_error("results", path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
         markdown.write_text(text)
-        table.to_csv(csv, index=False)
+        # Only means and deviations have a cell each.
+        table.drop(columns="accuracies", errors="ignore").to_csv(
+            csv, index=False
+        )
         figure.savefig(png, dpi=120)
     print(text)
     print(markdown)

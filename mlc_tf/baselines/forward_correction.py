@@ -1,21 +1,12 @@
 """Forward correction: a T known or estimated before training."""
 
-from typing import Any
-
-import keras
 import numpy as np
-import tensorflow as tf
 
-from mlc_tf import losses
-from mlc_tf import transitions
 from mlc_tf.errors import bad_argument
-from mlc_tf.errors import check_rate
-from mlc_tf.models import expectation
-from mlc_tf.models.forward_pass import AllWeights
-from mlc_tf.models.pair_model import PairModel
+from mlc_tf.models.corrected_model import CorrectedModel
 
 
-class ForwardCorrection(PairModel):
+class ForwardCorrection(CorrectedModel):
     """Trains on the mean of `-log (f @ T)[noisy label]` (Eq. 2).
 
     The baseline "forward" (Patrini et al.) uses the T of
@@ -24,74 +15,19 @@ class ForwardCorrection(PairModel):
     and `clean_weight` are ours, the same as in `MetaLossCorrection`.
 
     Args:
-        base: A built `keras.Model` from inputs to logits `(batch, classes)`.
-        transition: T, `(classes, classes)`, rows are clean classes and sum
-            to 1.
-        expectation_rate: If > 0, each step moves T towards what explains the
-            noisy labels: the rate of `transitions.expectation_step`. Defaults
-            to 0, T stays fixed.
+        base: As in `CorrectedModel`.
+        transition: As in `CorrectedModel`.
+        expectation_rate: As in `CorrectedModel`. Defaults to 0, T stays fixed.
         clean_weight: As in `PairModel`. Defaults to 0.
         clean_class_weight: As in `PairModel`. Defaults to None.
         name: Name of the model. Defaults to a unique one.
 
     Raises:
-        InputError: for any argument outside what is said above.
+        InputError: as `CorrectedModel`.
 
     References:
         Patrini et al., 2017, forward correction.
     """
-
-    def __init__(
-        self,
-        base: keras.Model,
-        *,
-        transition: Any,
-        expectation_rate: float = 0.0,
-        clean_weight: float = 0.0,
-        clean_class_weight: Any = None,
-        name: str | None = None,
-    ) -> None:
-        super().__init__(
-            base,
-            clean_weight=clean_weight,
-            clean_class_weight=clean_class_weight,
-            name=name,
-        )
-        self.expectation_rate = check_rate("expectation_rate", expectation_rate)
-        self.transition_variable = self.add_state(
-            "transition", transitions.validate(transition, self.num_classes)
-        )
-        self.forward_pass = AllWeights(base)
-
-    @property
-    def transition_matrix(self) -> np.ndarray:
-        """T, `(classes, classes)`; rows are clean classes and sum to 1."""
-        return np.asarray(self.transition_variable.value)
-
-    def train_step(
-        self, data: tuple[tuple[Any, Any], tuple[Any, Any]]
-    ) -> dict[str, Any]:
-        (x, noisy_labels, *_), clean = data
-        forward = self.forward_pass.forward(x)
-        transition = tf.cast(
-            tf.convert_to_tensor(self.transition_variable), forward.logits.dtype
-        )
-
-        def noisy_loss(transition: tf.Tensor) -> tf.Tensor:
-            return tf.reduce_mean(
-                losses.corrected_cross_entropy(
-                    forward.logits, noisy_labels, transition
-                )
-            )
-
-        with forward.tape:
-            loss = noisy_loss(transition) + self.clean_term(clean)
-        if self.expectation_rate:
-            moved = expectation.step(
-                transition, noisy_loss, self.expectation_rate
-            )
-            self.transition_variable.assign(moved)
-        return self.actual_train(forward, loss, noisy_labels)
 
 
 def anchor_point_transition(

@@ -7,15 +7,11 @@ import numpy as np
 import tensorflow as tf
 
 from mlc_tf import losses
-from mlc_tf import transitions
 from mlc_tf.errors import bad_argument
-from mlc_tf.errors import check_rate
-from mlc_tf.models import expectation
-from mlc_tf.models.forward_pass import AllWeights
-from mlc_tf.models.pair_model import PairModel
+from mlc_tf.models.corrected_model import CorrectedModel
 
 
-class GoldLossCorrection(PairModel):
+class GoldLossCorrection(CorrectedModel):
     """Trains on all examples and corrects the loss of the noisy ones.
 
     The loss of a batch of n examples, of which some are trusted ("gold"), is
@@ -36,9 +32,8 @@ class GoldLossCorrection(PairModel):
             to 1.
         gold: `(examples,)` booleans, True for the trusted examples of the
             merged set.
-        expectation_rate: If > 0, each step moves T towards what explains the
-            noisy labels (ours): the rate of `transitions.expectation_step`.
-            Defaults to 0, T stays fixed, as published.
+        expectation_rate: As in `CorrectedModel` (ours). Defaults to 0, T stays
+            fixed, as published.
         name: Name of the model. Defaults to a unique one.
 
     Raises:
@@ -59,10 +54,11 @@ class GoldLossCorrection(PairModel):
         expectation_rate: float = 0.0,
         name: str | None = None,
     ) -> None:
-        super().__init__(base, name=name)
-        self.expectation_rate = check_rate("expectation_rate", expectation_rate)
-        self.transition_variable = self.add_state(
-            "transition", transitions.validate(transition, self.num_classes)
+        super().__init__(
+            base,
+            transition=transition,
+            expectation_rate=expectation_rate,
+            name=name,
         )
         flags = np.asarray(gold)
         if flags.ndim != 1 or flags.dtype != bool:
@@ -72,41 +68,19 @@ class GoldLossCorrection(PairModel):
                 f"{flags.dtype} of shape {flags.shape}",
             )
         self.gold = flags
-        self.forward_pass = AllWeights(base)
 
-    @property
-    def transition_matrix(self) -> np.ndarray:
-        """T, `(classes, classes)`; rows are clean classes and sum to 1."""
-        return np.asarray(self.transition_variable.value)
-
-    def train_step(self, data: Any) -> dict[str, Any]:
-        (x, labels, indices), _ = data
-        forward = self.forward_pass.forward(x)
-        transition = tf.cast(
-            tf.convert_to_tensor(self.transition_variable), forward.logits.dtype
+    def corrected_loss(
+        self, logits: tf.Tensor, noisy: Any, transition: tf.Tensor
+    ) -> tf.Tensor:
+        _, labels, indices = noisy
+        # The loss of a trusted example does not depend on T.
+        return tf.reduce_mean(
+            tf.where(
+                tf.gather(tf.constant(self.gold), indices),
+                losses.cross_entropy(logits, labels),
+                losses.corrected_cross_entropy(logits, labels, transition),
+            )
         )
-        is_gold = tf.gather(tf.constant(self.gold), indices)
-
-        def loss_under(transition: tf.Tensor) -> tf.Tensor:
-            return tf.reduce_mean(
-                tf.where(
-                    is_gold,
-                    losses.cross_entropy(forward.logits, labels),
-                    losses.corrected_cross_entropy(
-                        forward.logits, labels, transition
-                    ),
-                )
-            )
-
-        with forward.tape:
-            loss = loss_under(transition)
-        if self.expectation_rate:
-            # The loss of a trusted example does not depend on T.
-            moved = expectation.step(
-                transition, loss_under, self.expectation_rate
-            )
-            self.transition_variable.assign(moved)
-        return self.actual_train(forward, loss, labels)
 
 
 def mean_prediction_transition(

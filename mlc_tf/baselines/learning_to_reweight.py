@@ -25,14 +25,17 @@ class LearningToReweight(PairModel):
 
     The meta-gradient is the meta-gradient of Meta Loss Correction with e in
     place of T. As published (`clean_weight` = 0), the clean set never trains
-    the network directly. The logs report
-    `zero_weights`, the share of weights that are zero, and
-    `meta_gradient_norm`, which vanishes once the network fits the clean set.
+    the network directly. The logs report `zero_weights`, the share of weights
+    that are zero, and `meta_gradient_norm`, which vanishes once the network
+    fits the clean set.
 
     Args:
         base: A built `keras.Model` from inputs to logits `(batch, classes)`.
         clean_weight: As in `PairModel` (ours). Defaults to 0.
         name: Name of the model. Defaults to a unique one.
+
+    Raises:
+        InputError: if `clean_weight` is not a finite float >= 0.
 
     References:
         Ren et al., 2018, algorithm 1.

@@ -221,8 +221,7 @@ def corrupt(
     observed = None
     if num_classes is None and isinstance(kind, str):
         observed = checks.count_classes("clean", labels)
-    check_seed(seed)
-    targets = seed if target_seed is None else target_seed
+    targets = _checked_target_seed(seed, target_seed)
     expected = _expected_transition(kind, ratio, targets, num_classes, observed)
     check_countable(dtype, len(expected))
     outside = (labels < 0) | (labels >= len(expected))
@@ -287,8 +286,7 @@ def add_noise(
     if mode == "iid":
         if isinstance(kind, str) and num_classes is None:
             raise bad_argument("num_classes", "given in mode 'iid'", None)
-        check_seed(seed)
-        targets = seed if target_seed is None else target_seed
+        targets = _checked_target_seed(seed, target_seed)
         expected = _expected_transition(kind, ratio, targets, num_classes, None)
 
     def apply(dataset: tf.data.Dataset) -> tf.data.Dataset:
@@ -378,6 +376,14 @@ def check_countable(dtype: np.dtype[Any], num_classes: int) -> None:
         raise bad_argument(
             "num_classes", f"small enough for labels of {dtype}", num_classes
         )
+
+
+def _checked_target_seed(seed: Any, target_seed: Any) -> int:
+    """Returns the seed of the targets, after checking both seeds."""
+    check_seed(seed)
+    if target_seed is None:
+        return int(seed)
+    return check_seed(target_seed, "target_seed")
 
 
 def _expected_transition(

@@ -9,8 +9,9 @@ from mlc_tf.datasets.options import Options
 from mlc_tf.datasets.splits import Splits
 
 TEST_EXAMPLES = 500
-# The test set of seed 0 was looked at while methods were developed. This one
-# is another, and chose nothing.
+# The test set of seed 0 was looked at while methods were developed. This split
+# is another draw from the same 1,797 images: 136 of its 500 test images were
+# test images then, and 364 were training images.
 _SPLIT_SEED = 21
 
 

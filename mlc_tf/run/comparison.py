@@ -124,9 +124,10 @@ def markdown_table(
         lines.append("| " + " | ".join(cells) + " |")
     notes = (
         "Last epoch, mean ± standard deviation over the seeds. Less the best: "
-        "the paired difference with its 95 % interval. Bold: not worse than "
-        "the best at that level, without oracle knowledge. \\* The best epoch "
-        "on the test set, which the authors' code reports: not a result."
+        "the paired difference with its 95 % interval. Bold: not shown to be "
+        "worse than the best at that level, without oracle knowledge. \\* The "
+        "best epoch on the test set, which the authors' code reports: not a "
+        "result."
     )
     notes += oracle_note({row.method: row.oracle for row in rows})
     return "\n".join([*lines, "", notes, ""])

@@ -180,23 +180,32 @@ def _anchor_points(context: RunContext) -> dict[str, Any]:
     return {"transition": anchor_point_transition(probs, percentile)}
 
 
-def _gold_start(context: RunContext) -> dict[str, Any]:
-    probs = context.probabilities(context.clean)
-    transition = mean_prediction_transition(probs, context.clean.labels)
-    return {"transition": transition, **_clean_class_weight(context)}
-
-
 def _gold(
     estimate: Callable[[np.ndarray, np.ndarray], np.ndarray],
 ) -> Callable[[RunContext], dict[str, Any]]:
     def arguments(context: RunContext) -> dict[str, Any]:
-        probs = context.probabilities(context.clean)
         return {
-            "transition": estimate(probs, context.clean.labels),
+            **_estimate_from_clean(context, estimate),
             "gold": examples.are_second(context.noisy, context.clean),
         }
 
     return arguments
+
+
+def _gold_start(context: RunContext) -> dict[str, Any]:
+    return {
+        **_estimate_from_clean(context, mean_prediction_transition),
+        **_clean_class_weight(context),
+    }
+
+
+def _estimate_from_clean(
+    context: RunContext,
+    estimate: Callable[[np.ndarray, np.ndarray], np.ndarray],
+) -> dict[str, Any]:
+    """Returns T, estimated from predictions on the trusted set."""
+    probs = context.probabilities(context.clean)
+    return {"transition": estimate(probs, context.clean.labels)}
 
 
 def _co_teaching(context: RunContext) -> dict[str, Any]:
@@ -314,9 +323,7 @@ _MERGED = Phase(CrossEntropy, data="merged")
 _NOISY = Phase(CrossEntropy)
 
 METHODS: Mapping[str, Method] = {
-    "mlc": Method(
-        (Phase(MetaLossCorrection, arguments=_mlc),),
-    ),
+    "mlc": Method((Phase(MetaLossCorrection, arguments=_mlc),)),
     "mlc_paper": Method((Phase(PaperMetaLossCorrection),)),
     "cross_entropy": Method((_MERGED,)),
     # mlc with T frozen at the identity. By default it has the options of mlc.

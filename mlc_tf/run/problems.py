@@ -232,7 +232,9 @@ def _report(
         "ratio": config.noise.ratio if has_ratio(kind) else None,
         "mode": config.noise.mode if by_name else None,
         "seed": config.seed,
-        "target_seed": config.noise.target_seed,
+        "target_seed": (
+            config.noise.target_seed if kind == "flip_to_one" else None
+        ),
         "examples": len(true),
         "changed": int(np.sum(true != given)),
         "changed_share": float(np.mean(true != given)),

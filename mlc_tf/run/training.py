@@ -507,22 +507,22 @@ def _phase_arguments(
         return methods.probabilities(base, inputs)
 
     has_ratio = problems.has_ratio(config.noise.kind)
-    return stage.phase.arguments(
-        methods.RunContext(
-            probabilities=probabilities,
-            new_base=lambda: build_base(config, problem),
-            noisy=problem.noisy,
-            clean=problem.clean,
-            training_set=stage.training_set,
-            epochs=config.train.epochs - config.train.warmup_epochs,
-            steps_per_epoch=stage.steps_per_epoch,
-            num_classes=size,
-            seed=config.seed,
-            options=settings.method_options(config),
-            true_transition=problem.true_transition,
-            noise_rate=config.noise.ratio if has_ratio else None,
-        )
+    context = methods.RunContext(
+        probabilities=probabilities,
+        new_base=lambda: build_base(config, problem),
+        noisy=problem.noisy,
+        clean=problem.clean,
+        training_set=stage.training_set,
+        epochs=config.train.epochs - config.train.warmup_epochs,
+        steps_per_epoch=stage.steps_per_epoch,
+        num_classes=size,
+        seed=config.seed,
+        options=settings.method_options(config),
+        true_transition=problem.true_transition,
+        noise_rate=config.noise.ratio if has_ratio else None,
     )
+    with in_section(f"method.{config.method.name}", context.options):
+        return stage.phase.arguments(context)
 
 
 def _build(

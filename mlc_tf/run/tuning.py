@@ -25,7 +25,6 @@ import ml_collections
 import numpy as np
 
 from mlc_tf import transitions
-from mlc_tf.data.examples import Examples
 from mlc_tf.errors import DivergedError
 from mlc_tf.errors import InputError
 from mlc_tf.errors import bad_argument
@@ -196,12 +195,8 @@ def _best(
 ) -> dict[str, Any] | None:
     """Returns the values of the trial where a number is greatest."""
     measured = [trial for trial in trials if trial[name] is not None]
-    if not measured:
-        return None
-    best: dict[str, Any] = max(measured, key=lambda trial: trial[name])[
-        "values"
-    ]
-    return best
+    best = max(measured, key=lambda trial: trial[name], default=None)
+    return None if best is None else dict(best["values"])
 
 
 def _search(
@@ -233,9 +228,7 @@ def _search(
     except keras_tuner.errors.FatalError as error:
         raise error.__cause__ or error from None
     return [
-        _trial_record(
-            oracle.trials[name], conditions, bool(config.dataset.validation)
-        )
+        _trial_record(oracle.trials[name], conditions)
         for name in sorted(oracle.trials)
     ]
 
@@ -331,18 +324,15 @@ class _Trials(keras_tuner.Tuner):
         measured, held_out = {}, []
         try:
             for name, config, problem in self._configs.under_each(values):
+                parts = [problem]
                 if self._folds:
-                    accuracies = [
-                        _accuracies(config, fold, problem.test)
-                        for fold in problem.folds(self._folds, config.seed)
-                    ]
-                    measured[name], true = map(
-                        statistics.mean, zip(*accuracies, strict=True)
-                    )
+                    parts = problem.folds(self._folds, config.seed)
+                both = [_accuracies(config, part, problem) for part in parts]
+                measured[name], true = map(
+                    statistics.mean, zip(*both, strict=True)
+                )
+                if config.dataset.validation:
                     held_out.append(true)
-                else:
-                    measured[name], _ = _accuracies(config, problem)
-                    held_out.append(measured[name])
         except Exception as error:  # else keras-tuner goes on without it
             raise keras_tuner.errors.FatalError from error
         accuracy = statistics.mean(measured.values())
@@ -351,40 +341,40 @@ class _Trials(keras_tuner.Tuner):
             f"trial {trial.trial_id}: {100 * accuracy:.2f} % in {seconds:.0f} "
             f"s, {', '.join(f'{key}={value}' for key, value in values.items())}"
         )
-        return {
-            **measured,
-            "accuracy": accuracy,
-            "held_out_accuracy": statistics.mean(held_out),
-            "seconds": seconds,
-        }
+        if held_out:
+            measured["held_out_accuracy"] = statistics.mean(held_out)
+        return {**measured, "accuracy": accuracy, "seconds": seconds}
 
 
 def _accuracies(
     config: ml_collections.ConfigDict,
-    problem: problems.Problem,
-    held_out: Examples | None = None,
+    part: problems.Problem,
+    whole: problems.Problem,
 ) -> tuple[float, float]:
-    """Returns the accuracy of a run on its test set and on held-out examples.
+    """Returns the accuracies of a run on the test sets of a fold and of all.
 
-    If the loss diverged, both are 0; without held-out examples with true
-    labels, the second is 0.
+    Both are 0 if the loss diverged. The test set of all is not looked at unless
+    it is held-out training data.
+
+    Args:
+        config: The config of the run.
+        part: The problem that the run trains on, one of the folds of `whole`.
+        whole: The problem before it was divided; `part` itself without folds.
     """
     try:
-        base, result = training.network_of(config, problem)
-        accuracy = 0.0
-        if held_out is not None and config.dataset.validation:
-            predicted = methods.probabilities(base, held_out).argmax(axis=1)
-            accuracy = float(np.mean(predicted == held_out.labels))
+        base, result = training.network_of(config, part)
+        accuracy = held_out = float(result["test_accuracy"])
+        if part is not whole and config.dataset.validation:
+            predicted = methods.probabilities(base, whole.test).argmax(axis=1)
+            held_out = float(np.mean(predicted == whole.test.labels))
     except DivergedError:
         return 0.0, 0.0
     finally:
         keras.backend.clear_session()
-    return float(result["test_accuracy"]), accuracy
+    return accuracy, held_out
 
 
-def _trial_record(
-    trial: Any, conditions: Mapping[str, Any], has_held_out: bool
-) -> dict[str, Any]:
+def _trial_record(trial: Any, conditions: Mapping[str, Any]) -> dict[str, Any]:
     def measured(name: str) -> float:
         return float(trial.metrics.get_history(name)[0].value[0])
 
@@ -392,7 +382,9 @@ def _trial_record(
         "values": dict(trial.hyperparameters.values),
         "accuracy": measured("accuracy"),
         "held_out_accuracy": (
-            measured("held_out_accuracy") if has_held_out else None
+            measured("held_out_accuracy")
+            if trial.metrics.exists("held_out_accuracy")
+            else None
         ),
         "by_condition": {name: measured(name) for name in conditions},
         "seconds": round(measured("seconds"), 1),

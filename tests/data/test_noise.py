@@ -475,6 +475,33 @@ def test_more_classes_than_the_dtype_of_the_labels_holds(mode):
 def test_bad_seed():
     with pytest.raises(InputError, match="`seed`"):
         noise.corrupt([0, 1], "flip_random", 0.2, seed=-1)
+    with pytest.raises(InputError, match="`target_seed` should be"):
+        noise.corrupt([0, 1], "flip_to_one", 0.2, target_seed=-1)
+    with pytest.raises(InputError, match="`target_seed` should be"):
+        noise.add_noise("flip_to_one", 0.2, num_classes=2, target_seed=-1)
+
+
+@pytest.mark.parametrize("mode", noise.MODES)
+def test_a_target_seed_draws_the_targets_alone(mode):
+    clean = balanced(10, 100)
+    one, other, same = (
+        noise.corrupt(
+            clean, "flip_to_one", 0.4, seed, mode, target_seed=targets
+        )
+        for seed, targets in ((1, 5), (2, 5), (1, None))
+    )
+    np.testing.assert_array_equal(one.expected, other.expected)
+    assert np.any(one.labels != other.labels)
+    expected = noise.transition_matrix("flip_to_one", 10, 0.4, seed=1)
+    np.testing.assert_array_equal(same.expected, expected)
+    flowing = stream(clean).apply(
+        noise.add_noise(
+            "flip_to_one", 0.4, 1, mode, num_classes=10, target_seed=5
+        )
+    )
+    np.testing.assert_array_equal(
+        [int(label) for _, label in flowing], one.labels
+    )
 
 
 @pytest.mark.parametrize("row", [[0.500004, 0.500004], [0.5, 0.499993]])

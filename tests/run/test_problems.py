@@ -309,7 +309,7 @@ def test_the_noise_report_tells_what_was_injected(kind, ratio, mode, tmp_path):
         "ratio": ratio,
         "mode": mode,
         "seed": 5,
-        "target_seed": 0,
+        "target_seed": None,
         "examples": 54,
         "changed": changed,
         "changed_share": changed / 54,

@@ -752,7 +752,15 @@ def test_a_phase_of_clean_examples_sees_no_other(
                 "true_forward",
             )
         ),
-        ("glc_em", "clean_class_weight", "equl", "Did you mean 'equal'"),
+        *(
+            (
+                name,
+                "clean_class_weight",
+                "equl",
+                f"`method.{name}.clean_class_weight` = 'equl'. Did you mean",
+            )
+            for name in ("mlc", "ce_control", "glc_em")
+        ),
         (
             "pencil",
             "alpha",
