@@ -17,6 +17,7 @@ import pandas as pd
 from mlc_tf.errors import InputError
 from mlc_tf.errors import bad_argument
 from mlc_tf.errors import unknown_name
+from mlc_tf.launch.paper import studies
 from mlc_tf.launch.paper import summaries
 from mlc_tf.launch.paper import tables
 from mlc_tf.run import comparison
@@ -71,12 +72,14 @@ def _table(folder: Path, path: str, noise: str, ratio: str) -> str:
     return comparison.markdown_table(rows)
 
 
-def _study(folder: Path, name: str, ratio: str, reference: str) -> str:
+def _study(folder: Path, name: str) -> str:
+    if name not in studies.STUDIES:
+        raise unknown_name("study", name, studies.STUDIES)
+    study = studies.STUDIES[name]
     recorded = _read(folder, f"studies/{name}")
-    given = _ratio(ratio)
-    if given is None:
-        raise bad_argument("ratio", "a number", ratio)
-    return tables.study_table(summaries.of_variants(recorded, given), reference)
+    return tables.study_table(
+        summaries.of_variants(recorded, study.ratio), study.variants
+    )
 
 
 def _choices(folder: Path, dataset: str, noise: str, ratio: str) -> str:
@@ -144,7 +147,7 @@ def _ratio(text: str) -> float | None:
 RENEWERS: dict[str, Callable[..., Any]] = {
     # The methods on one dataset and noise; "-" stands for no ratio.
     "table": _table,
-    # The variants of a study, compared with one of them.
+    # The variants of a study at its ratio, compared with the first.
     "study": _study,
     # What the first steps of a study's variants do to T.
     "first_steps": lambda folder, study: tables.first_steps_table(
@@ -172,13 +175,17 @@ RENEWERS: dict[str, Callable[..., Any]] = {
     "label_issues": lambda folder, path: tables.label_issues_table(
         [*_read(folder, path).values()]
     ),
-    # Table 1 of a dataset, the means of several such tables, the distances of T
-    # from the true T, and the differences from the paper's table.
+    # Table 1 of a dataset, the means of several such tables, the differences of
+    # a method from all others, the distances of T from the true T, and the
+    # differences from the paper's table.
     "conditions": lambda folder, path: tables.conditions_table(
         _table_1(folder, path)
     ),
     "means": lambda folder, *paths: tables.means_table(
         {path: _table_1(folder, path) for path in paths}
+    ),
+    "differences": lambda folder, path, method: tables.differences_table(
+        _table_1(folder, path), method
     ),
     "distances": lambda folder, path: tables.distances_table(
         _table_1(folder, path)

@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 
 from mlc_tf.errors import bad_argument
-from mlc_tf.errors import unknown_name
 from mlc_tf.launch.paper import published
 from mlc_tf.launch.paper import summaries
 from mlc_tf.run import comparison
@@ -186,8 +185,8 @@ def conditions_table(conditions: pd.DataFrame) -> str:
         f"{_markdown(lines)}\nTest accuracy after the last epoch, %, mean ± "
         "standard deviation over the seeds. Less the best mean: the paired "
         "difference of the means over all conditions, with its 95 % interval. "
-        "Bold: not worse than the best at that level, without oracle "
-        f"knowledge.{oracle_note(oracles)}\n"
+        "Bold: not shown to be worse than the best at that level, without "
+        f"oracle knowledge.{oracle_note(oracles)}\n"
     )
 
 
@@ -223,9 +222,41 @@ def means_table(tables: Mapping[str, pd.DataFrame]) -> str:
         lines.append([method_cell(method, oracles[method]), *cells])
     return (
         f"{_markdown(lines)}\nTest accuracy after the last epoch, %, mean over "
-        "the conditions. Bold: not worse than the best of the column, by the "
-        "95 % interval of the paired difference over the seeds, without oracle "
-        f"knowledge.{oracle_note(oracles)}\n"
+        "the conditions. Bold: not shown to be worse than the best of the "
+        "column, by the 95 % interval of the paired difference over the seeds, "
+        f"without oracle knowledge.{oracle_note(oracles)}\n"
+    )
+
+
+def differences_table(conditions: pd.DataFrame, method: str) -> str:
+    """Returns how far a method is ahead of all others, by the kind of noise.
+
+    Args:
+        conditions: As `summaries.by_condition` returns it.
+        method: The name of the method.
+
+    Raises:
+        InputError: if the method has no result.
+    """
+    if method not in {*conditions["method"]}:
+        raise bad_argument(f"results of {method}", "recorded", "none")
+    noises = list(dict.fromkeys(conditions["noise"]))
+    groups = [conditions[conditions["noise"] == noise] for noise in noises]
+    means = [summaries.means_by_seed(group) for group in (*groups, conditions)]
+    lines = [[f"`{method}` less", *(_SHORT[noise] for noise in noises), "mean"]]
+    lines.append(["---"] * len(lines[0]))
+    for other, oracle in _oracles(conditions).items():
+        found = [
+            paired.difference(each.get(method, {}), each.get(other, {}))
+            for each in means
+        ]
+        if other != method and any(found):
+            cells = ["–" if each is None else str(each) for each in found]
+            lines.append([method_cell(other, oracle), *cells])
+    return (
+        f"{_markdown(lines)}\nIn points, the mean over the ratios, with 95 % "
+        "intervals over the seeds that have all of them; no interval for one "
+        "seed. The intervals are not corrected for the number of methods.\n"
     )
 
 
@@ -246,24 +277,27 @@ def _mean_of_means(
     return f"**{mean}**" if as_good else mean
 
 
-def study_table(variants: pd.DataFrame, reference: str) -> str:
-    """Returns a study: the variants of a config, compared with one of them.
+def study_table(variants: pd.DataFrame, order: Iterable[str]) -> str:
+    """Returns a study: the variants of a config, compared with the first.
 
     Args:
         variants: As `summaries.of_variants` returns it.
-        reference: The variant that all others are compared with.
+        order: The names of the variants, in the order of the rows. Variants
+            without a result are left out.
 
     Raises:
-        InputError: if there is no such variant.
+        InputError: if the first variant has no result.
     """
+    reference, *_ = order = list(order)
     by_variant = {
-        str(name): rows.set_index("noise")
-        for name, rows in variants.groupby("variant", sort=False)
+        name: variants[variants["variant"] == name].set_index("noise")
+        for name in order
+        if name in {*variants["variant"]}
     }
     if reference not in by_variant:
-        raise unknown_name("reference", reference, by_variant)
+        raise bad_argument(f"results of {reference}", "recorded", "none")
     noises = [noise for noise in _SHORT if noise in {*variants["noise"]}]
-    against = by_variant.pop(reference)
+    against = by_variant[reference]
     lines = [
         [
             "variant",
@@ -273,7 +307,7 @@ def study_table(variants: pd.DataFrame, reference: str) -> str:
         ]
     ]
     lines.append(["---"] * len(lines[0]))
-    for name, rows in {reference: against, **by_variant}.items():
+    for name, rows in by_variant.items():
         cells, differences = [], []
         for noise in noises:
             if noise not in rows.index:
@@ -368,18 +402,23 @@ def first_steps_table(measured: Mapping[str, Result], study: str) -> str:
         raise bad_argument("results", f"found for the study {study}", "none")
     lines = [
         ["variant", "longest G", "smallest f(label)", "longest change of T"]
-        + ["exchanged columns of T, at the end", "accuracy, %", "runs"]
+        + ["exchanged columns of T after the first step", "at the end"]
+        + ["accuracy, %", "runs"]
     ]
     lines.append(["---"] * len(lines[0]))
     for variant, runs in by_variant.items():
-        exchanged = [run["exchanged"][-1] for run in runs]
+        first, last = (
+            np.mean([run["exchanged"][step] for run in runs])
+            for step in (0, -1)
+        )
         lines.append(
             [
                 f"`{variant}`",
                 f"{np.median([max(run['gradient']) for run in runs]):.2g}",
                 f"{np.median([min(run['probability']) for run in runs]):.2g}",
                 f"{np.median([max(run['change']) for run in runs]):.2g}",
-                f"{np.mean(exchanged):.1f}",
+                f"{first:.1f}",
+                f"{last:.1f}",
                 f"{100 * np.mean([run['accuracy'] for run in runs]):.1f}",
                 str(len(runs)),
             ]
@@ -387,9 +426,9 @@ def first_steps_table(measured: Mapping[str, Result], study: str) -> str:
     steps = runs[0]["steps"]
     return (
         f"{_markdown(lines)}\nThe first {steps} steps. Medians over the runs "
-        "of the extreme of each run; the exchanged columns and the accuracy on "
-        "held-out images are means, after these steps. A column of T is "
-        "exchanged if its largest entry is another class's.\n"
+        "of the extreme of each run. The exchanged columns, of ten, and the "
+        "accuracy on held-out images after these steps are means. A column of "
+        "T is exchanged if its largest entry is another class's.\n"
     )
 
 

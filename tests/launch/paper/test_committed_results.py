@@ -21,6 +21,7 @@ CARRIED = {
     "benchmark": (19, "7a14e85fcb458dc0"),
     "chaos": (22, "2df57d7f0bc85b18"),
     "choices/cifar10": (4, "ae064a10c1b8d738"),
+    "choices/mnist": (18, "85215f3a363e7037"),
     "choices/twitter": (36, "d47fa1c286ca1a45"),
     "clean_budget/digits": (54, "527f33cfe47ab411"),
     "digits": (522, "89e496f4fc46cf5c"),

@@ -389,6 +389,29 @@ def test_conditions_and_their_mean_stand_in_the_table():
     assert lines[-1].endswith("no user has: `true_forward` the true T.")
 
 
+def test_a_method_is_compared_with_all_others_by_noise(tmp_path):
+    write(
+        tmp_path / "mnist.jsonl",
+        [
+            result("mlc", 0, 0.95, noise="uniform", ratio=0.1),
+            result("mlc", 1, 0.96, noise="uniform", ratio=0.1),
+            result("mlc", 0, 0.90, ratio=0.1),
+            result("glc", 0, 0.94, noise="uniform", ratio=0.1),
+            result("glc", 1, 0.93, noise="uniform", ratio=0.1),
+            result("glc", 0, 0.92, ratio=0.1),
+            result("lre", 5, 0.92, ratio=0.1),
+        ],
+    )
+    mark = "<!-- differences: mnist mlc -->\n<!-- end of differences -->"
+    lines = documents.fill_tables(mark, tmp_path).splitlines()
+    assert lines[2] == "| `mlc` less | U | O | mean |"
+    # Of the mean only seed 0 has both noises; `lre` shares no seed.
+    assert lines[4] == "| `glc` | +2.00 [-10.71, +14.71] | -2.00 | -0.50 |"
+    assert lines[5] == ""
+    with pytest.raises(InputError, match="results of gce"):
+        documents.fill_tables(mark.replace("mlc", "gce"), tmp_path)
+
+
 def test_the_letter_stands_beside_the_paper():
     letter = [
         result("mlc_paper", seed, accuracy, ratio=0.1)
@@ -423,7 +446,7 @@ def test_the_first_steps_have_a_table(tmp_path):
     write(tmp_path / "studies/first_steps.jsonl", runs.values(), runs)
     mark = "<!-- first_steps: letter -->\n<!-- end of first_steps -->"
     filled = documents.fill_tables(mark, tmp_path)
-    assert "| `he` | 8 | 0.01 | 0.25 | 1.5 | 62.5 | 2 |" in filled
+    assert "| `he` | 8 | 0.01 | 0.25 | 2.0 | 1.5 | 62.5 | 2 |" in filled
     assert "The first 2 steps." in filled
     with pytest.raises(InputError, match="found for the study leter"):
         documents.fill_tables(mark.replace(": letter", ": leter"), tmp_path)
@@ -452,42 +475,53 @@ def test_what_the_best_epoch_on_the_test_set_is_worth(tmp_path):
 
 
 def test_a_study_compares_its_variants(tmp_path):
-    def runs(variant, noise, *accuracies):
+    def runs(variant, noise, *accuracies, ratio=0.4):
         return {
-            f"{variant}/{noise}-0.4/mlc-seed{seed}": result(
-                "mlc", seed, accuracy, noise=noise, evaluated_on="validation"
+            f"{variant}/{noise}-{ratio}/mlc-seed{seed}": result(
+                "mlc",
+                seed,
+                accuracy,
+                noise=noise,
+                ratio=ratio,
+                evaluated_on="validation",
             )
             for seed, accuracy in enumerate(accuracies)
         }
 
     recorded = {
-        **runs("plain", "flip_to_one", 0.5, 0.6, 0.7),
-        **runs("all", "flip_to_one", 0.8, 0.9, 0.97),
-        **runs("all", "uniform", 0.8, 0.9, 0.95),
-        **runs("plain", "uniform", 0.8, 0.95, 0.9),
-        **runs("few", "uniform", 0.1),
+        **runs("plain_training", "flip_to_one", 0.5, 0.6, 0.7),
+        **runs("plain_training", "uniform", 0.8, 0.95, 0.9),
+        **runs("letter", "flip_to_one", 0.8, 0.9, 0.97),
+        **runs("letter", "uniform", 0.8, 0.9, 0.95),
+        **runs("letter", "uniform", 0.1, 0.1, 0.1, ratio=0.1),
+        **runs("he_normal", "uniform", 0.1),
     }
-    write(tmp_path / "studies/parts.jsonl", recorded.values(), recorded)
-    mark = "<!-- study: parts 0.4 all -->\n<!-- end of study -->"
+    write(tmp_path / "studies/letter.jsonl", recorded.values(), recorded)
+    mark = "<!-- study: letter -->\n<!-- end of study -->"
     lines = documents.fill_tables(mark, tmp_path).splitlines()
     assert lines[2] == (
-        "| variant | U, % | O, % | U less `all` | O less `all` "
+        "| variant | U, % | O, % | U less `letter` | O less `letter` "
         "| distance of T |"
     )
-    assert lines[4:7] == [
-        "| `all` | 88.33 ± 7.64 | 89.00 ± 8.54 | – | – | 0.300 |",
-        "| `few` | 10.00 | – | -70.00 | – | 0.300 |",
-        lines[6],
+    # In the order of the study, which compares with its first variant.
+    assert lines[4:6] == [
+        "| `letter` | 88.33 ± 7.64 | 89.00 ± 8.54 | – | – | 0.300 |",
+        "| `he_normal` | 10.00 | – | -70.00 | – | 0.300 |",
     ]
-    assert "**-29.00 [-33.30, -24.70]**" in lines[6]
+    assert lines[6].startswith("| `plain_training` | 88.33 ± 7.64 |")
     assert "| +0.00 [-" in lines[6]
-    for bad, message in (
-        ("parts 0.4 al", "Did you mean 'all'"),
-        ("parts 0.1 all", "found for the ratio 0.1"),
-        ("parts - all", "`ratio` should be a number"),
-    ):
-        with pytest.raises(InputError, match=message):
-            documents.fill_tables(mark.replace("parts 0.4 all", bad), tmp_path)
+    assert "**-29.00 [-33.30, -24.70]**" in lines[6]
+    with pytest.raises(InputError, match="Did you mean 'letter'"):
+        documents.fill_tables(mark.replace("letter", "leter"), tmp_path)
+    others = [run for run in recorded if not run.startswith("letter/")]
+    (tmp_path / "studies/letter.jsonl").unlink()
+    write(
+        tmp_path / "studies/letter.jsonl",
+        [recorded[run] for run in others],
+        others,
+    )
+    with pytest.raises(InputError, match="results of letter"):
+        documents.fill_tables(mark, tmp_path)
 
 
 def test_the_means_of_several_datasets_stand_side_by_side():
