@@ -1,5 +1,8 @@
 """Noise-robust training with a small trusted set, for Keras.
 
+Import it before TensorFlow, which then uses the processor fully: see
+`mlc_tf/processor.py`.
+
 The sub-packages, from the ground up: `transitions`, `losses`, `distribution`;
 `data`, `datasets`, `networks`; `models`; `baselines`; `run`; `audit`. Each name
 is imported when it is first used.
@@ -9,6 +12,10 @@ import importlib
 import os
 from typing import TYPE_CHECKING
 from typing import Any
+
+from mlc_tf import processor
+
+processor.prepare()  # before the first import of TensorFlow
 
 if TYPE_CHECKING:  # what `__getattr__` returns, for editors
     from mlc_tf import audit

@@ -12,6 +12,7 @@ PACKAGE = ROOT / "mlc_tf"
 # it, and nothing else.
 ORDER = (
     "errors",
+    "processor",
     "transitions",
     "losses",
     "distribution",

@@ -50,8 +50,6 @@ class AuthorsStep(PairModel):
         The authors' `main.py`, lines 155-204.
     """
 
-    differentiates_twice = True
-
     def __init__(
         self,
         base: keras.Model,

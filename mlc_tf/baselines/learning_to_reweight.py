@@ -42,7 +42,6 @@ class LearningToReweight(PairModel):
     """
 
     training_trackers = ("zero_weights", "meta_gradient_norm")
-    differentiates_twice = True
 
     def __init__(
         self,

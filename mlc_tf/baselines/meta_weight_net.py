@@ -47,7 +47,6 @@ class MetaWeightNet(PairModel):
     """
 
     training_trackers = ("mean_weight",)
-    differentiates_twice = True
 
     def __init__(
         self,

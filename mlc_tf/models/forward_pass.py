@@ -21,11 +21,6 @@ from mlc_tf.errors import InputError
 from mlc_tf.models import base_check
 
 Tensors = Sequence[tf.Tensor]
-_MAX_POOLING = (
-    keras.layers.MaxPooling1D,
-    keras.layers.MaxPooling2D,
-    keras.layers.MaxPooling3D,
-)
 
 
 @dataclass(frozen=True)
@@ -264,13 +259,6 @@ def coarsest_dtype(base: keras.Model) -> str:
     return min(
         dtypes or [base.compute_dtype],
         key=lambda name: tf.as_dtype(name).size,
-    )
-
-
-def pools_by_maximum(base: keras.Model) -> bool:
-    """Returns whether the network has a max-pooling layer."""
-    return any(
-        isinstance(layer, _MAX_POOLING) for layer in base_check.all_layers(base)
     )
 
 

@@ -174,7 +174,6 @@ class MetaLossCorrection(PairModel):
         if meta_gradient not in META_GRADIENTS:
             raise unknown_name("meta_gradient", meta_gradient, META_GRADIENTS)
         self.meta_gradient = meta_gradient
-        self.differentiates_twice = meta_gradient == "exact"
         self.forward_pass = (
             LastLayer(base) if meta_gradient == "head" else AllWeights(base)
         )

@@ -6,6 +6,7 @@ logits and knows nothing of noise. `call`, `evaluate`, `predict`, `save` and
 """
 
 import re
+import warnings
 from collections.abc import Iterator
 from collections.abc import Sequence
 from contextlib import contextmanager
@@ -27,6 +28,7 @@ from mlc_tf.models import evaluation_data
 from mlc_tf.models import export
 from mlc_tf.models import forward_pass
 from mlc_tf.models import metric_inputs
+from mlc_tf.models import xla
 from mlc_tf.models.constructor_arguments import ConstructorArguments
 from mlc_tf.models.multi_worker_fit import MultiWorkerFit
 
@@ -60,8 +62,6 @@ class PairModel(ConstructorArguments, MultiWorkerFit):
     training_trackers: tuple[str, ...] = ()
     # Whether the noisy half of an element is (x, label, index).
     uses_index = False
-    # Whether a step needs second derivatives of all layers of the base.
-    differentiates_twice = False
 
     def __init__(
         self,
@@ -90,7 +90,7 @@ class PairModel(ConstructorArguments, MultiWorkerFit):
         *,
         metrics: Any = None,
         weighted_metrics: Any = None,
-        jit_compile: bool = False,
+        jit_compile: bool | str = "auto",
         **kwargs: Any,
     ) -> None:
         """Configures training, as `keras.Model.compile` without a loss.
@@ -106,30 +106,17 @@ class PairModel(ConstructorArguments, MultiWorkerFit):
                 labels, `evaluate` the test labels.
             weighted_metrics: Metrics that `evaluate` weighs with the sample
                 weights. Defaults to None.
-            jit_compile: Whether to compile the step with XLA. Defaults to
-                False: Keras' "auto" gives three different programs (on a GPU,
-                on a CPU, under a strategy).
+            jit_compile: Whether XLA compiles the steps. Defaults to "auto":
+                XLA if there is a GPU and one replica, and if XLA has all
+                operations of the training step, which the first `fit` tries.
             **kwargs: The other arguments of `keras.Model.compile`.
 
         Raises:
             InputError: if `loss` is given, since each method defines its loss;
-                or if XLA is asked for on a CPU, the method needs second
-                derivatives and the base has max pooling, whose second
-                derivative XLA lacks on CPUs.
+                or for a bad `jit_compile`.
         """
-        if (
-            jit_compile
-            and self.differentiates_twice
-            and forward_pass.pools_by_maximum(self.base)
-            and not tf.config.list_physical_devices("GPU")
-        ):
-            raise InputError(
-                "`jit_compile` should be False on a CPU for a base with max "
-                "pooling: this method needs second derivatives, and XLA lacks "
-                "the one of max pooling there (`MetaLossCorrection` needs none "
-                "with `meta_gradient` = 'head' or 'finite_difference'). "
-                "Received: `jit_compile` = True."
-            )
+        xla.check(jit_compile)
+        self._chooses_xla = jit_compile == "auto"
         if kwargs.pop("loss", None) is not None:
             raise InputError(
                 "`loss` should be left out of `compile`: "
@@ -141,7 +128,7 @@ class PairModel(ConstructorArguments, MultiWorkerFit):
             weighted_metrics=metric_inputs.for_classifier(
                 weighted_metrics, self.num_classes
             ),
-            jit_compile=jit_compile,
+            jit_compile=jit_compile is True,
             **kwargs,
         )
 
@@ -178,10 +165,33 @@ class PairModel(ConstructorArguments, MultiWorkerFit):
             self._build_optimizer()
         kwargs.setdefault("shuffle", False)  # the dataset sets the order
         try:
-            with checks.plain_errors(), self._second_derivatives():
+            with self._plain_errors(), self._second_derivatives():
+                self._choose_xla(pairs)
                 return super().fit(pairs, *args, **kwargs)
         finally:
             self.__dict__.pop("_validation_inputs", None)
+
+    def _choose_xla(self, pairs: Any) -> None:
+        """Lets XLA compile the steps, if that is left open and pays."""
+        if not self._chooses_xla or self.run_eagerly:
+            return
+        self._chooses_xla = False
+        if not xla.pays(self.distribute_strategy):
+            return
+        obstacle = xla.obstacle(self.train_step, pairs.element_spec)
+        if obstacle is None:
+            self.jit_compile = True
+        else:
+            warnings.warn(
+                f"{type(self).__name__} trains without XLA, which would be "
+                f"faster on this GPU: {obstacle}.",
+                stacklevel=3,
+            )
+
+    @contextmanager
+    def _plain_errors(self) -> Iterator[None]:
+        with checks.plain_errors(), xla.plain_errors():
+            yield
 
     def _check_weights(self) -> None:
         """Checks the base again: it may have changed since it was wrapped."""
@@ -268,7 +278,7 @@ class PairModel(ConstructorArguments, MultiWorkerFit):
             self._check_test_inputs(x)
             x, y = evaluation_data.checked(x, y, self.num_classes)
         as_dict = kwargs.pop("return_dict", False)
-        with checks.plain_errors():
+        with self._plain_errors():
             logs = super().evaluate(x, y, *args, return_dict=True, **kwargs)
         results = self.get_metrics_result()
         if self.distribute_strategy.num_replicas_in_sync > 1:
@@ -283,7 +293,8 @@ class PairModel(ConstructorArguments, MultiWorkerFit):
     def predict(self, x: Any, *args: Any, **kwargs: Any) -> Any:
         """Returns the logits of the base, as `keras.Model.predict`."""
         self._check_test_inputs(x)
-        return super().predict(x, *args, **kwargs)
+        with self._plain_errors():
+            return super().predict(x, *args, **kwargs)
 
     def _check_test_inputs(self, x: Any) -> None:
         """Checks inputs in memory, or of a `tf.data.Dataset`."""

@@ -72,7 +72,6 @@ class PaperMetaLossCorrection(PairModel):
     """
 
     training_trackers = ("meta_gradient_norm",)
-    differentiates_twice = True
     # Eq. 10 divides by the sums over the clean classes: columns here.
     normalization = "columns"
 

@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import ml_collections
 import numpy as np
+from ml_collections.config_dict import FieldReference
 from ml_collections.config_dict import placeholder
 
 from mlc_tf import distribution
@@ -22,6 +23,7 @@ from mlc_tf.errors import check_rate
 from mlc_tf.errors import check_seed
 from mlc_tf.errors import in_section
 from mlc_tf.errors import unknown_name
+from mlc_tf.models import xla
 from mlc_tf.networks import initialization
 from mlc_tf.run import directory
 from mlc_tf.run import methods
@@ -191,7 +193,8 @@ def default_config() -> ml_collections.ConfigDict:
             "warmup_epochs": 0,
             "warmup_learning_rate": 0.01,
             "dtype": "float32",  # or mixed_bfloat16, mixed_float16
-            "jit_compile": False,
+            # Whether XLA compiles the steps; "auto" where it pays: on one GPU.
+            "jit_compile": FieldReference("auto", field_type=object),
             # "mirrored" trains on all GPUs, or on `replicas` of them; without
             # GPUs it splits the CPU, to try out. "multi_worker" makes this
             # process one of the workers that TF_CONFIG names.
@@ -369,6 +372,8 @@ def check(config: ml_collections.ConfigDict) -> None:
             train.replicas,
         )
     Interval.parse(train.checkpoint_every)
+    with in_section("train", ["jit_compile"]):
+        xla.check(train.jit_compile)
     if train.dtype not in DTYPES:
         raise unknown_name("train.dtype", train.dtype, DTYPES)
 
@@ -386,7 +391,10 @@ def _check_form(config: ml_collections.ConfigDict) -> None:
         )
     for name, default in known.items():
         # A config checks the types of values, but takes None for any.
-        if default is not None and not _is_like(given[name], default):
+        anything = name == "train.jit_compile"  # checked by its values
+        if default is None or anything:
+            continue
+        if not _is_like(given[name], default):
             raise bad_argument(
                 f"config.{name}",
                 f"of type {type(default).__name__}",

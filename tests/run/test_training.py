@@ -433,20 +433,6 @@ def test_a_batch_that_replicas_cannot_share_is_refused_at_once(
     assert not (tmp_path / "run").exists()
 
 
-def test_what_xla_lacks_is_refused_before_the_warm_up(tmp_path):
-    config = small("lre", **{"network.name": "lenet"})
-    images = np.random.default_rng(0).random((78, 12, 12, 1), np.float32)
-    parts = np.split(images, [60, 70])
-    names = ("x_train", "x_test", "x_clean")
-    overrides = own_arrays(tmp_path / "own.npz", **dict(zip(names, parts)))
-    config.update_from_flattened_dict(overrides)
-    config.train.epochs = 2
-    config.train.jit_compile, config.train.warmup_epochs = True, 1
-    with pytest.raises(InputError, match="`jit_compile` should be False"):
-        training.run(config, tmp_path / "run", verbose=0)
-    assert not (tmp_path / "run").exists()
-
-
 @pytest.mark.wide
 def test_replicas_in_step_resume(tmp_path, monkeypatch, two_replicas):
     config = tiny("mlc", **{"train.warmup_epochs": 0, "train.epochs": 2})
