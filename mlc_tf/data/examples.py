@@ -219,8 +219,9 @@ class Arrays(_Indexed):
 
     def _as_tensors(self) -> tuple[tf.Tensor, tf.Tensor]:
         # Created once, outside any graph: each graph would hold its own copy.
+        # In the memory of the host, where batches are made, and not of a GPU.
         if self._tensors is None:
-            with tf.init_scope():
+            with tf.init_scope(), tf.device("CPU:0"):
                 x = tf.nest.map_structure(tf.constant, self.x)
                 self._tensors = x, tf.constant(self.labels)
         return self._tensors

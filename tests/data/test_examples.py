@@ -689,3 +689,12 @@ def test_a_stream_is_shuffled_within_its_buffer(monkeypatch):
     # Each is drawn from the 20 that were read and have not yet left.
     assert 10 <= ahead.max() <= 19
     np.testing.assert_array_equal(np.sort(numbers), np.arange(200))
+
+
+def test_examples_stay_in_the_memory_of_the_host():
+    """Another device may be in scope, such as a GPU: here the second CPU."""
+    set_ = Arrays(np.zeros((4, 2), np.float32), np.arange(4))
+    with tf.device("CPU:1"):
+        next(iter(set_.batches(2)))
+        x, labels = set_._as_tensors()
+    assert {x.device[-5:], labels.device[-5:]} == {"CPU:0"}
