@@ -3,12 +3,14 @@
 import functools
 from collections.abc import Callable
 from collections.abc import Mapping
+from contextlib import nullcontext
 from typing import Any
 
 import keras
 
 from mlc_tf.baselines.cross_entropy import CrossEntropy
 from mlc_tf.launch.benchmark import measuring
+from mlc_tf.launch.benchmark import torch_peer
 from mlc_tf.launch.benchmark.subjects import SUBJECTS
 from mlc_tf.models.meta_loss_correction import MetaLossCorrection
 from mlc_tf.models.pair_model import PairModel
@@ -25,32 +27,35 @@ VARIANTS: Mapping[str, Callable[[keras.Model], PairModel]] = {
 }
 
 
-def measure(network: str, rounds: int) -> dict[str, Any]:
+def measure(network: str, rounds: int, peer: str = "") -> dict[str, Any]:
     """Measures steps in turns; returns ratios to the cross-entropy step.
 
     Args:
         network: A name in `SUBJECTS`. Noisy and clean batches have the same
             size.
         rounds: The number of rounds; in each, every variant takes one step.
+        peer: "torch" also measures the steps in PyTorch. Defaults to "".
     """
     subject = SUBJECTS[network]
     element = subject.pair(subject.num_classes)
     steps = {
-        name: compiled_step(variant(subject.build(subject.num_classes)))
+        name: functools.partial(
+            compiled_step(variant(subject.build(subject.num_classes))), element
+        )
         for name, variant in VARIANTS.items()
     }
-    seconds = measuring.in_turns(
-        {
-            name: functools.partial(step, element)
-            for name, step in steps.items()
-        },
-        rounds,
-    )
+    peers = torch_peer.running(subject) if peer else nullcontext({})
+    with peers as others:
+        seconds = measuring.in_turns({**steps, **others}, rounds)
     plain = seconds["cross_entropy"]
     return {
         "batch_size": subject.batch_size,
         "rounds": rounds,
         "cross_entropy_seconds": measuring.summary(plain),
+        "milliseconds": {
+            name: measuring.summary(1e3 * values)
+            for name, values in seconds.items()
+        },
         "ratio_to_cross_entropy": {
             name: measuring.summary(values / plain)
             for name, values in seconds.items()

@@ -45,13 +45,24 @@ class Subject:
         return tuple(halves)
 
 
-def _wide_resnet(depth: int) -> Subject:
+def _wide_resnet(depth: int, width: int) -> Subject:
     shape = (32, 32, 3)
     return Subject(
         lambda classes: networks.wide_resnet(
-            shape, classes, depth=depth, width=2 if depth > 16 else 1
+            shape, classes, depth=depth, width=width
         ),
         shape,
+    )
+
+
+# Random weights are as fast as pretrained weights, and need no download.
+def _resnet50(batch_size: int) -> Subject:
+    shape = (224, 224, 3)
+    return Subject(
+        lambda classes: networks.resnet50(shape, classes, weights=""),
+        shape,
+        num_classes=14,
+        batch_size=batch_size,
     )
 
 
@@ -76,18 +87,14 @@ SUBJECTS: Mapping[str, Subject] = {
     "lenet": Subject(
         lambda classes: networks.lenet((28, 28, 1), classes), (28, 28, 1)
     ),
-    "wide_resnet_40_2": _wide_resnet(40),
-    "wide_resnet_16_1": _wide_resnet(16),
+    "wide_resnet_40_2": _wide_resnet(40, 2),
+    "wide_resnet_28_10": _wide_resnet(28, 10),
+    "wide_resnet_16_1": _wide_resnet(16, 1),
     "transformer": Subject(
         lambda classes: _transformer(classes, 64, 8000),
         (64,),
         vocabulary=8000,
     ),
-    # Random weights are as fast as pretrained weights, and need no download.
-    "resnet50": Subject(
-        lambda classes: networks.resnet50((224, 224, 3), classes, weights=""),
-        (224, 224, 3),
-        num_classes=14,
-        batch_size=8,
-    ),
+    "resnet50": _resnet50(batch_size=8),
+    "resnet50_batch_64": _resnet50(batch_size=64),
 }

@@ -19,6 +19,7 @@ from mlc_tf import distribution
 from mlc_tf import losses
 from mlc_tf.errors import InputError
 from mlc_tf.models import base_check
+from mlc_tf.models import fused_normalization
 
 Tensors = Sequence[tf.Tensor]
 
@@ -123,7 +124,8 @@ class AllWeights:
         state = values(base.non_trainable_variables)
         variables = base.trainable_variables
         with tf.GradientTape(persistent=True) as tape:
-            logits = as_float(base(x, training=True))
+            with fused_normalization.used_by(base):
+                logits = as_float(base(x, training=True))
             regularization = _regularization(base, logits)
         _share_statistics(base)
 
@@ -190,7 +192,8 @@ class LastLayer:
         state = values(network.non_trainable_variables)
         body = values(network.trainable_variables)
         with tf.GradientTape(persistent=True) as tape:
-            features, logits = network(x, training=True)
+            with fused_normalization.used_by(self._base):
+                features, logits = network(x, training=True)
             logits = as_float(logits)
             regularization = _regularization(self._base, logits)
         _share_statistics(self._base)
@@ -205,9 +208,10 @@ class LastLayer:
             return [kernel, bias][: len(weights)]
 
         def logits_at(weights: Tensors, inputs: Any) -> tf.Tensor:
-            (features, _), _ = network.stateless_call(
-                body, state, inputs, training=True
-            )
+            with fused_normalization.used_by(self._base):
+                (features, _), _ = network.stateless_call(
+                    body, state, inputs, training=True
+                )
             logits = tf.cast(features, weights[0].dtype) @ weights[0]
             return logits + weights[1] if len(weights) == 2 else logits
 
@@ -294,7 +298,8 @@ def _share_statistics(base: keras.Model) -> None:
 def _logits(
     base: keras.Model, weights: Sequence[Any], state: Sequence[Any], x: Any
 ) -> tf.Tensor:
-    outputs, _ = base.stateless_call(weights, state, x, **_training(base))
+    with fused_normalization.used_by(base):
+        outputs, _ = base.stateless_call(weights, state, x, **_training(base))
     return as_float(outputs)
 
 

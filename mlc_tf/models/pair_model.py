@@ -27,6 +27,7 @@ from mlc_tf.models import base_check
 from mlc_tf.models import evaluation_data
 from mlc_tf.models import export
 from mlc_tf.models import forward_pass
+from mlc_tf.models import fused_normalization
 from mlc_tf.models import metric_inputs
 from mlc_tf.models import xla
 from mlc_tf.models.constructor_arguments import ConstructorArguments
@@ -365,7 +366,8 @@ class PairModel(ConstructorArguments, MultiWorkerFit):
                 self.optimizer.build(self.optimized_variables)
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
-        return self.base(inputs, training=training)
+        with fused_normalization.used_by(self.base):
+            return self.base(inputs, training=training)
 
     def save(self, filepath: Any, *args: Any, **kwargs: Any) -> None:
         """Saves `base` as `keras.Model.save` does; it loads without `mlc_tf`.
@@ -442,7 +444,7 @@ class PairModel(ConstructorArguments, MultiWorkerFit):
     def test_step(self, data: tuple[Any, ...]) -> dict[str, Any]:
         x, labels, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         labels = tf.convert_to_tensor(labels)
-        logits = forward_pass.as_float(self.base(x, training=False))
+        logits = forward_pass.as_float(self(x, training=False))
         example_losses = losses.cross_entropy(logits, labels)
         self.loss_tracker.update_state(example_losses, sample_weight)
         results = self.compute_metrics(x, _ids(labels), logits, sample_weight)
