@@ -30,11 +30,13 @@ class Request:
         config: The experiment that "input" and "methods" measure.
         networks: Names in `SUBJECTS`, which the other benchmarks measure.
         rounds: The number of measurements of each time.
+        peer: "torch" if "step" also measures PyTorch. Defaults to "".
     """
 
     config: ml_collections.ConfigDict
     networks: tuple[str, ...]
     rounds: int
+    peer: str = ""
 
 
 Measured = Iterator[tuple[str, dict[str, Any]]]
@@ -58,12 +60,18 @@ def _networks(kind: str, measure: Callable[..., dict[str, Any]]) -> Any:
     return benchmark
 
 
+def _step(request: Request) -> Measured:
+    for name in request.networks:
+        measured = step.measure(name, request.rounds, request.peer)
+        run = "-".join(filter(None, ["step", name, request.peer]))
+        yield run, {"network": name, **measured}
+
+
 _OF_EXPERIMENTS = {
     "input": input_pipeline.input_pipeline,
     "methods": methods.measure,
 }
 _OF_NETWORKS = {
-    "step": step.measure,
     "stages": stages.measure,
     "compilation": compilation.measure,
     "classes": classes.measure,
@@ -75,6 +83,7 @@ BENCHMARKS: Mapping[str, Callable[[Request], Measured]] = {
         kind: _experiment(kind, measure)
         for kind, measure in _OF_EXPERIMENTS.items()
     },
+    "step": _step,
     **{
         kind: _networks(kind, measure) for kind, measure in _OF_NETWORKS.items()
     },

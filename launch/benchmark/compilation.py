@@ -1,68 +1,100 @@
-"""The effect of XLA and bfloat16 on the time of a step."""
+"""The effect of XLA, TF32 and bfloat16 on the time of a step."""
 
-import functools
 from collections.abc import Callable
 from typing import Any
+from typing import NamedTuple
 
 import keras
+import tensorflow as tf
 
-from mlc_tf.errors import InputError
 from mlc_tf.launch.benchmark import measuring
 from mlc_tf.launch.benchmark import step
 from mlc_tf.launch.benchmark.subjects import SUBJECTS
 
 _PLAIN = "cross_entropy"
-_VARIANTS = (_PLAIN, "exact", "head")
-_FORMS = {
-    "float32": ("float32", False),
-    "float32, XLA": ("float32", True),
-    "bfloat16": ("mixed_bfloat16", False),
-    "bfloat16, XLA": ("mixed_bfloat16", True),
-}
+_VARIANTS = (_PLAIN, "exact", "finite_difference", "head")
+
+
+class Form(NamedTuple):
+    """A way to execute a step.
+
+    Attributes:
+        policy: Keras' dtype policy.
+        tf32: Whether products of float32 are rounded to TF32, which only GPUs
+            have.
+        xla: Whether XLA compiles the step.
+    """
+
+    policy: str
+    tf32: bool
+    xla: bool
+
+
+def forms() -> dict[str, Form]:
+    """Returns the forms that this machine has, by their names."""
+    precisions = {"float32": ("float32", False)}
+    if tf.config.list_logical_devices("GPU"):
+        precisions["TF32"] = ("float32", True)
+    precisions["bfloat16"] = ("mixed_bfloat16", False)
+    return {
+        f"{name}{', XLA' if xla else ''}": Form(*precision, xla)
+        for name, precision in precisions.items()
+        for xla in (False, True)
+    }
 
 
 def measure(network: str, rounds: int) -> dict[str, Any]:
-    """Measures steps in turns; returns ratios to float32 without XLA.
+    """Measures steps in turns; returns times and their ratios.
 
-    The result also has the ratios to the cross-entropy step that is compiled in
-    the same way.
+    Returns:
+        The milliseconds of the steps; the ratios to float32 without XLA; and
+        the ratios to the cross-entropy step that is executed in the same way.
     """
-    subject = SUBJECTS[network]
-    element = subject.pair(subject.num_classes)
-    actions, refused = {}, {}
-    for form, (policy, jit) in _FORMS.items():
-        for name in _VARIANTS:
-            before = keras.config.dtype_policy()
-            keras.config.set_dtype_policy(policy)
-            try:
-                base = subject.build(subject.num_classes)
-                model = step.VARIANTS[name](base)
-            finally:
-                keras.config.set_dtype_policy(before)
-            try:
-                take = step.compiled_step(model, jit)
-            except InputError as error:
-                refused[f"{form}: {name}"] = str(error)
-            else:
-                actions[form, name] = functools.partial(take, element)
+    actions = {
+        (form, name): _action(network, name, *settings)
+        for form, settings in forms().items()
+        for name in _VARIANTS
+    }
     seconds = measuring.in_turns(actions, rounds)
 
-    def ratios(to: Callable[[str, str], tuple[str, str]]) -> dict[str, Any]:
+    def table(cell: Callable[[str, str], Any]) -> dict[str, Any]:
         return {
             form: {
-                name: measuring.summary(
-                    seconds[form, name] / seconds[to(form, name)]
-                )
-                for name in _VARIANTS
-                if (form, name) in seconds
+                name: measuring.summary(cell(form, name)) for name in _VARIANTS
             }
-            for form in _FORMS
+            for form in forms()
         }
 
     return {
-        "batch_size": subject.batch_size,
+        "batch_size": SUBJECTS[network].batch_size,
         "rounds": rounds,
-        "ratio_to_float32": ratios(lambda _, name: ("float32", name)),
-        "ratio_to_cross_entropy": ratios(lambda form, _: (form, _PLAIN)),
-        "refused": refused,
+        "milliseconds": table(lambda form, name: 1e3 * seconds[form, name]),
+        "ratio_to_float32": table(
+            lambda form, name: seconds[form, name] / seconds["float32", name]
+        ),
+        "ratio_to_cross_entropy": table(
+            lambda form, name: seconds[form, name] / seconds[form, _PLAIN]
+        ),
     }
+
+
+def _action(
+    network: str, variant: str, policy: str, tf32: bool, xla: bool
+) -> Callable[[], Any]:
+    """Returns a function that takes a step in a form."""
+    subject = SUBJECTS[network]
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        model = step.VARIANTS[variant](subject.build(subject.num_classes))
+    finally:
+        keras.config.set_dtype_policy(before)
+    take = step.compiled_step(model, xla)
+    element = subject.pair(subject.num_classes)
+
+    def action() -> None:
+        # XLA reads it when it compiles, other kernels when they run.
+        tf.config.experimental.enable_tensor_float_32_execution(tf32)
+        take(element)
+
+    return action

@@ -7,9 +7,10 @@
 
 `--what` is one of
 
-    step         the variants of Meta Loss Correction, against cross-entropy
+    step         the variants of Meta Loss Correction, against cross-entropy;
+                 with --peer=torch also the same steps in PyTorch
     stages       the time of each stage of an exact step
-    compilation  steps with XLA and in bfloat16
+    compilation  steps with XLA, in bfloat16 and, on a GPU, in TF32
     classes      steps with 10, 100 and 1,000 classes
     memory       the peak memory of steps, each in its own process
     replicas     the bytes that two replicas exchange in a step
@@ -17,19 +18,26 @@
     input        the throughput of the input pipeline, and the time that pairing
                  and noise add to a step
 
+All but `input` and `methods` measure `--networks`. `--device` picks the GPU or
+the CPU of a machine that has both; results of a GPU have `-gpu` in their names.
 The results go to `results/benchmark.jsonl`, and a picture of all measured steps
 goes to `results/benchmark.png`. No other program should run at the same time.
 """
 
 import json
+import os
+import platform
+import re
 from pathlib import Path
 
+import tensorflow as tf
 from absl import flags
 
 from mlc_tf.errors import bad_argument
 from mlc_tf.errors import unknown_name
 from mlc_tf.launch import benchmark
 from mlc_tf.launch import command_line
+from mlc_tf.launch.benchmark import torch_peer
 from mlc_tf.launch.benchmark.subjects import SUBJECTS
 from mlc_tf.launch.paper import charts
 from mlc_tf.run import directory
@@ -44,6 +52,12 @@ _NETWORKS = flags.DEFINE_list(
     "networks",
     "lenet,wide_resnet_40_2",
     f"The networks to measure, from {', '.join(SUBJECTS)}.",
+)
+_DEVICE = flags.DEFINE_enum(
+    "device", None, ["cpu", "gpu"], "Defaults to the GPU, if there is one."
+)
+_PEER = flags.DEFINE_enum(
+    "peer", None, ["torch"], "What --what=step compares with."
 )
 _ROUNDS = flags.DEFINE_integer(
     "rounds", 50, "The number of measurements of each time."
@@ -71,7 +85,15 @@ def main(argv: list[str]) -> None:
     if _ROUNDS.value < 1:
         raise bad_argument("rounds", "an integer >= 1", _ROUNDS.value)
     settings.check(config)
-    request = benchmark.Request(config, tuple(_NETWORKS.value), _ROUNDS.value)
+    device = _choose_device()
+    request = benchmark.Request(
+        config, tuple(_NETWORKS.value), _ROUNDS.value, _PEER.value or ""
+    )
+    if request.peer:
+        if chosen != "step":
+            raise bad_argument("peer", "given with --what=step", request.peer)
+        for name in request.networks:
+            torch_peer.check(SUBJECTS[name])
     try:
         Path(_RESULTS.value).mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -80,16 +102,47 @@ def main(argv: list[str]) -> None:
         ) from None
     file = Path(_RESULTS.value) / "benchmark.jsonl"
     for name, measured in benchmark.BENCHMARKS[chosen](request):
-        content = {"what": chosen, **measured, "versions": directory.versions()}
+        content = {
+            "what": chosen,
+            "device": device,
+            **measured,
+            "versions": directory.versions(),
+        }
+        if _has_gpu():
+            name += "-gpu"
         results.write(file, [{"run": name, **content}])
         print(json.dumps(content, indent=2), flush=True)
     if chosen == "step":
         ratios = {
             measured["network"]: measured["ratio_to_cross_entropy"]
-            for measured in results.read(file).values()
-            if measured["what"] == "step"
+            for run, measured in results.read(file).items()
+            if run == f"step-{measured.get('network')}"
         }
         charts.ratios_figure(ratios).savefig(file.with_suffix(".png"), dpi=150)
+
+
+def _has_gpu() -> bool:
+    return bool(tf.config.list_logical_devices("GPU"))
+
+
+def _choose_device() -> str:
+    """Returns the name of the device on which steps run.
+
+    Raises:
+        InputError: if a GPU is asked for, and there is none.
+    """
+    gpus = tf.config.list_physical_devices("GPU")
+    if _DEVICE.value == "gpu" and not gpus:
+        raise bad_argument("device", "'cpu' on a machine without GPUs", "gpu")
+    if gpus and _DEVICE.value != "cpu":
+        details = tf.config.experimental.get_device_details(gpus[0])
+        return details.get("device_name", gpus[0].name)
+    tf.config.set_visible_devices([], "GPU")
+    found = re.search(
+        r"^model name\s*: (.+)$", Path("/proc/cpuinfo").read_text(), re.M
+    )
+    name = found[1] if found else platform.machine()
+    return f"{len(os.sched_getaffinity(0))} cores, {name}"
 
 
 if __name__ == "__main__":

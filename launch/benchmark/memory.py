@@ -6,6 +6,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+import tensorflow as tf
+
 from mlc_tf.launch.benchmark import step
 from mlc_tf.launch.benchmark.subjects import SUBJECTS
 
@@ -48,8 +50,9 @@ def peak(
         steps: The number of steps.
 
     Returns:
-        "process", the peak of the whole process during the steps, which
-        includes TensorFlow; and "steps", the growth since before the steps.
+        On a CPU "process", the peak of the whole process during the steps,
+        which includes TensorFlow; and "steps", the growth since before the
+        steps. On a GPU "steps", the peak of TensorFlow's allocator.
     """
     with concurrent.futures.ProcessPoolExecutor(
         1, multiprocessing.get_context("spawn")
@@ -66,6 +69,11 @@ def _child(
     model = step.VARIANTS[variant](subject.build(num_classes))
     take = step.compiled_step(model)
     element = subject.pair(num_classes)
+    if tf.config.list_logical_devices("GPU"):
+        for _ in range(steps):
+            take(element)
+        peak = tf.config.experimental.get_memory_info("GPU:0")["peak"]
+        return {"steps": peak / 2**20}
     before = _mebibytes("VmRSS")
     Path("/proc/self/clear_refs").write_text("5")  # resets the peak
     for _ in range(steps):

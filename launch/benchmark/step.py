@@ -51,7 +51,6 @@ def measure(network: str, rounds: int, peer: str = "") -> dict[str, Any]:
     return {
         "batch_size": subject.batch_size,
         "rounds": rounds,
-        "cross_entropy_seconds": measuring.summary(plain),
         "milliseconds": {
             name: measuring.summary(1e3 * values)
             for name, values in seconds.items()

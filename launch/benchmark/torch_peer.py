@@ -84,9 +84,9 @@ def running(subject: Subject) -> Iterator[dict[str, Callable[[], Any]]]:
 
 def _action(process: "subprocess.Popen[str]", name: str) -> Callable[[], None]:
     def action() -> None:
-        assert process.stdin is not None
-        process.stdin.write(f"{name}\n")
-        process.stdin.flush()
+        if process.stdin is not None:  # it is a pipe
+            process.stdin.write(f"{name}\n")
+            process.stdin.flush()
         _answer(process)
 
     return action
@@ -94,8 +94,7 @@ def _action(process: "subprocess.Popen[str]", name: str) -> Callable[[], None]:
 
 def _answer(process: "subprocess.Popen[str]") -> None:
     """Waits until PyTorch has done what it was asked for."""
-    assert process.stdout is not None
-    if not process.stdout.readline():
+    if process.stdout is None or not process.stdout.readline():
         raise RuntimeError(
             f"PyTorch's process ended with the status {process.wait()}."
         )

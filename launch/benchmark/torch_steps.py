@@ -2,12 +2,12 @@
 
     python launch/benchmark/torch_steps.py PROBLEM.npz GRADIENT.npy
 
-`torch_peer.py` starts this script. The first file has the weights and the batches;
-the second one gets the gradient of T. Then the script takes one step for each line
-of its input, which names the step, and answers with an empty line.
+`torch_peer.py` starts this script. The first file has the weights and the
+batches; the second one gets the gradient of T. Then the script takes one step
+for each line of its input, which names the step, and answers with a line.
 
-Meta Loss Correction is written as in the paper's Algorithm 1, with PyTorch's double
-backward pass (`create_graph`).
+Meta Loss Correction is written as in the paper's Algorithm 1, with PyTorch's
+double backward pass (`create_graph`).
 """
 
 import sys
@@ -160,7 +160,7 @@ def virtual(
     transition: torch.Tensor,
     rate: float,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Returns the logits of the noisy batch, and the gradient of T (Eq. 4-8)."""
+    """Returns the logits of the noisy batch, and T's gradient (Eq. 4-8)."""
     (x, labels), (x_clean, clean_labels) = noisy, clean
     weights = dict(net.named_parameters())
     logits = net(x)

@@ -609,6 +609,8 @@ def test_benchmark_writes_ratios(tmp_path):
 
 BUDGET = "--what=clean_budget"
 MISTAKES = [
+    (MEASURE, config(), "--device=gpu", "`device` should be 'cpu'"),
+    (MEASURE, config(), "--peer=torch", "--what=memory", "--what=step"),
     ("train.py", config(), "--config.noise.ration=1", "'config.noise.ratio'?"),
     (
         "train.py",

@@ -1,9 +1,12 @@
 """Tests the benchmarks on small networks."""
 
+import importlib.util
+
 import keras
 import numpy as np
 import pytest
 
+from mlc_tf.errors import InputError
 from mlc_tf.launch.benchmark import BENCHMARKS
 from mlc_tf.launch.benchmark import Request
 from mlc_tf.launch.benchmark import classes
@@ -13,6 +16,7 @@ from mlc_tf.launch.benchmark import methods
 from mlc_tf.launch.benchmark import replicas
 from mlc_tf.launch.benchmark import stages
 from mlc_tf.launch.benchmark import step
+from mlc_tf.launch.benchmark import torch_peer
 from mlc_tf.launch.benchmark.subjects import SUBJECTS
 from mlc_tf.launch.benchmark.subjects import Subject
 from mlc_tf.run import methods as all_methods
@@ -96,17 +100,55 @@ def test_each_stage_runs(small):
         assert np.isfinite(row["measured"]["median"])
 
 
-@pytest.mark.wide
-def test_compilation_reports_what_is_refused():
-    request = Request(None, ("lenet",), 1)
+def test_compilation_compares_within_a_form(small):
+    request = Request(None, (small,), 1)
     ((name, measured),) = BENCHMARKS["compilation"](request)
-    assert name == "compilation-lenet"
-    refused = measured["refused"]
-    assert set(refused) == {"float32, XLA: exact", "bfloat16, XLA: exact"}
-    forms = measured["ratio_to_cross_entropy"]
-    assert "exact" not in forms["float32, XLA"]
-    assert forms["float32, XLA"]["head"]["median"] > 0
+    assert name == "compilation-small"
+    assert [*measured["milliseconds"]] == [
+        *("float32", "float32, XLA", "bfloat16", "bfloat16, XLA")
+    ]
     assert measured["ratio_to_float32"]["float32"]["exact"]["median"] == 1
+    for row in measured["ratio_to_cross_entropy"].values():
+        assert row["cross_entropy"]["median"] == 1 and row["head"]["median"] > 0
+
+
+def test_a_peer_without_its_library_or_network(monkeypatch, small):
+    found = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util,
+        "find_spec",
+        lambda name: name == "torch" or found(name),
+    )
+    torch_peer.check(SUBJECTS["wide_resnet_16_1"])
+    with pytest.raises(InputError, match="LeNet or wide residual networks"):
+        torch_peer.check(SUBJECTS["transformer"])
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(InputError, match="`torch` should be installed"):
+        torch_peer.check(SUBJECTS["lenet"])
+
+
+@pytest.mark.parametrize("network", ["lenet", "wide_resnet_16_1"])
+def test_the_peer_gets_the_weights_of_all_layers(network):
+    """The peer's own comparison of gradients needs PyTorch; this does not."""
+    subject = SUBJECTS[network]
+    base = subject.build(10)
+    problem = torch_peer._problem(base, subject.pair(10), np.eye(10))
+    sent = [
+        value for name, value in problem.items() if name.startswith("weights")
+    ]
+    assert sum(array.size for array in sent) == base.count_params()
+    last = base.get_layer("logits").get_weights()
+    dense = sum("_Dense_" in name and name.endswith("0") for name in problem)
+    np.testing.assert_array_equal(
+        problem[f"weights_Dense_{dense - 1}_0"], last[0]
+    )
+
+
+def test_a_wrong_gradient_of_the_peer_is_an_error():
+    subject = SUBJECTS["lenet"]
+    base, start = subject.build(10), np.eye(10, dtype=np.float32)
+    with pytest.raises(RuntimeError, match="a difference of"):
+        torch_peer._compare(start, base, subject.pair(10), start)
 
 
 def test_classes_compare_with_the_fewest(small, monkeypatch):
