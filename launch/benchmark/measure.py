@@ -118,7 +118,9 @@ def main(argv: list[str]) -> None:
             for run, measured in results.read(file).items()
             if run == f"step-{measured.get('network')}"
         }
-        charts.ratios_figure(ratios).savefig(file.with_suffix(".png"), dpi=150)
+        if ratios:  # those of a peer have a result of their own
+            figure = charts.ratios_figure(ratios)
+            figure.savefig(file.with_suffix(".png"), dpi=150)
 
 
 def _has_gpu() -> bool:

@@ -22,17 +22,20 @@ _WARM_UP = 1
 
 
 def in_turns(
-    actions: Mapping[Name, Callable[[], Any]], rounds: int
+    actions: Mapping[Name, Callable[[], Any]], rounds: int, pause: float = 0.0
 ) -> dict[Name, np.ndarray]:
     """Returns the seconds that each action took in each round, `(rounds,)`.
 
     Args:
         actions: Functions to time, by name; each returns when its work is done.
         rounds: The number of rounds after the warm-up.
+        pause: Seconds before each action, in which the threads of another
+            process stop waiting for work. Defaults to 0.
     """
     seconds: dict[Name, list[float]] = {name: [] for name in actions}
     for turn in range(_WARM_UP + rounds):
         for name, action in actions.items():
+            time.sleep(pause)
             begin = time.perf_counter()
             action()
             if turn >= _WARM_UP:

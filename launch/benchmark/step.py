@@ -26,6 +26,8 @@ VARIANTS: Mapping[str, Callable[[keras.Model], PairModel]] = {
     "head": functools.partial(MetaLossCorrection, meta_gradient="head"),
 }
 
+_PAUSE = 0.05
+
 
 def measure(network: str, rounds: int, peer: str = "") -> dict[str, Any]:
     """Measures steps in turns; returns ratios to the cross-entropy step.
@@ -46,7 +48,9 @@ def measure(network: str, rounds: int, peer: str = "") -> dict[str, Any]:
     }
     peers = torch_peer.running(subject) if peer else nullcontext({})
     with peers as others:
-        seconds = measuring.in_turns({**steps, **others}, rounds)
+        seconds = measuring.in_turns(
+            {**steps, **others}, rounds, _PAUSE if others else 0.0
+        )
     plain = seconds["cross_entropy"]
     return {
         "batch_size": subject.batch_size,

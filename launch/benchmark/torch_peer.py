@@ -28,10 +28,11 @@ from mlc_tf.models.forward_pass import AllWeights
 STEPS = ("cross_entropy", "exact")
 # The networks that torch_steps.py has, by the names of the Keras models.
 _NETWORKS = ("lenet", "wrn")
-_VIRTUAL_RATE = 0.1
+# Small, so that rounding in a deep network does not change the gradient of T.
+_VIRTUAL_RATE = 1e-3
 _SCRIPT = Path(__file__).with_name("torch_steps.py")
 # The greatest difference of the gradients of T, by their greatest entry.
-_TOLERANCE = 1e-3
+_TOLERANCE = 0.01
 
 
 def check(subject: Subject) -> None:
