@@ -63,7 +63,7 @@ def _networks(kind: str, measure: Callable[..., dict[str, Any]]) -> Any:
 def _step(request: Request) -> Measured:
     for name in request.networks:
         measured = step.measure(name, request.rounds, request.peer)
-        run = "-".join(filter(None, ["step", name, request.peer]))
+        run = f"{request.peer or 'step'}-{name}"
         yield run, {"network": name, **measured}
 
 
