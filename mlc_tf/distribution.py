@@ -235,7 +235,12 @@ def free_addresses(count: int) -> list[str]:
 
 
 def _mirrored(replicas: int) -> tf.distribute.MirroredStrategy:
-    gpus = tf.config.list_physical_devices("GPU")
+    # One GPU may be split into several logical ones.
+    gpus = (
+        tf.config.list_logical_devices("GPU")
+        if tf.config.list_physical_devices("GPU")
+        else []
+    )
     if gpus and len(gpus) < replicas:
         raise InputError(
             f"`replicas` should be at most {len(gpus)}, the GPUs of this "

@@ -24,6 +24,14 @@ tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0],
     [tf.config.LogicalDeviceConfiguration()] * 2,
 )
+# And two logical GPUs of one card, for `pytest -m gpu`.
+HAS_GPU = bool(tf.config.list_physical_devices("GPU"))
+_MEBIBYTES = 6144
+if HAS_GPU:
+    tf.config.set_logical_device_configuration(
+        tf.config.list_physical_devices("GPU")[0],
+        [tf.config.LogicalDeviceConfiguration(_MEBIBYTES)] * 2,
+    )
 tf.config.experimental.enable_tensor_float_32_execution(False)
 
 # Relative and absolute tolerances for numbers that are equal up to rounding.

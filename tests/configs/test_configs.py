@@ -26,7 +26,10 @@ def test_there_is_a_config_for_each_dataset():
 @pytest.mark.parametrize(
     "path, variant",
     [(path, variant) for path in CONFIGS for variant in ("", "smoke")]
-    + [(CONFIGS[0].with_name("cifar10.py"), "reduced")],
+    + [
+        (CONFIGS[0].with_name("cifar10.py"), name)
+        for name in ("gpu", "reduced")
+    ],
     ids=lambda part: getattr(part, "stem", part),
 )
 def test_configs_hold_good_settings(path, variant):
