@@ -10,6 +10,7 @@ import tensorflow as tf
 from mlc_tf.launch.benchmark import measuring
 from mlc_tf.launch.benchmark import step
 from mlc_tf.launch.benchmark.subjects import SUBJECTS
+from mlc_tf.models import xla
 
 _PLAIN = "cross_entropy"
 _VARIANTS = (_PLAIN, "exact", "finite_difference", "head")
@@ -37,9 +38,9 @@ def forms() -> dict[str, Form]:
         precisions["TF32"] = ("float32", True)
     precisions["bfloat16"] = ("mixed_bfloat16", False)
     return {
-        f"{name}{', XLA' if xla else ''}": Form(*precision, xla)
+        f"{name}{', XLA' if compiled else ''}": Form(*precision, compiled)
         for name, precision in precisions.items()
-        for xla in (False, True)
+        for compiled in (False, True)
     }
 
 
@@ -48,19 +49,25 @@ def measure(network: str, rounds: int) -> dict[str, Any]:
 
     Returns:
         The milliseconds of the steps; the ratios to float32 without XLA; and
-        the ratios to the cross-entropy step that is executed in the same way.
+        the ratios to the cross-entropy step that is executed in the same way;
+        and what XLA lacks for the steps that are left out.
     """
-    actions = {
-        (form, name): _action(network, name, *settings)
-        for form, settings in forms().items()
-        for name in _VARIANTS
-    }
+    actions, lacking = {}, {}
+    for form, settings in forms().items():
+        for name in _VARIANTS:
+            found = _action(network, name, *settings)
+            if isinstance(found, str):
+                lacking[f"{form}: {name}"] = found
+            else:
+                actions[form, name] = found
     seconds = measuring.in_turns(actions, rounds)
 
     def table(cell: Callable[[str, str], Any]) -> dict[str, Any]:
         return {
             form: {
-                name: measuring.summary(cell(form, name)) for name in _VARIANTS
+                name: measuring.summary(cell(form, name))
+                for name in _VARIANTS
+                if (form, name) in seconds
             }
             for form in forms()
         }
@@ -75,13 +82,14 @@ def measure(network: str, rounds: int) -> dict[str, Any]:
         "ratio_to_cross_entropy": table(
             lambda form, name: seconds[form, name] / seconds[form, _PLAIN]
         ),
+        "lacking": lacking,
     }
 
 
 def _action(
-    network: str, variant: str, policy: str, tf32: bool, xla: bool
-) -> Callable[[], Any]:
-    """Returns a function that takes a step in a form."""
+    network: str, variant: str, policy: str, tf32: bool, compiled: bool
+) -> Callable[[], Any] | str:
+    """Returns a function that takes a step in a form, or what XLA lacks."""
     subject = SUBJECTS[network]
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(policy)
@@ -89,8 +97,12 @@ def _action(
         model = step.VARIANTS[variant](subject.build(subject.num_classes))
     finally:
         keras.config.set_dtype_policy(before)
-    take = step.compiled_step(model, xla)
     element = subject.pair(subject.num_classes)
+    take = step.compiled_step(model, compiled)
+    spec = tf.nest.map_structure(tf.type_spec_from_value, element)
+    obstacle = xla.obstacle(model.train_step, spec) if compiled else None
+    if obstacle is not None:
+        return obstacle
 
     def action() -> None:
         # XLA reads it when it compiles, other kernels when they run.

@@ -10,6 +10,7 @@ from mlc_tf.errors import InputError
 from mlc_tf.launch.benchmark import BENCHMARKS
 from mlc_tf.launch.benchmark import Request
 from mlc_tf.launch.benchmark import classes
+from mlc_tf.launch.benchmark import compilation
 from mlc_tf.launch.benchmark import measuring
 from mlc_tf.launch.benchmark import memory
 from mlc_tf.launch.benchmark import methods
@@ -110,6 +111,24 @@ def test_compilation_compares_within_a_form(small):
     assert measured["ratio_to_float32"]["float32"]["exact"]["median"] == 1
     for row in measured["ratio_to_cross_entropy"].values():
         assert row["cross_entropy"]["median"] == 1 and row["head"]["median"] > 0
+
+
+def test_compilation_leaves_out_what_xla_lacks(small, monkeypatch):
+    monkeypatch.setattr(
+        compilation.xla,
+        "obstacle",
+        lambda step, _: (
+            "no" if "exact" in step.__self__.meta_gradient else None
+        ),
+    )
+    monkeypatch.setattr(compilation, "_VARIANTS", ("exact", "head"))
+    monkeypatch.setattr(compilation, "_PLAIN", "head")
+    measured = compilation.measure(small, 1)
+    assert measured["lacking"] == {
+        "float32, XLA: exact": "no",
+        "bfloat16, XLA: exact": "no",
+    }
+    assert [*measured["milliseconds"]["float32, XLA"]] == ["head"]
 
 
 def test_a_peer_without_its_library_or_network(monkeypatch, small):
