@@ -63,6 +63,8 @@ class PairModel(ConstructorArguments, MultiWorkerFit):
     training_trackers: tuple[str, ...] = ()
     # Whether the noisy half of an element is (x, label, index).
     uses_index = False
+    # Whether the next `fit` decides on XLA; `compile` sets it.
+    _chooses_xla = False
 
     def __init__(
         self,

@@ -119,6 +119,11 @@ def test_open_dimensions_count_as_some_size():
     ) == ("XLA lacks the operation AsString")
 
 
+def test_a_model_that_was_not_compiled_says_so(examples):
+    with pytest.raises(ValueError, match="compile"):
+        MetaLossCorrection(dense_base()).fit(data.pair(examples, examples, 8))
+
+
 @pytest.mark.parametrize("value", ["on", 1, None])
 def test_other_values_are_refused(value):
     model = MetaLossCorrection(dense_base())
