@@ -72,6 +72,18 @@ def test_with_a_gpu_xla_compiles_the_same_steps(on_a_gpu, examples):
     np.testing.assert_allclose(losses["auto"], losses[False], rtol=1e-5)
 
 
+def test_xla_is_chosen_for_batches_of_a_function(on_a_gpu, examples):
+    """`training.run` passes a function of the input context."""
+    model = MetaLossCorrection(dense_base())
+    model.compile("sgd")
+    model.fit(
+        lambda context: data.pair(examples, examples, 8, input_context=context),
+        steps_per_epoch=2,
+        verbose=0,
+    )
+    assert model.jit_compile is True
+
+
 def test_what_xla_lacks_is_a_warning_where_xla_was_not_asked_for(
     on_a_gpu, examples
 ):
