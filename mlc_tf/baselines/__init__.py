@@ -14,6 +14,7 @@ from mlc_tf.baselines.masking_hard import MaskingHard
 from mlc_tf.baselines.meta_weight_net import MetaWeightNet
 from mlc_tf.baselines.noise_layer import NoiseLayer
 from mlc_tf.baselines.pencil import Pencil
+from mlc_tf.baselines.volume_minimization import VolumeMinimization
 
 __all__ = [
     "AuthorsStep",
@@ -29,4 +30,5 @@ __all__ = [
     "MetaWeightNet",
     "NoiseLayer",
     "Pencil",
+    "VolumeMinimization",
 ]

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from mlc_tf.data import checks
 from mlc_tf.models import base_check
+from mlc_tf.models import fused_normalization
 from mlc_tf.models.constructor_arguments import ConstructorArguments
 
 
@@ -31,7 +32,8 @@ def forward_pass(network: keras.Model) -> Callable[[Any], tf.Tensor]:
         wraps = isinstance(network, ConstructorArguments)
         base = network.base if wraps else network
         base_check.check_inputs(base, "given", x)
-        return network(x, training=False)
+        with fused_normalization.used_by(base):
+            return network(x, training=False)
 
     return tf.function(forward, reduce_retracing=True, autograph=False)
 

@@ -33,6 +33,7 @@ from mlc_tf.baselines.masking_hard import MaskingHard
 from mlc_tf.baselines.meta_weight_net import MetaWeightNet
 from mlc_tf.baselines.noise_layer import NoiseLayer
 from mlc_tf.baselines.pencil import Pencil
+from mlc_tf.baselines.volume_minimization import VolumeMinimization
 from mlc_tf.data import examples
 from mlc_tf.data import noise
 from mlc_tf.data.examples import Examples
@@ -403,6 +404,7 @@ METHODS: Mapping[str, Method] = {
         instead="structure",
     ),
     "pencil": Method((Phase(Pencil, data="merged", arguments=_pencil_stages),)),
+    "volmin": Method((Phase(VolumeMinimization, data="merged"),)),
     "gce": Method((Phase(GeneralizedCrossEntropy, data="merged"),)),
     "meta_weight_net": Method((Phase(MetaWeightNet),)),
     "fasten": Method(

@@ -149,6 +149,7 @@ def default_config() -> ml_collections.ConfigDict:
                 # By the length of the run where not given.
                 "label_learning_rate": placeholder(float),
             },
+            "volmin": {"volume_weight": 1e-4, "transition_learning_rate": 1.0},
             "gce": {"q": 0.7},
             "meta_weight_net": {
                 "meta_learning_rate": 1e-3,

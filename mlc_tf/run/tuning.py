@@ -87,6 +87,8 @@ _SCALES: Mapping[str, tuple[float, ...]] = {
     "method.noise_layer.noise_learning_rate": _FACTORS,
     "method.noise_layer_logits.noise_learning_rate": _FACTORS,
     "method.masking_hard.noise_learning_rate": _FACTORS,
+    "method.volmin.volume_weight": _FACTORS,
+    "method.volmin.transition_learning_rate": _FACTORS,
     "method.pencil.alpha": _FACTORS,
     "method.pencil.beta": _FACTORS,
     "method.meta_weight_net.meta_learning_rate": _FACTORS,

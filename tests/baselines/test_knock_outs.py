@@ -9,6 +9,7 @@ from mlc_tf.baselines.gold_loss_correction import GoldLossCorrection
 from mlc_tf.baselines.masking import Masking
 from mlc_tf.baselines.masking_hard import MaskingHard
 from mlc_tf.baselines.noise_layer import NoiseLayer
+from mlc_tf.baselines.volume_minimization import VolumeMinimization
 from mlc_tf.models.meta_loss_correction import MetaLossCorrection
 from mlc_tf.transitions import Projected
 from tests.baselines import one_step
@@ -20,6 +21,12 @@ IDENTITY = np.eye(one_step.CLASSES)
 def noise_layer(base):
     model = NoiseLayer(base)
     model.kernel.assign(50 * IDENTITY)  # the identity after the softmax
+    return model
+
+
+def volume_minimization(base):
+    model = VolumeMinimization(base, volume_weight=0.0)
+    model.kernel.assign(np.full_like(IDENTITY, -200.0))
     return model
 
 
@@ -44,6 +51,7 @@ def masking(base):
         ),
         lambda base: NoiseLayer(base, space="logits"),
         noise_layer,
+        volume_minimization,
         masking,
         lambda base: MaskingHard(base, transition=IDENTITY, structure=IDENTITY),
     ],
@@ -53,6 +61,7 @@ def masking(base):
         "mlc",
         "noise_layer_logits",
         "noise_layer",
+        "volmin",
         "masking",
         "masking_hard",
     ],

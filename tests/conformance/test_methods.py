@@ -43,6 +43,7 @@ ARGUMENTS = {
     "masking": {"transition": TRUE, "structure": TRUE > 0},
     "masking_hard": {"transition": TRUE, "structure": TRUE > 0},
     "pencil": {"labels": LABELS, "stage_steps": (1, 2)},
+    "volmin": {},
     "gce": {},
     "meta_weight_net": {},
     "fasten": {"labels": LABELS},

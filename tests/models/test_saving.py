@@ -62,6 +62,9 @@ MODELS = {
     "pencil": lambda: baselines.Pencil(
         make_base(), labels=LABELS, stage_steps=(2, 4)
     ),
+    "volmin": lambda: baselines.VolumeMinimization(
+        make_base(), volume_weight=0.01
+    ),
 }
 
 

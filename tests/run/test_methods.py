@@ -225,6 +225,7 @@ def test_which_data_each_method_trains_on():
         "masking": ["merged", "merged"],
         "masking_hard": ["merged", "merged"],
         "pencil": ["merged"],
+        "volmin": ["merged"],
         "gce": ["merged"],
         "meta_weight_net": ["noisy"],
         "fasten": ["noisy"],
