@@ -19,7 +19,7 @@ RESULTS = ROOT / "results"
 # changes by accident. A new result changes the line of its file.
 CARRIED = {
     "benchmark": (21, "b1391fb69d05853e"),
-    "chaos": (22, "2df57d7f0bc85b18"),
+    "chaos": (23, "072a890534022999"),
     "choices/cifar10": (4, "ae064a10c1b8d738"),
     "choices/mnist": (18, "85215f3a363e7037"),
     "choices/twitter": (36, "d47fa1c286ca1a45"),
