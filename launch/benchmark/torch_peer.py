@@ -76,7 +76,9 @@ def running(subject: Subject) -> Iterator[dict[str, Callable[[], Any]]]:
         )
         try:
             _answer(process)
-            _compare(np.load(gradient, allow_pickle=False), base, element, transition)
+            _compare(
+                np.load(gradient, allow_pickle=False), base, element, transition
+            )
             yield {f"torch: {name}": _action(process, name) for name in STEPS}
         finally:
             process.kill()
