@@ -45,15 +45,17 @@ def obstacle(step: Callable[[Any], Any], element_spec: Any) -> str | None:
         element_spec: The structure of `tf.TensorSpec` of the element. An open
             dimension counts as 8.
     """
-    specs = [
-        tf.TensorSpec([size or _SOME_SIZE for size in spec.shape], spec.dtype)
-        for spec in tf.nest.flatten(element_spec)
-    ]
 
     def flat_step(*leaves: tf.Tensor) -> Any:
         return step(tf.nest.pack_sequence_as(element_spec, leaves))
 
     try:
+        specs = [
+            tf.TensorSpec(
+                [size or _SOME_SIZE for size in spec.shape], spec.dtype
+            )
+            for spec in tf.nest.flatten(element_spec)
+        ]
         lowered = tf.function(flat_step, jit_compile=True)
         lowered.experimental_get_compiler_ir(*specs)(stage="hlo")
     except (ValueError, TypeError, tf.errors.OpError) as error:

@@ -136,6 +136,13 @@ def test_a_model_that_was_not_compiled_says_so(examples):
         MetaLossCorrection(dense_base()).fit(data.pair(examples, examples, 8))
 
 
+@pytest.mark.parametrize(
+    "spec", [tf.TensorSpec(None), tf.TensorSpec([4], tf.string)]
+)
+def test_inputs_that_xla_cannot_take_are_an_obstacle(spec):
+    assert xla.obstacle(lambda x: tf.identity(x), spec)
+
+
 @pytest.mark.parametrize("value", ["on", 1, None])
 def test_other_values_are_refused(value):
     model = MetaLossCorrection(dense_base())
