@@ -29,9 +29,9 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
 
     Args:
         variant: "paper" has the paper's settings for the paper's algorithm;
-            "gpu" trains the paper's network for 30 epochs, for minutes on one
-            GPU; "reduced" trains LeNet for minutes; "smoke" shrinks every
-            size. Defaults to "", the schedule of the authors' code.
+            "gpu" trains the paper's network for 30 epochs, for one GPU, and was
+            not run yet; "reduced" trains LeNet for minutes; "smoke" shrinks
+            every size. Defaults to "", the schedule of the authors' code.
 
     Raises:
         InputError: for any other variant.

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Checks the package on a GPU and measures it, in under 12 minutes on one H200.
+# Checks the package on a GPU and measures it; its limits add up to 12 minutes.
 #
 #     launch/gpu_check.sh RESULTS RUNS
 #

@@ -18,9 +18,8 @@ def prepare(control_groups: Path = Path("/sys/fs/cgroup")) -> None:
     """Sets the variables that the user has not set.
 
     oneDNN's kernels, which TensorFlow leaves off on some processors, are turned
-    on: they take less than half of the time there. And if the container's share
-    of the processors is smaller than their number, as many threads compute as
-    the share has room for: TensorFlow does not know of the share.
+    on. If the container's share of the processors is smaller than their number,
+    only as many threads compute: TensorFlow does not know the share.
 
     Args:
         control_groups: The folder of the container's limits.

@@ -34,7 +34,7 @@ class Form(NamedTuple):
 def forms() -> dict[str, Form]:
     """Returns the forms that this machine has, by their names."""
     precisions = {"float32": ("float32", False)}
-    if tf.config.list_logical_devices("GPU"):
+    if measuring.has_gpu():
         precisions["TF32"] = ("float32", True)
     precisions["bfloat16"] = ("mixed_bfloat16", False)
     return {

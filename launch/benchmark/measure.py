@@ -37,6 +37,7 @@ from mlc_tf.errors import bad_argument
 from mlc_tf.errors import unknown_name
 from mlc_tf.launch import benchmark
 from mlc_tf.launch import command_line
+from mlc_tf.launch.benchmark import measuring
 from mlc_tf.launch.benchmark import torch_peer
 from mlc_tf.launch.benchmark.subjects import SUBJECTS
 from mlc_tf.launch.paper import charts
@@ -108,7 +109,7 @@ def main(argv: list[str]) -> None:
             **measured,
             "versions": directory.versions(),
         }
-        if _has_gpu():
+        if measuring.has_gpu():
             name += "-gpu"
         results.write(file, [{"run": name, **content}])
         print(json.dumps(content, indent=2), flush=True)
@@ -121,10 +122,6 @@ def main(argv: list[str]) -> None:
         if ratios:  # those of a peer have a result of their own
             figure = charts.ratios_figure(ratios)
             figure.savefig(file.with_suffix(".png"), dpi=150)
-
-
-def _has_gpu() -> bool:
-    return bool(tf.config.list_logical_devices("GPU"))
 
 
 def _choose_device() -> str:
@@ -140,6 +137,7 @@ def _choose_device() -> str:
         details = tf.config.experimental.get_device_details(gpus[0])
         return details.get("device_name", gpus[0].name)
     tf.config.set_visible_devices([], "GPU")
+    os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # of the processes that it starts
     found = re.search(
         r"^model name\s*: (.+)$", Path("/proc/cpuinfo").read_text(), re.M
     )

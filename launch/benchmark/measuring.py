@@ -21,6 +21,11 @@ Name = TypeVar("Name", bound=Hashable)
 _WARM_UP = 1
 
 
+def has_gpu() -> bool:
+    """Returns whether TensorFlow sees a GPU, on which steps then run."""
+    return bool(tf.config.list_logical_devices("GPU"))
+
+
 def in_turns(
     actions: Mapping[Name, Callable[[], Any]], rounds: int, pause: float = 0.0
 ) -> dict[Name, np.ndarray]:

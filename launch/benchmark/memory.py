@@ -8,6 +8,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from mlc_tf.launch.benchmark import measuring
 from mlc_tf.launch.benchmark import step
 from mlc_tf.launch.benchmark.subjects import SUBJECTS
 
@@ -69,7 +70,7 @@ def _child(
     model = step.VARIANTS[variant](subject.build(num_classes))
     take = step.compiled_step(model)
     element = subject.pair(num_classes)
-    if tf.config.list_logical_devices("GPU"):
+    if measuring.has_gpu():
         for _ in range(steps):
             take(element)
         peak = tf.config.experimental.get_memory_info("GPU:0")["peak"]

@@ -26,6 +26,7 @@ VARIANTS: Mapping[str, Callable[[keras.Model], PairModel]] = {
     "head": functools.partial(MetaLossCorrection, meta_gradient="head"),
 }
 
+# Seconds for which a peer's threads may still wait for work after its step.
 _PAUSE = 0.05
 
 

@@ -21,6 +21,7 @@ import tensorflow as tf
 
 from mlc_tf import losses
 from mlc_tf.errors import InputError
+from mlc_tf.launch.benchmark import measuring
 from mlc_tf.launch.benchmark.subjects import Subject
 from mlc_tf.models import meta_gradient
 from mlc_tf.models.forward_pass import AllWeights
@@ -107,11 +108,10 @@ def _problem(
     base: keras.Model, element: Any, transition: np.ndarray
 ) -> dict[str, Any]:
     """Returns what torch_steps.py needs, as arrays."""
-    gpu = tf.config.list_logical_devices("GPU")
     (x, labels), (x_clean, clean_labels) = element
     problem = {
         "network": base.name,
-        "device": "cuda" if gpu else "cpu",
+        "device": "cuda" if measuring.has_gpu() else "cpu",
         "noisy_x": x,
         "noisy_labels": labels,
         "clean_x": x_clean,

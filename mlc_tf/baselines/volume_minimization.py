@@ -12,7 +12,8 @@ from mlc_tf.errors import check_rate
 from mlc_tf.models.forward_pass import AllWeights
 from mlc_tf.models.pair_model import PairModel
 
-# T starts near the identity: the weight of another class beside 1 for its own.
+# The start of W: each other class then weighs sigmoid(-2) = 0.12 beside 1 for
+# the own class.
 _START = -2.0
 
 
@@ -23,12 +24,11 @@ class VolumeMinimization(PairModel):
             its sum
         loss = mean of -log (f @ T)[noisy label] + volume_weight * log |det T|
 
-    Of all T that explain the noisy labels, the one whose rows span the least
-    volume is the true one if the network finds examples of each class spread
-    widely enough. No trusted label is used: the clean half of each element is
-    not read. The optimizer moves the network; W, `(classes, classes)`, moves by
-    plain gradient descent, and starts at -2 (an own class counts 8.4 times as
-    much as each other class).
+    Of all T that explain the noisy labels, the true one has the least volume,
+    if the true probabilities of the examples are spread widely enough
+    ("sufficiently scattered"). No trusted label is needed: the clean half of
+    each element is not read. The optimizer moves the network. W, `(classes,
+    classes)`, moves by plain gradient descent.
 
     Args:
         base: A built `keras.Model` from inputs to logits `(batch, classes)`.
