@@ -1,5 +1,6 @@
 import json
 import re
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -396,13 +397,32 @@ _CELLS = st.one_of(
 def loads_or_explains(tmp_path, table, delimiter):
     path = tmp_path / "random.csv"
     table.to_csv(path, sep=delimiter, index=False)
-    try:
-        splits = load(path)
-    except InputError as error:
-        assert "\n" not in str(error).replace(str(path), "")
+    splits = None
+    with warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("always")
+        try:
+            splits = load(path)
+        except InputError as error:
+            assert "\n" not in str(error).replace(str(path), "")
+    # No other warning is due.
+    for warning in heard:
+        assert re.fullmatch(
+            "The test set should have inputs in the units of the train set. "
+            "Received: .+ in train, .+ in test.",
+            str(warning.message),
+        )
+    if splits is None:
         return
     assert np.isfinite(splits.train.x).all()
     assert splits.train.x.shape[1] == sum(each.width for each in splits.columns)
+
+
+def test_a_split_in_other_units_loads_and_is_said(tmp_path):
+    rows = [(0, 0, "a", "train"), (20, ":", "a", "test")]
+    table = pd.DataFrame(rows, columns=["", "0", "label", "split"])
+    loads_or_explains(tmp_path, table, ",")
+    with pytest.warns(UserWarning, match=r"\[0, 1\] in train, .* \[0, 20\]"):
+        load(tmp_path / "random.csv")
 
 
 def random_tables(draw):
