@@ -4,6 +4,8 @@
     mlc_tf train --config=own --config.dataset.name=csv:mine.csv
     mlc_tf train --config=own:images --config.dataset.name=folder:pictures \\
         --config.dataset.image_size="(32, 32)"
+    mlc_tf train --config=own --config.dataset.name=npz:mine.npz \\
+        --config.method.name=volmin    # without trusted examples
 
 The settings serve a few thousand to a few million examples. They were not tuned
 for any dataset: choose them on held-out data of yours (`mlc_tf tune`).

@@ -56,7 +56,9 @@ def main(argv: list[str]) -> None:
     output, summary = audit_files.write(
         run, _OUTPUT.value, _PICK.value, _BATCH_SIZE.value, verbose=1
     )
-    if run_audit.fits_clean(run):
+    if not run.result["clean_examples"]:
+        print("There are no trusted labels to check.")
+    elif run_audit.fits_clean(run):
         print(
             f"{run.result['method']} was fitted to the trusted labels, so it "
             "cannot find wrong labels among them."

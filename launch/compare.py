@@ -26,7 +26,6 @@ from mlc_tf.run import directory
 from mlc_tf.run import experiments
 from mlc_tf.run import problems
 from mlc_tf.run import results
-from mlc_tf.run import settings
 
 _CONFIG = command_line.define_config()
 _METHODS = flags.DEFINE_list(
@@ -69,15 +68,17 @@ def main(argv: list[str]) -> None:
     experiments.run_all(configs, runs, file, _JOBS.value)
     recorded = results.read(file)
     compared = [recorded[name] for name in configs if name in recorded]
+    evaluated_on = compared[0]["evaluated_on"] if compared else "test"
     for kind in kinds:
         rows = comparison.summarize(
             compared,
             config.dataset.name,
             kind,
             config.noise.ratio if problems.has_ratio(kind) else None,
-            settings.evaluated_on(config),
+            evaluated_on,
         )
-        print(comparison.markdown_table(rows), flush=True)
+        table = comparison.markdown_table(rows, evaluated_on=evaluated_on)
+        print(table, flush=True)
 
 
 if __name__ == "__main__":

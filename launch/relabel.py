@@ -41,7 +41,8 @@ def main(argv: list[str]) -> None:
     ):
         if flag.value is None:
             raise bad_argument(flag.name, expected, None)
-    config = finished_run.load(_WORKDIR.value).config
+    run = finished_run.load(_WORKDIR.value)
+    config = run.config
     applied = relabel.apply(
         config,
         _DECISIONS.value,
@@ -56,7 +57,8 @@ def main(argv: list[str]) -> None:
     scheme = config.dataset.name.partition(":")[0]
     if scheme == "folder":
         config.dataset.labels = _OUTPUT.value
-        config.dataset.clean = "split:clean"
+        if run.result["clean_examples"]:
+            config.dataset.clean = "split:clean"
     else:
         config.dataset.name = f"{scheme}:{_OUTPUT.value}"
     command_line.print_next(

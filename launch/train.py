@@ -17,6 +17,7 @@ from mlc_tf import distribution
 from mlc_tf.launch import command_line
 from mlc_tf.run import data_identity
 from mlc_tf.run import directory
+from mlc_tf.run import problems
 from mlc_tf.run import training
 
 _CONFIG = command_line.define_config()
@@ -39,7 +40,8 @@ def main(argv: list[str]) -> None:
         data_identity.check_config(workdir, _CONFIG.value)
     print(
         f"{workdir} {'is' if finished else 'holds'} the finished run: accuracy "
-        f"{result['test_accuracy']:.4f} on the {result['evaluated_on']} set, "
+        f"{result['test_accuracy']:.4f} on the "
+        f"{problems.EVALUATION_SETS[result['evaluated_on']]}, "
         f"after epoch {result['epochs']}."
     )
     command_line.print_next(

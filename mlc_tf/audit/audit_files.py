@@ -79,7 +79,7 @@ def _tables(
     tables = {
         "label_issues": _named(found.label_issues, problem, problem.noisy)
     }
-    if not run_audit.fits_clean(run):
+    if problem.clean is not None and not run_audit.fits_clean(run):
         suspicious = label_audit.check_clean_set(
             run.network, problem.clean, batch_size
         )

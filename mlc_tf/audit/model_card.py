@@ -11,6 +11,7 @@ from mlc_tf.audit.label_audit import Audit
 from mlc_tf.datasets import columns
 from mlc_tf.errors import import_optional
 from mlc_tf.run import directory
+from mlc_tf.run import problems
 from mlc_tf.run import settings
 from mlc_tf.run.finished_run import FinishedRun
 from mlc_tf.run.problems import Problem
@@ -75,10 +76,12 @@ def _content(
         "classes": classes,
         "shown_classes": classes[:_MOST_ROWS],
         "noisy": len(problem.noisy),
-        "clean": len(problem.clean),
-        "fewest": int(_counts(problem.clean.labels, len(classes)).min()),
+        "clean": 0 if problem.clean is None else len(problem.clean),
+        "fewest": 0
+        if problem.clean is None
+        else int(_counts(problem.clean.labels, len(classes)).min()),
         "tested": len(problem.test),
-        "evaluated_on": result["evaluated_on"],
+        "evaluated_on": problems.EVALUATION_SETS[result["evaluated_on"]],
         "origin": "noisy as they come" if report is None else _origin(report),
         "injected": ""
         if report is None

@@ -266,6 +266,8 @@ def _write_labels(
         ("test", splits.test),
         ("clean", splits.clean),
     ):
+        if examples is None:
+            continue
         assert isinstance(examples, ImageFiles)  # noqa: S101, without a cache
         ids = labels if split == "train" else examples.labels
         for index, (file, label) in enumerate(zip(examples.paths, ids)):

@@ -50,6 +50,8 @@ class AuthorsStep(PairModel):
         The authors' `main.py`, lines 155-204.
     """
 
+    needs_clean = True
+
     def __init__(
         self,
         base: keras.Model,

@@ -53,6 +53,7 @@ class Fasten(PairModel):
         Kye et al., 2022, arXiv:2204.02533, and its code.
     """
 
+    needs_clean = True
     uses_index = True
 
     def __init__(

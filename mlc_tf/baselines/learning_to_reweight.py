@@ -41,6 +41,7 @@ class LearningToReweight(PairModel):
         Ren et al., 2018, algorithm 1.
     """
 
+    needs_clean = True
     training_trackers = ("zero_weights", "meta_gradient_norm")
 
     def __init__(

@@ -46,6 +46,7 @@ class MetaWeightNet(PairModel):
         Shu et al., 2019, arXiv:1902.07379, Eq. 3-7.
     """
 
+    needs_clean = True
     training_trackers = ("mean_weight",)
 
     def __init__(

@@ -52,6 +52,8 @@ class NoiseLayer(PairModel):
         al., 2016 (logits); Goldberger and Ben-Reuven, 2017 (probabilities).
     """
 
+    needs_clean = True
+
     def __init__(
         self,
         base: keras.Model,

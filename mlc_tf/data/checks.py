@@ -7,6 +7,7 @@ the set and, for arrays, the index of the example.
 
 import re
 from collections.abc import Iterator
+from collections.abc import Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -84,8 +85,12 @@ def check_arrays(which: str, x: Any, labels: Any) -> tuple[Any, Any]:
     return x, labels
 
 
-def pair_spec(dataset: Any, num_classes: int, with_index: bool = False) -> Any:
-    """Returns the element spec of a dataset of pairs, after checking it.
+def pair_spec(
+    dataset: Any, num_classes: int, with_index: bool = False
+) -> dict[str, Any]:
+    """Returns the specs of the halves of a dataset of pairs, by their names.
+
+    Without a clean set there is no "clean" half.
 
     Args:
         dataset: The training set, as `mlc_tf.data.pair` returns it.
@@ -100,7 +105,8 @@ def pair_spec(dataset: Any, num_classes: int, with_index: bool = False) -> Any:
     """
     expected = (
         "a tf.data.Dataset of batched elements ((x, noisy_label), (x_clean, "
-        "clean_label)), as mlc_tf.data.pair makes it"
+        "clean_label)), or ((x, noisy_label), ()) without a clean set, as "
+        "mlc_tf.data.pair makes it"
     )
     if not isinstance(dataset, tf.data.Dataset):
         raise bad_argument("x", expected, type(dataset).__name__)
@@ -108,7 +114,7 @@ def pair_spec(dataset: Any, num_classes: int, with_index: bool = False) -> Any:
     halves = isinstance(spec, tuple) and len(spec) == 2
     if not halves or not all(
         isinstance(half, tuple) and len(half) in sizes
-        for half, sizes in zip(spec, ((2, 3), (2,)))
+        for half, sizes in zip(spec, ((2, 3), (0, 2)))
     ):
         raise bad_argument("x", expected, spec)
     if (
@@ -126,7 +132,10 @@ def pair_spec(dataset: Any, num_classes: int, with_index: bool = False) -> Any:
             "mlc_tf.data.pair(..., with_index=True) makes it. Received: "
             "(x, label)."
         )
-    for which, (_, label, *_) in zip(("noisy", "clean"), spec):
+    named = {
+        which: half for which, half in zip(("noisy", "clean"), spec) if half
+    }
+    for which, (_, label, *_) in named.items():
         shape = getattr(label, "shape", None)
         if shape is None or shape.rank not in (1, 2):
             raise bad_argument("x", expected, spec)
@@ -140,7 +149,7 @@ def pair_spec(dataset: Any, num_classes: int, with_index: bool = False) -> Any:
                 f"The {which} labels should be as wide as the outputs of the "
                 f"base, {num_classes}. Received: labels of width {shape[-1]}."
             )
-    return spec
+    return named
 
 
 def check_labels(dataset: Any, num_classes: int) -> Any:
@@ -150,14 +159,15 @@ def check_labels(dataset: Any, num_classes: int) -> Any:
     `plain_errors` turns that failure into an `InputError`.
     """
 
-    def check_pair(noisy: Any, clean: Any) -> Any:
-        (x, noisy_labels, *index), (x_clean, clean_labels) = noisy, clean
-        return (
-            (x, checked_labels("noisy", noisy_labels, num_classes), *index),
-            (x_clean, checked_labels("clean", clean_labels, num_classes)),
-        )
+    def checked(which: str, half: Any) -> Any:
+        if not half:  # there is no clean set
+            return ()
+        x, labels, *index = half
+        return x, checked_labels(which, labels, num_classes), *index
 
-    return dataset.map(check_pair).prefetch(tf.data.AUTOTUNE)
+    return dataset.map(
+        lambda noisy, clean: (checked("noisy", noisy), checked("clean", clean))
+    ).prefetch(tf.data.AUTOTUNE)
 
 
 def checked_labels(which: str, labels: Any, num_classes: int) -> tf.Tensor:
@@ -317,14 +327,14 @@ def check_given(labels: Any, num_classes: int) -> np.ndarray:
     return given
 
 
-def check_batch_sizes(spec: Any, replicas: int) -> None:
+def check_batch_sizes(spec: Mapping[str, Any], replicas: int) -> None:
     """Raises an `InputError` unless batches divide by the replicas.
 
     Args:
-        spec: The element spec of the dataset of pairs.
+        spec: The specs of the halves, as `pair_spec` returns them.
         replicas: Number of replicas among which a batch is divided.
     """
-    for which, (_, labels, *_) in zip(("noisy", "clean"), spec):
+    for which, (_, labels, *_) in spec.items():
         if labels.shape[0] is not None:
             check_divides(which, labels.shape[0], replicas)
 

@@ -1,7 +1,8 @@
 """Pairs batches of the noisy set with batches of the clean set.
 
 One element is `((x, noisy_label), (x_clean, clean_label))`, both halves
-batched. Labels are integer class ids, or rows of probabilities.
+batched. Labels are integer class ids, or rows of probabilities. Without a clean
+set, an element is `((x, noisy_label), ())`.
 """
 
 import numbers
@@ -27,7 +28,7 @@ Augment = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
 def pair(
     noisy: Any,
-    clean: Any,
+    clean: Any = None,
     batch_size: int = 64,
     clean_batch_size: int | None = None,
     *,
@@ -52,10 +53,12 @@ def pair(
             `keras.utils.PyDataset` of batches; or
             `mlc_tf.data.examples.Examples`. A dataset of unknown length is read
             once, to count its examples.
-        clean: The trusted set, in any of the forms of `noisy`.
+        clean: The trusted set, in any of the forms of `noisy`. Defaults to
+            None: there is none, for the methods that train without it.
         batch_size: Number of noisy examples in a batch. Defaults to 64.
         clean_batch_size: Number of clean examples in a batch. Defaults to
             `batch_size`, or to the size of the clean set if that is smaller.
+            Left out without a clean set.
         seed: An integer >= 0. Defaults to 0.
         epochs: The epochs to yield, one after another, for `fit` with
             `steps_per_epoch`. The order is then a function of (seed, epoch),
@@ -81,7 +84,8 @@ def pair(
             divides (by `AutoShardPolicy.DATA`).
 
     Returns:
-        A `tf.data.Dataset` of `((x, noisy_label), (x_clean, clean_label))`.
+        A `tf.data.Dataset` of `((x, noisy_label), (x_clean, clean_label))`,
+        or of `((x, noisy_label), ())` without a clean set.
 
     Raises:
         InputError: if a set is empty or smaller than its batch, or if a batch
@@ -101,18 +105,25 @@ def pair(
     4
     """
     seed = check_seed(seed)
-    noisy, clean = (
-        sources.as_examples("noisy", noisy),
-        sources.as_examples("clean", clean),
-    )
+    noisy = sources.as_examples("noisy", noisy)
+    if clean is not None:
+        clean = sources.as_examples("clean", clean)
     if with_index and isinstance(noisy, examples.Stream):
         order.check("noisy", noisy.dataset)
     checks.check_batch_size("batch_size", batch_size, "noisy", len(noisy))
-    if clean_batch_size is None:
-        clean_batch_size = min(batch_size, len(clean))
-    checks.check_batch_size(
-        "clean_batch_size", clean_batch_size, "clean", len(clean)
-    )
+    halves: list[tuple[str, examples.Examples, int]]
+    halves = [("noisy", noisy, batch_size)]
+    if clean is not None:
+        if clean_batch_size is None:
+            clean_batch_size = min(batch_size, len(clean))
+        checks.check_batch_size(
+            "clean_batch_size", clean_batch_size, "clean", len(clean)
+        )
+        halves.append(("clean", clean, clean_batch_size))
+    elif clean_batch_size is not None:
+        raise bad_argument(
+            "clean_batch_size", "left out without a clean set", clean_batch_size
+        )
     _check_teachable(noisy, clean)
     if epochs is not None and not isinstance(epochs, range):
         raise bad_argument("epochs", "a range or None", epochs)
@@ -127,25 +138,27 @@ def pair(
 
     def raw_epoch(epoch: tf.Tensor) -> tf.data.Dataset:
         return tf.data.Dataset.zip(
-            noisy.raw_batches(tf.stack([seed, 2 * epoch]), batch_size, steps),
-            clean.raw_batches(
-                tf.stack([seed, 2 * epoch + 1]), clean_batch_size, steps
+            *(
+                part.raw_batches(
+                    tf.stack([seed, 2 * epoch + which]), size, steps
+                )
+                for which, (_, part, size) in enumerate(halves)
             ),
             tf.data.Dataset.range(steps).map(
                 lambda step: tf.stack([epoch, step])
             ),
         )
 
-    def load(raw_noisy: Any, raw_clean: Any, place: tf.Tensor) -> Any:
-        noisy_half, clean_half = (
-            _augmented(half.load(raw), augment, seed, place, which)
-            for which, (half, raw) in enumerate(
-                ((noisy, raw_noisy), (clean, raw_clean))
+    def load(*raw: Any) -> Any:
+        *raw_halves, place = raw
+        noisy_half, *clean_half = (
+            _augmented(part.load(raw_half), augment, seed, place, which)
+            for which, ((_, part, _), raw_half) in enumerate(
+                zip(halves, raw_halves)
             )
         )
-        if not with_index:
-            return noisy_half, clean_half
-        return (*noisy_half, noisy.indices_of(raw_noisy)), clean_half
+        index = (noisy.indices_of(raw_halves[0]),) if with_index else ()
+        return (*noisy_half, *index), *(clean_half or ((),))
 
     if epochs is None:
         keys = tf.data.Dataset.random(seed, rerandomize_each_iteration=True)
@@ -158,10 +171,7 @@ def pair(
     total -= first_step
     shard = distribution.shard_of(input_context)
     if shard.replicas > 1:
-        for which, size in (
-            ("noisy", batch_size),
-            ("clean", clean_batch_size),
-        ):
+        for which, _, size in halves:
             checks.check_divides(which, size, shard.replicas)
         raw = raw.flat_map(_parts_of(shard))
         total *= shard.last - shard.first
@@ -174,7 +184,7 @@ def pair(
 
 
 def _check_teachable(
-    noisy: examples.Examples, clean: examples.Examples
+    noisy: examples.Examples, clean: examples.Examples | None
 ) -> None:
     """Checks that two sets can teach: units and classes.
 
@@ -194,7 +204,7 @@ def _check_teachable(
             inputs.check_units(("noisy", x), ("clean", x_clean))
     found = {}
     for which, part in (("noisy", noisy), ("clean", clean)):
-        if isinstance(part, examples.Stream):
+        if part is None or isinstance(part, examples.Stream):
             continue
         labels = part.labels if part.labels.ndim == 1 else part.labels.argmax(1)
         found[which] = np.unique(labels)

@@ -208,18 +208,26 @@ def check_names(names: list[str]) -> None:
         )
 
 
-def check_splits(root: Path, required: tuple[str, ...]) -> None:
-    """Raises an `InputError` unless a folder holds the required splits."""
-    missing = [name for name in required if not (root / name).is_dir()]
-    if missing:
-        there = []
-        if root.is_dir():
-            there = _names(root)
-        raise InputError(
-            f"`folder:PATH` should hold the folders {' and '.join(required)}. "
-            f"Received: '{printable(str(root))}', without "
-            f"{' and '.join(missing)}.{hint(missing[0], there)}"
-        )
+def check_splits(root: Path, required: str, optional: str) -> None:
+    """Raises an `InputError` unless a folder holds the required split.
+
+    A folder whose name is like that of a missing split is an error too.
+
+    Args:
+        root: The folder.
+        required: The name of the split that must be there.
+        optional: The name of the split that may be there.
+    """
+    there = _names(root) if root.is_dir() else []
+    others = [name for name in there if name not in (required, optional)]
+    for name in (required, optional):
+        near = hint(name, others)
+        if not (root / name).is_dir() and (name == required or near):
+            raise InputError(
+                f"`folder:PATH` should hold the folder {required} and, for a "
+                f"test set, the folder {optional}. Received: "
+                f"'{printable(str(root))}', without {name}.{near}"
+            )
 
 
 def printable(name: str) -> str:

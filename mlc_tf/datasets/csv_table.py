@@ -25,11 +25,12 @@ SPLIT = "split"
 def load(path: str, options: Options) -> Splits:
     """Returns the splits of a CSV file with a header, or of a Parquet file.
 
-    The file has a column "split" (train, test, or the name that `clean` gives)
-    and a column of labels. All other columns are inputs: numbers are used as
-    they are, a date in ISO 8601 becomes days since 1970-01-01, and a column of
-    text becomes one input of 0 and 1 for each value that occurs in the training
-    rows. `notes` says what each column became.
+    The file has a column of labels, and may have a column "split" (train, test,
+    or the name that `clean` gives); without it, all rows are training rows. All
+    other columns are inputs: numbers are used as they are, a date in ISO 8601
+    becomes days since 1970-01-01, and a column of text becomes one input of 0
+    and 1 for each value that occurs in the training rows. `notes` says what
+    each column became.
 
     Args:
         path: The CSV file, in UTF-8; or a file that ends in `.parquet`.
@@ -50,7 +51,11 @@ def load(path: str, options: Options) -> Splits:
     label_key = options.label_key or "label"
     ignored = [name for name, kind in kinds.items() if kind == "ignore"]
     trusted_column = [chosen] if scheme == "column" else []
-    table = tables.read(path, (label_key, SPLIT), [*ignored, *trusted_column])
+    table = tables.read(
+        path, (label_key,), [*ignored, *trusted_column], optional=(SPLIT,)
+    )
+    if SPLIT not in table:
+        table[SPLIT] = "train"
     labels, blanks = _stripped(table[label_key])
     which, counts = _splits(
         path, table[SPLIT], chosen if scheme == "split" else None
@@ -58,13 +63,14 @@ def load(path: str, options: Options) -> Splits:
     train = which == "train"
     if scheme == "column":
         which[tables.truths(path, table, chosen) & train] = "clean"
-    wanted = ("train", "test", *(["clean"] if scheme else []))
-    for name in wanted:
+    required = ("train", *(["clean"] if scheme else []))
+    for name in required:
         if not (which == name).any():
             raise InputError(
                 f"{path} should have rows of the {name} set. Received: rows of "
                 f"the splits {', '.join(table[SPLIT].unique())} only."
             )
+    wanted = [name for name in (*required, "test") if (which == name).any()]
     names = tables.class_names(labels[train])
     _check_numbers(path, names)
     ids = tables.class_ids(labels, names)
@@ -91,7 +97,7 @@ def load(path: str, options: Options) -> Splits:
     }
     return Splits(
         splits["train"],
-        splits["test"],
+        splits.get("test"),
         names,
         splits.get("clean"),
         twins_are_one=False,

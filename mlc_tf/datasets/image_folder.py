@@ -28,15 +28,17 @@ from mlc_tf.errors import import_optional
 if TYPE_CHECKING:
     import pandas as pd
 
-_COLUMNS = ("file", "label", "split")
+_COLUMNS = ("file", "label")
+_SPLIT = "split"
 
 
 def load(path: str, options: Options | None = None) -> Splits:
     """Returns the splits of the images in a folder.
 
-    The images are `PATH/{train,test[,clean]}/CLASS/IMAGE`, at any depth below
+    The images are `PATH/{train[,test][,clean]}/CLASS/IMAGE`, at any depth below
     the class folder. With the option `labels` they may be anywhere in the
-    folder, and a CSV gives the label and the split of each file. Inputs are
+    folder, and a CSV gives the label and the split of each file; without a
+    column "split", all are training images. Inputs are
     RGB, `(height, width, 3)` uint8; `mlc_tf.data.images` says how an image
     becomes RGB. `Splits.notes` says what is converted and what is left out.
 
@@ -67,6 +69,12 @@ def load(path: str, options: Options | None = None) -> Splits:
     clean_split = chosen if scheme == "split" else "clean"
     if options.labels:
         table, notes = _listed(root, Path(options.labels), clean_split)
+        if scheme == "split" and clean_split not in set(table["split"]):
+            raise InputError(
+                f"`dataset.clean` should name a split of {options.labels}. "
+                f"Received: 'split:{clean_split}', and no such row."
+                f"{hint(clean_split, set(table['split']))}"
+            )
     else:
         table, notes = _found(root, clean_split, required=scheme == "split")
     train = table["split"] == "train"
@@ -96,7 +104,7 @@ def load(path: str, options: Options | None = None) -> Splits:
     }
     return Splits(
         parts["train"],
-        parts["test"],
+        parts.get("test"),
         names,
         parts.get("clean"),
         notes=(*notes, *_converted(found)),
@@ -107,7 +115,7 @@ def _found(
     root: Path, clean_split: str, required: bool
 ) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """Returns the table (file, label, split) of class folders, and notes."""
-    class_folders.check_splits(root, ("train", "test"))
+    class_folders.check_splits(root, "train", "test")
     if required and not (root / clean_split).is_dir():
         there = [path.name for path in root.iterdir() if path.is_dir()]
         raise InputError(
@@ -119,7 +127,7 @@ def _found(
     order = {"train": 0, "test": 1}
     rows = sorted(found.rows, key=lambda row: order.get(row[2], 2))
     pd = import_optional("pandas", "files")
-    table = pd.DataFrame(rows, columns=list(_COLUMNS))
+    table = pd.DataFrame(rows, columns=[*_COLUMNS, _SPLIT])
     return table, found.notes(root)
 
 
@@ -127,10 +135,12 @@ def _listed(
     root: Path, labels: Path, clean_split: str
 ) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """Returns the table (file, label, split, line) of a CSV, and notes."""
-    table = tables.read(labels, _COLUMNS, others=False)
+    table = tables.read(labels, _COLUMNS, others=False, optional=(_SPLIT,))
+    if _SPLIT not in table:
+        table[_SPLIT] = "train"
     table["line"] = [tables.line(row) for row in range(len(table))]
     # `mlc_tf relabel` writes such tables, and no cell of them is a formula.
-    for column in _COLUMNS:
+    for column in (*_COLUMNS, _SPLIT):
         table[column] = table[column].map(tables.original_cell)
     blanks = int((table["label"] != table["label"].str.strip()).sum())
     table["label"] = table["label"].str.strip()
@@ -158,10 +168,11 @@ def _listed(
         )
     counts = Counter(table["split"])
     for split in ("train", "test"):
-        if split not in counts:
+        near = hint(split, counts.keys() - {"train", "test", clean_split})
+        if split not in counts and (split == "train" or near):
             raise InputError(
-                f"{labels} should have rows of the splits train and test. "
-                f"Received: none of {split}.{hint(split, counts)}"
+                f"{labels} should have rows of the split train and, for a "
+                f"test set, of the split test. Received: none of {split}.{near}"
             )
     others = [
         f"{count} of {split!r}"

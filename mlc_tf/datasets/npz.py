@@ -13,6 +13,7 @@ from mlc_tf.data.examples import Arrays
 from mlc_tf.datasets.options import Options
 from mlc_tf.datasets.splits import Splits
 from mlc_tf.errors import InputError
+from mlc_tf.errors import hint
 
 # Errors that NumPy raises for a file that is not an archive, or is damaged.
 UNREADABLE = (
@@ -28,19 +29,21 @@ UNREADABLE = (
     zipfile.BadZipFile,
     zlib.error,
 )
-_REQUIRED = ("x_train", "y_train", "x_test", "y_test")
+_REQUIRED = ("x_train", "y_train")
+_OPTIONAL = ("test", "clean")
+_PARTS = ("train", *_OPTIONAL)
 
 
 def load(path: str, options: Options | None = None) -> Splits:
     """Returns the splits in a file that `numpy.savez` wrote.
 
     Args:
-        path: A `.npz` file with the arrays `x_train`, `y_train`, `x_test` and
-            `y_test`; inputs are `(examples, ...)` numbers, at least one per
-            example, and labels `(examples,)` or `(examples, 1)` integers.
-            Optional arrays: `x_clean` and `y_clean`, the trusted set, and
-            `class_names`, different strings. Without `class_names`, the number
-            of classes is the largest training label + 1.
+        path: A `.npz` file with the arrays `x_train` and `y_train`; inputs are
+            `(examples, ...)` numbers, at least one per example, and labels
+            `(examples,)` or `(examples, 1)` integers. Optional arrays: `x_test`
+            and `y_test`, the test set; `x_clean` and `y_clean`, the trusted
+            set; and `class_names`, different strings. Without `class_names`,
+            the number of classes is the largest training label + 1.
         options: Must have its default values; "npz:PATH" uses none of them.
             Defaults to `Options()`.
 
@@ -60,25 +63,46 @@ def load(path: str, options: Options | None = None) -> Splits:
             f"{path!r}, which cannot be read."
         ) from None
     missing = [name for name in _REQUIRED if name not in arrays]
-    if ("x_clean" in arrays) != ("y_clean" in arrays):
-        missing.append("y_clean" if "x_clean" in arrays else "x_clean")
+    for which in _OPTIONAL:
+        inputs, labels = f"x_{which}", f"y_{which}"
+        if (inputs in arrays) != (labels in arrays):
+            missing.append(labels if inputs in arrays else inputs)
     if missing:
         raise InputError(
-            f"`npz:PATH` should hold the arrays {', '.join(_REQUIRED)}, and "
-            "for a trusted set x_clean and y_clean. Received: "
-            f"{path!r} without {', '.join(missing)}."
+            f"`npz:PATH` should hold the arrays {', '.join(_REQUIRED)}, for a "
+            "test set x_test and y_test, and for a trusted set x_clean and "
+            f"y_clean. Received: {path!r} without {', '.join(missing)}."
         )
+    others = sorted(
+        arrays.keys()
+        - {f"{axis}_{which}" for axis in "xy" for which in _PARTS}
+        - {"class_names"}
+    )
+    for which in _OPTIONAL:
+        near = hint(f"x_{which}", others)
+        if f"x_{which}" not in arrays and near:
+            raise InputError(
+                f"`npz:PATH` should hold the {which} set as x_{which} and "
+                f"y_{which}. Received: {path!r} with the arrays "
+                f"{', '.join(arrays)}; rename or remove the other array."
+            )
+    notes = (
+        (f"Arrays of {path} that are not used: {', '.join(others)}.",)
+        if others
+        else ()
+    )
     parts = {
         which: _part(which, arrays[f"x_{which}"], arrays[f"y_{which}"])
-        for which in ("train", "test", "clean")
+        for which in _PARTS
         if f"x_{which}" in arrays
     }
     train = parts["train"]
     return Splits(
         train,
-        parts["test"],
+        parts.get("test"),
         _class_names(path, arrays.get("class_names"), train.labels),
         parts.get("clean"),
+        notes=notes,
     )
 
 

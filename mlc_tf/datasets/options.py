@@ -47,7 +47,7 @@ class Options:
         download: Whether TFDS may download a dataset that is not prepared.
             Defaults to False: the error says how large it is, if TFDS knows.
         train_split: The TFDS split to train on. Defaults to "train".
-        test_split: The TFDS split to test on. Defaults to "test".
+        test_split: The TFDS split to test on; "" for none. Defaults to "test".
         embeddings: Path of a text file of words and their vectors (`twitter`).
             Defaults to "": embeddings are trained.
     """

@@ -31,7 +31,8 @@ class Splits:
 
     Attributes:
         train: The training set; its inputs have the dataset's own units.
-        test: The test set.
+        test: The test set; None if the data have none, and `hold_out` makes
+            one.
         class_names: The name of each class, in the order of the class ids.
         clean: The trusted set. Defaults to None: `draw_clean` draws it.
         human_labels: Sets of labels that people gave to the training examples,
@@ -48,7 +49,7 @@ class Splits:
     """
 
     train: Examples
-    test: Examples
+    test: Examples | None
     class_names: tuple[str, ...]
     clean: Examples | None = None
     human_labels: Mapping[str, np.ndarray] = field(default_factory=dict)
@@ -92,8 +93,8 @@ class Splits:
     def hold_out(self, share: float, seed: int) -> "Splits":
         """Returns splits whose test set is a part of the training set.
 
-        The result serves to choose hyperparameters: it does not contain the
-        test set. A group is held out as a whole.
+        The result serves to choose hyperparameters, or where there is no test
+        set: it does not contain the test set. A group is held out as a whole.
 
         Args:
             share: The share of the training examples, or of their groups, that
@@ -193,8 +194,8 @@ class Splits:
         if not self.twins_are_one:
             return self
         notes = []
-        shared = _twins(self.train, self.test)
-        if shared:
+        shared = [] if self.test is None else _twins(self.train, self.test)
+        if self.test is not None and shared:
             first, second = shared[0]
             notes.append(
                 f"{len(shared)} of {len(self.test)} test inputs are training "
@@ -244,7 +245,8 @@ class Splits:
         An input that equals a clean input must be neither in the training set
         nor in the test set.
         """
-        train, test = self.train.fingerprints(), self.test.fingerprints()
+        train = self.train.fingerprints()
+        test = None if self.test is None else self.test.fingerprints()
         if not self.twins_are_one or train is None:
             return np.ones(len(self.train), bool)
         counts = Counter(train)
@@ -292,10 +294,10 @@ def _check_every_class(
 
 
 def _check_disjoint(
-    clean: Examples | None, which: str, examples: Examples
+    clean: Examples | None, which: str, examples: Examples | None
 ) -> None:
     """Raises if the clean set shares an input with the examples of a split."""
-    if clean is None:
+    if clean is None or examples is None:
         return
     pairs = _twins(clean, examples)
     if pairs:

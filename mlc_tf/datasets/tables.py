@@ -85,6 +85,7 @@ def read(
     columns: Sequence[str],
     may_be_empty: Sequence[str] = (),
     others: bool = True,
+    optional: Sequence[str] = (),
 ) -> pd.DataFrame:
     """Reads a CSV file with a header and checks its columns and cells.
 
@@ -99,6 +100,8 @@ def read(
         may_be_empty: Names of the columns that may have empty cells. Defaults
             to `()`.
         others: Whether the other columns are checked too. Defaults to True.
+        optional: Names of columns that are read like the required ones if the
+            file has them. Defaults to `()`.
 
     Returns:
         The table. All cells of a CSV file are text; the columns of a Parquet
@@ -109,11 +112,12 @@ def read(
             columns of one name, or has an empty cell. The message names the
             line.
     """
-    table = _parsed(path, columns)
+    known = (*columns, *optional)
+    table = _parsed(path, known)
     names = [str(name).strip() for name in table.columns]
-    canonical = {_folded(name): name for name in columns}
-    # A column that has the required name exactly comes before others.
-    taken = {name for name in columns if name in names}
+    canonical = {_folded(name): name for name in known}
+    # A column that has a known name exactly comes before others.
+    taken = {name for name in known if name in names}
     table.columns = [
         name
         if name in taken
@@ -137,7 +141,8 @@ def read(
         )
     if table.empty:
         raise InputError(f"{path} should have rows. Received: only a header.")
-    for name in table.columns if others else columns:
+    found = [name for name in known if name in table]
+    for name in table.columns if others else found:
         if name in may_be_empty:
             continue
         if table[name].isna().any():
@@ -148,7 +153,7 @@ def read(
                 f"{int(empty.sum())} in column {name!r}, the first in "
                 f"{place(path, row)}."
             )
-    for name in columns:
+    for name in found:
         table[name] = table[name].where(
             table[name].isna(), table[name].astype(str)
         )

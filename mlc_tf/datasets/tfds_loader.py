@@ -47,7 +47,8 @@ def load(name: str, options: Options) -> Splits:
         name: A name for `tfds.load`: "mnist", "food101", "cifar10_n:1.0.4".
         options: Any options except `labels` and `embeddings`. `clean` may be
             "split:NAME", where NAME is any TFDS split ("validation",
-            "train[:1%]").
+            "train[:1%]"). A dataset whose only split is "train" needs no
+            `test_split`.
 
     Raises:
         InputError: if the dataset is not prepared and cannot be downloaded, or
@@ -57,11 +58,15 @@ def load(name: str, options: Options) -> Splits:
     builder = prepared(name, options)
     input_key, label_key = _keys(builder, options)
     _, clean_split = options.trusted(f"tfds:{name}", "split")
+    test_split = options.test_split
+    if list(builder.info.splits) == ["train"] and test_split == "test":
+        test_split = ""
     train, test, clean = (
         read(builder, split, input_key, label_key, options) if split else None
-        for split in (options.train_split, options.test_split, clean_split)
+        for split in (options.train_split, test_split, clean_split)
     )
-    assert train is not None and test is not None  # noqa: S101, for mypy
+    if train is None:
+        raise bad_argument("dataset.train_split", "a split of TFDS", "")
     return Splits(train, test, class_names(builder, label_key), clean)
 
 

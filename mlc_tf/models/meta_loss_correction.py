@@ -147,6 +147,7 @@ class MetaLossCorrection(PairModel):
         InputError: for any argument outside what is said above.
     """
 
+    needs_clean = True
     training_trackers = ("meta_gradient_norm",)
 
     @_refuse_former

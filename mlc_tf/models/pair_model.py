@@ -33,9 +33,21 @@ from mlc_tf.models import xla
 from mlc_tf.models.constructor_arguments import ConstructorArguments
 from mlc_tf.models.multi_worker_fit import MultiWorkerFit
 
+# The models that need nothing but noisy labels: no trusted set, no true T.
+WITHOUT_CLEAN = (
+    "CrossEntropy",
+    "GeneralizedCrossEntropy",
+    "VolumeMinimization",
+    "Pencil",
+    "CoTeaching",
+)
+
 
 class PairModel(ConstructorArguments, MultiWorkerFit):
     """Trains `base` on elements `((x, noisy_label), (x_clean, clean_label))`.
+
+    Without a trusted set the clean half of an element is `()`, which the models
+    take whose step does not need it.
 
     A subclass for a method that changes only the loss overrides `example_loss`.
     A subclass for a method with its own step overrides `train_step`, which ends
@@ -63,6 +75,8 @@ class PairModel(ConstructorArguments, MultiWorkerFit):
     training_trackers: tuple[str, ...] = ()
     # Whether the noisy half of an element is (x, label, index).
     uses_index = False
+    # Whether a step needs the clean half of an element, whatever the options.
+    needs_clean = False
     # Whether the next `fit` decides on XLA; `compile` sets it.
     _chooses_xla = False
 
@@ -233,11 +247,27 @@ class PairModel(ConstructorArguments, MultiWorkerFit):
             InputError: as `fit`, except for bad labels.
         """
         spec = checks.pair_spec(x, self.num_classes, self.uses_index)
-        for which, (inputs, *_) in zip(("noisy", "clean"), spec):
+        if "clean" not in spec:
+            self._check_trains_without_clean()
+        for which, (inputs, *_) in spec.items():
             base_check.check_inputs(self.base, which, inputs)
         checks.check_batch_sizes(
             spec, replicas or self.distribute_strategy.num_replicas_in_sync
         )
+
+    def _check_trains_without_clean(self) -> None:
+        if self.clean_weight:
+            raise InputError(
+                "`clean_weight` should be 0 without a trusted set. Received: "
+                f"`clean_weight` = {self.clean_weight}."
+            )
+        if self.needs_clean:
+            raise InputError(
+                f"{type(self).__name__} needs a trusted set: "
+                "mlc_tf.pair(noisy, clean). Received: pairs without a clean "
+                "half. Without a trusted set train "
+                f"{', '.join(WITHOUT_CLEAN)} of mlc_tf.baselines."
+            )
 
     def _checked(self, x: Any, replicas: int | None = None) -> tf.data.Dataset:
         self.check_pairs(x, replicas)

@@ -71,6 +71,7 @@ class PaperMetaLossCorrection(PairModel):
         InputError: for any argument outside what is said above.
     """
 
+    needs_clean = True
     training_trackers = ("meta_gradient_norm",)
     # Eq. 10 divides by the sums over the clean classes: columns here.
     normalization = "columns"

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import keras
-import numpy as np
 
 from mlc_tf.errors import unknown_name
 from mlc_tf.networks import statistics
@@ -24,17 +23,16 @@ class Network:
     Attributes:
         build: Maps an input shape, the number of classes and keyword options to
             a `keras.Model`.
-        measure: Maps the noisy and the clean inputs to the options of `build`
-            that depend on the inputs, such as mean and variance. None if no
-            option does. Defaults to `statistics.channels`.
+        measure: Maps the noisy inputs, and the clean inputs if there are any,
+            to the options of `build` that depend on the inputs, such as mean
+            and variance. None if no option does. Defaults to
+            `statistics.channels`.
         pretrained: Whether `build` has the option `weights`. Defaults to
             False.
     """
 
     build: Callable[..., keras.Model]
-    measure: Callable[[np.ndarray, np.ndarray], dict[str, Any]] | None = (
-        statistics.channels
-    )
+    measure: Callable[..., dict[str, Any]] | None = statistics.channels
     pretrained: bool = False
 
 

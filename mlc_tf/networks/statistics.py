@@ -7,13 +7,15 @@ import numpy as np
 from mlc_tf.errors import InputError
 
 
-def channels(noisy: np.ndarray, clean: np.ndarray) -> dict[str, Any]:
+def channels(
+    noisy: np.ndarray, clean: np.ndarray | None = None
+) -> dict[str, Any]:
     """Returns mean and variance of each channel (the last axis).
 
     Args:
         noisy: `(examples, ..., channels)`, inputs of the noisy set.
         clean: Inputs of the clean set. They are not used: they are few compared
-            with the noisy inputs.
+            with the noisy inputs. Defaults to None.
 
     Returns:
         `{"mean": [...], "variance": [...]}`, one float per channel.
@@ -27,13 +29,16 @@ def channels(noisy: np.ndarray, clean: np.ndarray) -> dict[str, Any]:
     return {"mean": mean.tolist(), "variance": variance.tolist()}
 
 
-def tables(noisy: np.ndarray, clean: np.ndarray) -> dict[str, Any]:
+def tables(
+    noisy: np.ndarray, clean: np.ndarray | None = None
+) -> dict[str, Any]:
     """Returns the number of values of each integer feature of a word.
 
     Args:
         noisy: `(examples, words, features)` integers, inputs of the noisy set;
             or float vectors.
-        clean: Inputs of the clean set, in the same form.
+        clean: Inputs of the clean set, in the same form. Defaults to None,
+            there is none.
 
     Returns:
         `{"table_sizes": [...]}`, one integer per feature; `{}` for vectors.
@@ -48,5 +53,7 @@ def tables(noisy: np.ndarray, clean: np.ndarray) -> dict[str, Any]:
             "The network word_window should get windows of words. Received: "
             f"inputs of shape {noisy.shape[1:]}."
         )
-    largest = np.maximum(noisy.max(axis=(0, 1)), clean.max(axis=(0, 1)))
+    largest = noisy.max(axis=(0, 1))
+    if clean is not None:
+        largest = np.maximum(largest, clean.max(axis=(0, 1)))
     return {"table_sizes": (largest + 1).tolist()}

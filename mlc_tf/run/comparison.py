@@ -11,6 +11,7 @@ import numpy as np
 from mlc_tf.errors import InputError
 from mlc_tf.run import methods
 from mlc_tf.run import paired
+from mlc_tf.run.problems import EVALUATION_SETS
 from mlc_tf.run.results import Result
 
 
@@ -88,6 +89,7 @@ def summarize(
 def markdown_table(
     rows: Sequence[Row],
     beside: Mapping[str, Mapping[str, float | None]] | None = None,
+    evaluated_on: str = "test",
 ) -> str:
     """Returns the rows as a Markdown table, with footnotes.
 
@@ -95,10 +97,14 @@ def markdown_table(
         rows: As `summarize` returns them.
         beside: Further columns by their headers, each with accuracies in % by
             method. Defaults to none.
+        evaluated_on: A name of `problems.EVALUATION_SETS`. Defaults to "test".
     """
     beside = beside or {}
+    accuracy_of = "test accuracy"
+    if evaluated_on != "test":
+        accuracy_of = f"accuracy on the {EVALUATION_SETS[evaluated_on]}"
     lines = [
-        "| method | test accuracy, % | less the best | best on test* "
+        f"| method | {accuracy_of}, % | less the best | best on test* "
         "| distance of T | seeds |" + "".join(f" {name} |" for name in beside),
         "|---|---|---|---|---|---|" + "---|" * len(beside),
     ]

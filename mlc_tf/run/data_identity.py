@@ -14,6 +14,7 @@ import ml_collections
 
 from mlc_tf import distribution
 from mlc_tf.data import identity
+from mlc_tf.data.examples import Examples
 from mlc_tf.errors import InputError
 from mlc_tf.run import directory
 from mlc_tf.run import problems
@@ -31,8 +32,14 @@ def of(problem: Problem) -> dict[str, Any]:
     """
     return {
         "class_names": list(problem.class_names),
-        **{name: identity.digest(getattr(problem, name)) for name in _SETS},
+        **{name: _digest(getattr(problem, name)) for name in _SETS},
     }
+
+
+def _digest(examples: Examples | None) -> dict[str, Any]:
+    if examples is None:
+        return {"examples": 0, "inputs": None, "labels": None}
+    return identity.digest(examples)
 
 
 def claim(workdir: Path, problem: Problem) -> dict[str, Any]:

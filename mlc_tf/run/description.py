@@ -68,7 +68,7 @@ def _counts(problem: Problem, true_labels: np.ndarray | None) -> str:
     columns = {
         "train, as given": problem.noisy.labels,
         "train, true": true_labels,
-        "clean": problem.clean.labels,
+        "clean": None if problem.clean is None else problem.clean.labels,
         "test": problem.test.labels,
     }
     pd = import_optional("pandas", "figures")

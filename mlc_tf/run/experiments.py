@@ -332,7 +332,6 @@ def _settings_of(config: ml_collections.ConfigDict) -> dict[str, Any]:
     return {
         "network": config.network.name,
         "options": settings.method_options(config),
-        "evaluated_on": settings.evaluated_on(config),
         "training": settings.of_training(config),
     }
 

@@ -15,6 +15,12 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+# The accuracies of an epoch, and what they are measured on.
+ACCURACIES = {
+    "test_accuracy": "test set or held-out set",
+    "clean_accuracy": "clean set",
+    "noisy_accuracy": "training set, given labels",
+}
 # Up to this many classes, each cell shows its value as text.
 _MAX_CLASSES_WITH_VALUES = 12
 _COLORS = "Blues"
@@ -69,15 +75,29 @@ def matrices_figure(
     return figure
 
 
+def recorded_accuracies(metrics: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Returns the names and labels of the accuracies that a run recorded.
+
+    Args:
+        metrics: One mapping per epoch, as in `metrics.jsonl`. A run without a
+            trusted set has no `clean_accuracy`.
+    """
+    return {
+        name: label
+        for name, label in ACCURACIES.items()
+        if all(name in row for row in metrics)
+    }
+
+
 def curves_figure(
     metrics: Sequence[Mapping[str, Any]], title: str = ""
 ) -> Figure:
     """Returns curves of accuracy, and of the distance of T, over the epochs.
 
     Args:
-        metrics: One mapping per epoch, as in `metrics.jsonl`, with the keys
-            `epoch`, `test_accuracy`, `clean_accuracy`, `noisy_accuracy` (in
-            [0, 1]) and `transition_l1`, which may be None.
+        metrics: One mapping per epoch, as in `metrics.jsonl`, with the key
+            `epoch`, keys of `ACCURACIES` (in [0, 1]) and `transition_l1`, which
+            may be None.
         title: The title of the figure. Defaults to "", no title.
     """
     with_distance = any(row.get("transition_l1") is not None for row in metrics)
@@ -87,11 +107,9 @@ def curves_figure(
     axes = figure.subplots(1, 2 if with_distance else 1, squeeze=False)[0]
     epochs = [row["epoch"] for row in metrics]
     marker = "o" if len(epochs) == 1 else ""  # a single point has no line
-    for name, label, style in (
-        ("test_accuracy", "held-out set, true labels", "-"),
-        ("clean_accuracy", "clean set", "--"),
-        ("noisy_accuracy", "training set, given labels", ":"),
-    ):
+    styles = dict(zip(ACCURACIES, ("-", "--", ":")))
+    for name, label in recorded_accuracies(metrics).items():
+        style = styles[name]
         values = [100 * row[name] for row in metrics]
         axes[0].plot(epochs, values, style, marker=marker, label=label)
     axes[0].set(xlabel="epoch", ylabel="accuracy, %")

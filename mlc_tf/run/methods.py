@@ -38,6 +38,7 @@ from mlc_tf.data import examples
 from mlc_tf.data import noise
 from mlc_tf.data.examples import Examples
 from mlc_tf.errors import InputError
+from mlc_tf.errors import bad_argument
 from mlc_tf.errors import in_section
 from mlc_tf.errors import unknown_name
 from mlc_tf.models import prediction
@@ -62,7 +63,8 @@ class RunContext:
             the phase before left it, `(examples, classes)`.
         new_base: Returns a second network with its own initial weights.
         noisy: The noisy set.
-        clean: The trusted set.
+        clean: The trusted set; None if there is none, which `check_clean`
+            allows.
         training_set: The examples that the phase trains on.
         epochs: The number of epochs of the phase, without warm-up.
         steps_per_epoch: The number of training steps of an epoch.
@@ -79,7 +81,7 @@ class RunContext:
     probabilities: Callable[[Examples], np.ndarray]
     new_base: Callable[[], keras.Model]
     noisy: Examples
-    clean: Examples
+    clean: Examples | None
     training_set: Examples
     epochs: int
     steps_per_epoch: int
@@ -136,6 +138,8 @@ class Method:
         optimizer_steps: The number of optimizer steps per element. Defaults to
             1.
         clean_steps: Whether a step trains on the clean half.
+        needs_clean: Whether the method cannot do without a trusted set, even
+            with `clean_weight` = 0.
     """
 
     phases: tuple[Phase, ...]
@@ -144,6 +148,7 @@ class Method:
     sums_loss: bool = False
     optimizer_steps: int = 1
     clean_steps: bool = False
+    needs_clean: bool = False
 
     def fits_clean(self, options: Mapping[str, Any]) -> bool:
         """Returns whether training fits the network to the trusted labels.
@@ -185,6 +190,7 @@ def _gold(
     estimate: Callable[[np.ndarray, np.ndarray], np.ndarray],
 ) -> Callable[[RunContext], dict[str, Any]]:
     def arguments(context: RunContext) -> dict[str, Any]:
+        assert context.clean is not None  # noqa: S101, `check_clean`
         return {
             **_estimate_from_clean(context, estimate),
             "gold": examples.are_second(context.noisy, context.clean),
@@ -205,6 +211,7 @@ def _estimate_from_clean(
     estimate: Callable[[np.ndarray, np.ndarray], np.ndarray],
 ) -> dict[str, Any]:
     """Returns T, estimated from predictions on the trusted set."""
+    assert context.clean is not None  # noqa: S101, `check_clean`
     probs = context.probabilities(context.clean)
     return {"transition": estimate(probs, context.clean.labels)}
 
@@ -275,10 +282,12 @@ def _pencil_stages(context: RunContext) -> dict[str, Any]:
 
 
 # The weights of the classes of the trusted set, by name.
-_CLASS_WEIGHTS: Mapping[str, Callable[[RunContext], np.ndarray | None]] = {
-    "equal": lambda context: None,
-    "given_labels": lambda context: data.class_weight(
-        context.noisy.labels, context.clean.labels, context.num_classes
+_CLASS_WEIGHTS: Mapping[
+    str, Callable[[RunContext, Examples], np.ndarray | None]
+] = {
+    "equal": lambda context, clean: None,
+    "given_labels": lambda context, clean: data.class_weight(
+        context.noisy.labels, clean.labels, context.num_classes
     ),
 }
 
@@ -317,28 +326,37 @@ def _clean_class_weight(context: RunContext) -> dict[str, Any]:
         return {}
     if weighting not in _CLASS_WEIGHTS:
         raise unknown_name("clean_class_weight", weighting, _CLASS_WEIGHTS)
-    return {"clean_class_weight": _CLASS_WEIGHTS[weighting](context)}
+    if context.clean is None:  # then there is no clean term to weigh
+        return {}
+    weights = _CLASS_WEIGHTS[weighting](context, context.clean)
+    return {"clean_class_weight": weights}
 
 
 _MERGED = Phase(CrossEntropy, data="merged")
 _NOISY = Phase(CrossEntropy)
 
 METHODS: Mapping[str, Method] = {
-    "mlc": Method((Phase(MetaLossCorrection, arguments=_mlc),)),
-    "mlc_paper": Method((Phase(PaperMetaLossCorrection),)),
+    "mlc": Method(
+        (Phase(MetaLossCorrection, arguments=_mlc),), needs_clean=True
+    ),
+    "mlc_paper": Method((Phase(PaperMetaLossCorrection),), needs_clean=True),
     "cross_entropy": Method((_MERGED,)),
     # mlc with T frozen at the identity. By default it has the options of mlc.
     "ce_control": Method((Phase(CrossEntropy, arguments=_clean_class_weight),)),
-    "authors_step": Method((Phase(AuthorsStep),), sums_loss=True),
+    "authors_step": Method(
+        (Phase(AuthorsStep),), sums_loss=True, needs_clean=True
+    ),
     "noise_layer": Method(
         (Phase(NoiseLayer),),
         optimizer_steps=2,
         clean_steps=True,
+        needs_clean=True,
     ),
     "noise_layer_logits": Method(
         (Phase(functools.partial(NoiseLayer, space="logits")),),
         optimizer_steps=2,
         clean_steps=True,
+        needs_clean=True,
     ),
     "forward": Method(
         (
@@ -354,10 +372,14 @@ METHODS: Mapping[str, Method] = {
                 data="merged",
                 arguments=_gold(mean_prediction_transition),
             ),
-        )
+        ),
+        needs_clean=True,
     ),
     # What GLC and the parts of mlc other than the meta-gradient reach together.
-    "glc_em": Method((_NOISY, Phase(ForwardCorrection, arguments=_gold_start))),
+    "glc_em": Method(
+        (_NOISY, Phase(ForwardCorrection, arguments=_gold_start)),
+        needs_clean=True,
+    ),
     "confusion": Method(
         (
             _NOISY,
@@ -366,9 +388,10 @@ METHODS: Mapping[str, Method] = {
                 data="merged",
                 arguments=_gold(confusion_transition),
             ),
-        )
+        ),
+        needs_clean=True,
     ),
-    "lre": Method((Phase(LearningToReweight),)),
+    "lre": Method((Phase(LearningToReweight),), needs_clean=True),
     "co_teaching": Method(
         (
             Phase(
@@ -406,14 +429,18 @@ METHODS: Mapping[str, Method] = {
     "pencil": Method((Phase(Pencil, data="merged", arguments=_pencil_stages),)),
     "volmin": Method((Phase(VolumeMinimization, data="merged"),)),
     "gce": Method((Phase(GeneralizedCrossEntropy, data="merged"),)),
-    "meta_weight_net": Method((Phase(MetaWeightNet),)),
+    "meta_weight_net": Method((Phase(MetaWeightNet),), needs_clean=True),
     "fasten": Method(
         (Phase(Fasten, arguments=_given_labels),),
         clean_steps=True,
+        needs_clean=True,
     ),
-    "clean_only": Method((Phase(CrossEntropy, data="clean"),)),
+    "clean_only": Method(
+        (Phase(CrossEntropy, data="clean"),), needs_clean=True
+    ),
     "fine_tune": Method(
-        (_NOISY, Phase(CrossEntropy, data="clean", fresh=False))
+        (_NOISY, Phase(CrossEntropy, data="clean", fresh=False)),
+        needs_clean=True,
     ),
     "true_forward": Method(
         (Phase(ForwardCorrection, arguments=_true_transition),),
@@ -429,8 +456,43 @@ def get(name: str) -> Method:
     return METHODS[name]
 
 
-def training_set(phase: Phase, noisy: Examples, clean: Examples) -> Examples:
+def check_clean(
+    name: str, options: Mapping[str, Any], clean: Examples | None
+) -> None:
+    """Raises an `InputError` if a method lacks the trusted set that it needs.
+
+    Args:
+        name: The name of the method.
+        options: The options of the method, as `settings.method_options`.
+        clean: The trusted set; None if there is none.
+    """
+    method = get(name)
+    if clean is not None:
+        return
+    if method.needs_clean:
+        without = [
+            known
+            for known, each in METHODS.items()
+            if not (each.needs_clean or each.oracle)
+        ]
+        raise InputError(
+            "`method.name` should be a method that needs no trusted set, one "
+            f"of {', '.join(without)}, since the data have none "
+            "(`dataset.clean` selects one). Received: `method.name` = "
+            f"{name!r}."
+        )
+    if options.get("clean_weight"):
+        raise bad_argument(
+            f"method.{name}.clean_weight",
+            "0 without a trusted set",
+            options["clean_weight"],
+        )
+
+
+def training_set(
+    phase: Phase, noisy: Examples, clean: Examples | None
+) -> Examples:
     """Returns the examples that a phase trains on."""
-    if phase.data == "noisy":
+    if phase.data == "noisy" or clean is None:
         return noisy
     return clean if phase.data == "clean" else examples.join(noisy, clean)

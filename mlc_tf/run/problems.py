@@ -1,8 +1,8 @@
 """The data of a run: noisy, clean and test set, as its config says."""
 
-import dataclasses
 import hashlib
 from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 
 import ml_collections
@@ -22,6 +22,14 @@ from mlc_tf.errors import in_section
 from mlc_tf.errors import unknown_name
 
 _LOADING_BATCH_SIZE = 500
+# What the accuracy of a run is measured on, by `Problem.evaluated_on`.
+EVALUATION_SETS = {
+    "test": "test set",
+    "validation": "held-out set",
+    "noisy_validation": "held-out set, with its given labels",
+}
+# The share of the training set that is held out where there is no test set.
+_HELD_OUT = 0.1
 
 
 @dataclass(frozen=True)
@@ -30,10 +38,12 @@ class Problem:
 
     Attributes:
         noisy: The training set with its given labels.
-        clean: The trusted set.
-        test: The test set, or the validation set if `dataset.validation` is
-            set.
+        clean: The trusted set; None if there is none.
+        test: The test set, or the held-out training examples.
         class_names: One name per class.
+        evaluated_on: What `test` is, a name of `EVALUATION_SETS`: "validation"
+            is held-out training examples, and "noisy_validation" such examples
+            whose labels are noisy as they come. Defaults to "test".
         true_transition: The true T, `(classes, classes)`, rows are clean
             classes and sum to 1: the T of the injected noise, or, for human
             labels, the empirical T. None if no noise was injected.
@@ -45,9 +55,10 @@ class Problem:
     """
 
     noisy: Examples
-    clean: Examples
+    clean: Examples | None
     test: Examples
     class_names: tuple[str, ...]
+    evaluated_on: str = "test"
     true_transition: np.ndarray | None = None
     noise_report: dict[str, Any] | None = None
     notes: tuple[str, ...] = ()
@@ -66,10 +77,14 @@ class Problem:
             seed: An integer >= 0, which draws the parts.
 
         Raises:
-            InputError: if no class has an example for each part.
+            InputError: if there is no trusted set, or no class has an example
+                for each part.
         """
+        clean = self.clean
+        if clean is None:
+            raise bad_argument("folds", "0 without a trusted set", count)
         rng = np.random.default_rng([seed, 4])
-        labels = self.clean.labels
+        labels = clean.labels
         part_of = np.full(len(labels), -1)
         for label in range(len(self.class_names)):
             members = rng.permutation(np.flatnonzero(labels == label))
@@ -83,17 +98,21 @@ class Problem:
                 count,
             )
         return [
-            dataclasses.replace(
+            replace(
                 self,
-                clean=self.clean.take(np.flatnonzero(part_of != part)),
-                test=self.clean.take(np.flatnonzero(part_of == part)),
+                clean=clean.take(np.flatnonzero(part_of != part)),
+                test=clean.take(np.flatnonzero(part_of == part)),
             )
             for part in range(count)
         ]
 
 
 def load(config: ml_collections.ConfigDict) -> Problem:
-    """Returns the data of a run, with a clean set and with injected noise.
+    """Returns the data of a run, with injected noise.
+
+    The trusted set is that of the dataset, or is drawn from a training set
+    whose labels are not noisy as they come. Where there is no test set, a tenth
+    of the training set is held out.
 
     Args:
         config: The configuration of the run.
@@ -125,54 +144,65 @@ def load_with_truth(
         config.dataset.name, Options.from_config(config.dataset)
     )
     kind = config.noise.kind
-    if kind == "none" and config.dataset.validation:
-        raise InputError(
-            "`dataset.validation` should be 0 where the training labels are "
-            "noisy as they come: the accuracy would be measured on noisy "
-            "labels. Received: `dataset.validation` = "
-            f"{config.dataset.validation}."
-        )
     if kind != "none" and splits.clean is not None:
         raise InputError(
             "`noise.kind` should be 'none' for a dataset with its own clean "
             "set: its labels are noisy as they come. Received: `noise.kind` = "
             f"{kind!r}."
         )
-    if config.dataset.validation:
-        splits = splits.hold_out(config.dataset.validation, config.seed)
+    splits, evaluated_on = _with_test_set(config, splits)
     splits = splits.with_twin_notes()
-    if splits.clean is None:
-        if kind == "none":
-            raise InputError(
-                "A dataset whose labels are noisy as they come should have its "
-                "own clean set (`dataset.clean` selects it). Received: "
-                f"`dataset.name` = {config.dataset.name!r} without a clean set."
-            )
+    if splits.clean is None and kind != "none" and config.clean.per_class != 0:
         splits = splits.draw_clean(
             config.clean.per_class, config.seed, config.clean.fewer_if_rare
         )
     if kind == "none":
-        return _problem(splits, splits.train, None, None), None
+        return _problem(splits, evaluated_on, splits.train, None, None), None
     with in_section("noise", ["kind", "mode", "ratio"]):
         corruption = _corrupt(config, splits)
     report = _report(config, splits, corruption)
     noisy = splits.train.relabel(corruption.labels)
-    problem = _problem(splits, noisy, corruption.expected, report)
+    problem = _problem(splits, evaluated_on, noisy, corruption.expected, report)
     return problem, splits.train.labels
+
+
+def _with_test_set(
+    config: ml_collections.ConfigDict, splits: datasets.Splits
+) -> tuple[datasets.Splits, str]:
+    """Returns splits with a test set, and what it is (`evaluated_on`)."""
+    share = config.dataset.validation
+    if splits.test is not None and not share:
+        return splits, "test"
+    held = splits.hold_out(share or _HELD_OUT, config.seed)
+    assert held.test is not None  # noqa: S101, for mypy
+    count = f"{len(held.test):,} of {len(splits.train):,} training examples"
+    notes = []
+    if splits.test is None:
+        notes = [f"There is no test set: {count} were held out for it."]
+    if config.noise.kind != "none":
+        return replace(held, notes=(*held.notes, *notes)), "validation"
+    notes.append(
+        f"The accuracy is measured on {count}, held out, with their given "
+        "labels: it is how often the network agrees with these labels, and not "
+        "how often it is right."
+    )
+    return replace(held, notes=(*held.notes, *notes)), "noisy_validation"
 
 
 def _problem(
     splits: datasets.Splits,
+    evaluated_on: str,
     noisy: Examples,
     true_transition: np.ndarray | None,
     report: dict[str, Any] | None,
 ) -> Problem:
-    assert splits.clean is not None  # noqa: S101, checked by the caller
+    assert splits.test is not None  # noqa: S101, `_with_test_set` makes one
     return Problem(
         noisy=noisy,
         clean=splits.clean,
         test=splits.test,
         class_names=splits.class_names,
+        evaluated_on=evaluated_on,
         true_transition=true_transition,
         noise_report=report,
         notes=splits.notes,

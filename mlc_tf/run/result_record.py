@@ -24,7 +24,9 @@ def result_record(
 
     Accuracies are in [0, 1]; `seconds_per_step` is the median over the epochs
     of the last phase. `best_clean_accuracy_test_accuracy` is the test accuracy
-    after the epoch of the last phase with the best accuracy on the clean set.
+    after the epoch of the last phase with the best accuracy on the clean set;
+    None without a clean set. The test accuracies are of the examples that
+    `evaluated_on` names.
 
     Args:
         config: The configuration of the run.
@@ -36,10 +38,12 @@ def result_record(
     last_phase = [
         row for row in metrics if row["epoch"] > stages[-1].phase_start
     ]
-    # The later epoch wins a tie: ties are frequent on a small clean set.
-    best_on_clean = max(
-        last_phase, key=lambda row: (row["clean_accuracy"], row["epoch"])
-    )
+    best_on_clean = None
+    if problem.clean is not None:
+        # The later epoch wins a tie: ties are frequent on a small clean set.
+        best_on_clean = max(
+            last_phase, key=lambda row: (row["clean_accuracy"], row["epoch"])
+        )["test_accuracy"]
     step_seconds = [
         row["seconds_per_step"]
         for row in last_phase
@@ -56,10 +60,10 @@ def result_record(
         "seed": config.seed,
         "network": config.network.name,
         "options": options,
-        "evaluated_on": settings.evaluated_on(config),
+        "evaluated_on": problem.evaluated_on,
         "oracle": "" if method.instead in options else method.oracle,
         "noisy_examples": len(problem.noisy),
-        "clean_examples": len(problem.clean),
+        "clean_examples": 0 if problem.clean is None else len(problem.clean),
         "phases": len(method.phases),
         "epochs": last["epoch"],
         "train_steps": sum(
@@ -67,7 +71,7 @@ def result_record(
             for stage in stages
         ),
         "test_accuracy": last["test_accuracy"],
-        "best_clean_accuracy_test_accuracy": best_on_clean["test_accuracy"],
+        "best_clean_accuracy_test_accuracy": best_on_clean,
         "best_test_accuracy": max(row["test_accuracy"] for row in last_phase),
         "transition_l1": last["transition_l1"],
         "seconds": round(sum(row["seconds"] for row in metrics), 3),

@@ -8,6 +8,7 @@ from mlc_tf.data import checks
 from mlc_tf.data.examples import Examples
 from mlc_tf.errors import bad_argument
 from mlc_tf.run import methods
+from mlc_tf.run import settings
 from mlc_tf.run.problems import Problem
 
 
@@ -48,9 +49,13 @@ def stages(config: ml_collections.ConfigDict, problem: Problem) -> list[Stage]:
         problem: The data of the run.
 
     Raises:
-        InputError: if a batch is larger than the data, or if
-            `train.steps_per_execution` does not divide the steps of an epoch.
+        InputError: if the method needs a trusted set and there is none, if a
+            batch is larger than the data, or if `train.steps_per_execution`
+            does not divide the steps of an epoch.
     """
+    methods.check_clean(
+        config.method.name, settings.method_options(config), problem.clean
+    )
     train, planned, first_epoch = config.train, [], 0
     phases = methods.get(config.method.name).phases
     for phase in phases:

@@ -49,7 +49,7 @@ def default_config() -> ml_collections.ConfigDict:
             # `datasets.options.Options` describes these.
             **dataclasses.asdict(Options()),
             # This share of the training set replaces the test set, to choose
-            # hyperparameters.
+            # hyperparameters. 0 for the test set; a tenth where there is none.
             "validation": 0.0,
         }
     )
@@ -69,7 +69,8 @@ def default_config() -> ml_collections.ConfigDict:
     config.clean = ml_collections.ConfigDict(
         {
             # The number of clean examples per class, drawn from the training
-            # set unless the dataset has a clean set.
+            # set before noise is injected, unless the dataset has a clean set.
+            # 0 for no clean set.
             "per_class": 50,
             # Whether a class with too few examples gives all but one example.
             "fewer_if_rare": False,
@@ -247,7 +248,10 @@ def learning_rate(config: ml_collections.ConfigDict) -> float:
 
 
 def evaluated_on(config: ml_collections.ConfigDict) -> str:
-    """Returns "test"; or "validation" if training examples are held out."""
+    """Returns where runs of a dataset with a test set are evaluated.
+
+    That is "test", or "validation" if training examples are held out.
+    """
     return "validation" if config.dataset.validation else "test"
 
 
@@ -332,13 +336,16 @@ def check(config: ml_collections.ConfigDict) -> None:
         "train.batch_size",
         "train.steps_per_execution",
         "clean.batch_size",
-        "clean.per_class",
     ):
         section, _, setting = name.partition(".")
         if config[section][setting] < 1:
             raise bad_argument(
                 name, "an integer >= 1", config[section][setting]
             )
+    if config.clean.per_class < 0:
+        raise bad_argument(
+            "clean.per_class", "an integer >= 0", config.clean.per_class
+        )
     if train.steps_per_epoch < 0:
         raise bad_argument(
             "train.steps_per_epoch",

@@ -388,10 +388,12 @@ class _Run:
             divergence.StopOnNonFiniteLoss(
                 saved.advice if self.keeps_files else "", start.steps
             ),
-            callbacks.CleanAccuracy(problem.clean.batches(size)),
             callbacks.StepTimer(seconds),
             metrics_log,
         ]
+        if problem.clean is not None:
+            clean = problem.clean.batches(size)
+            recorders.insert(1, callbacks.CleanAccuracy(clean))
         if self.keeps_files:
             tensorboard = workdir / "tensorboard"
             history = callbacks.TransitionHistory(
@@ -469,6 +471,7 @@ def build_base(
             samples = (
                 part.sample(_SAMPLE_SIZE)
                 for part in (problem.noisy, problem.clean)
+                if part is not None
             )
             options.update(network.measure(*samples))
     with in_section(f"network.{name}", config.network.get(name, {})):
@@ -548,12 +551,15 @@ def _pairs(
     input_context: tf.distribute.InputContext | None = None,
 ) -> tf.data.Dataset:
     """Returns the batches that a stage trains on, from `start` on."""
+    clean_size = None
+    if problem.clean is not None:
+        clean_size = min(config.clean.batch_size, len(problem.clean))
     with in_section("train", ["batch_size"]):
         return data.pair(
             stage.training_set,
             problem.clean,
             stage.batch_size,
-            min(config.clean.batch_size, len(problem.clean)),
+            clean_size,
             seed=config.seed,
             epochs=range(start.epochs, stage.end_epoch),
             steps_per_epoch=stage.steps_per_epoch,

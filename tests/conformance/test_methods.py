@@ -12,6 +12,7 @@ import tensorflow as tf
 from mlc_tf import data
 from mlc_tf import transitions
 from mlc_tf.errors import InputError
+from mlc_tf.models import pair_model
 from mlc_tf.run import methods
 from mlc_tf.run import settings
 from tests.conftest import FLOAT32
@@ -51,6 +52,8 @@ ARGUMENTS = {
     "fine_tune": {},
     "true_forward": {"transition": TRUE},
 }
+# Arguments that take a trusted set, or knowledge that no user has.
+ORACLES = {"transition", "structure", "gold"}
 GLC = ("glc", "confusion")  # merged, and told which are clean
 # Those that keep something for each example.
 INDEXED = ("glc", "confusion", "pencil", "fasten")
@@ -89,7 +92,7 @@ def fit(model, sets=None, **options):
     )
     pairs = data.pair(
         *(sets or make_sets()),
-        BATCH,
+        batch_size=BATCH,
         epochs=range(1),
         with_index=model.uses_index,
     )
@@ -215,6 +218,34 @@ def rows_of_the_readme():
     lines = re.findall(r"^\| (`.*) \|$", section.split("\n## ")[0], re.M)
     cells = [line.split(" | ") for line in lines]
     return {name.strip("`"): others for name, *others in cells}
+
+
+@each_model
+def test_without_a_trusted_set(name):
+    model, (noisy, _) = make_model(name), make_sets()
+    if model.needs_clean or model.clean_weight:
+        with pytest.raises(InputError, match="without a trusted|needs a trust"):
+            fit(model, (noisy,))
+        return
+    # What does not need the clean half trains as if it were there.
+    assert fit(model, (noisy,)) == trained(name)[1]
+    assert_same_weights(model, trained(name)[0], rtol=0, atol=0)
+
+
+def test_replicas_need_no_trusted_set(two_replicas):
+    with two_replicas.scope():
+        model = make_model("volmin")
+        fit(model, make_sets()[:1])
+    assert_same_weights(model, trained("volmin")[0])
+
+
+def test_the_models_that_train_without_a_trusted_set_are_named():
+    needless = {
+        type(make_model(name)).__name__
+        for name, method in methods.METHODS.items()
+        if not (method.needs_clean or ARGUMENTS[name].keys() & ORACLES)
+    }
+    assert needless == set(pair_model.WITHOUT_CLEAN)
 
 
 def test_dict_suite_and_readme_name_the_same_methods():

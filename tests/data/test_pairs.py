@@ -465,6 +465,39 @@ def test_ragged_sets_and_words_as_soft_labels(half):
         data.pair(half, (X, LABELS), batch_size=1)
 
 
+@pytest.mark.parametrize("form", [as_arrays, as_dataset])
+@pytest.mark.parametrize("with_index", [False, True])
+def test_without_a_clean_set_the_noisy_half_is_the_same(form, with_index):
+    options = {"batch_size": 8, "epochs": range(2), "with_index": with_index}
+    noisy = form(make(0, NOISY))
+    alone = data.pair(noisy, augment=added_key, **options)
+    both = data.pair(noisy, make(100, 6), augment=added_key, **options)
+    assert len(alone) == len(both) == 6
+    for (half, clean), (expected, _) in zip(alone, both):
+        assert clean == ()
+        tf.nest.map_structure(np.testing.assert_array_equal, half, expected)
+    with pytest.raises(InputError, match="left out without a clean set"):
+        data.pair(noisy, batch_size=8, clean_batch_size=4)
+
+
+def added_key(x, key):
+    return x + tf.cast(key[0] % 1000, x.dtype)
+
+
+def test_without_a_clean_set_a_worker_has_its_part():
+    context = tf.distribute.InputContext(2, 1, 4)
+    noisy = make(0, NOISY)
+    whole = data.pair(noisy, batch_size=8, epochs=range(1))
+    part = data.pair(
+        noisy, batch_size=8, epochs=range(1), input_context=context
+    )
+    rows = [half[0].numpy() for half, _ in part]
+    expected = [half[0].numpy()[4:] for half, _ in whole]
+    np.testing.assert_array_equal(
+        np.concatenate(rows), np.concatenate(expected)
+    )
+
+
 def test_epochs_should_be_a_range():
     with pytest.raises(InputError, match="`epochs` should be a range"):
         data.pair((X, LABELS), (X, LABELS), batch_size=8, epochs=2)

@@ -90,6 +90,29 @@ def test_without_a_clean_set_one_may_be_drawn(path):
     np.testing.assert_array_equal(np.bincount(drawn.clean.labels), [1, 1])
 
 
+def test_without_a_test_set_there_is_none(path):
+    path.write_text(path.read_text().replace("test", "held"))
+    splits = load(path)
+    assert splits.test is None
+    assert any("held (2)" in note for note in splits.notes)
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_without_a_column_of_splits_all_rows_are_training_rows(
+    suffix, tmp_path
+):
+    table = pd.DataFrame({"x": [0.5, 1.5, 2.5], "label": ["a", "b", "a"]})
+    path = tmp_path / f"mine.{suffix}"
+    write = table.to_parquet if suffix == "parquet" else table.to_csv
+    write(path, index=False)
+    splits = load(path)
+    assert splits.test is None and splits.clean is None
+    np.testing.assert_array_equal(splits.train.labels, [0, 1, 0])
+    np.testing.assert_array_equal(splits.train.x, [[0.5], [1.5], [2.5]])
+    with pytest.raises(InputError, match="rows of the trusted|the clean set"):
+        load(path, clean="split:good")
+
+
 def test_labels_in_another_column(path):
     path.write_text(TABLE.replace("green", "blue"))
     splits = load(path, label_key="colour")
@@ -106,8 +129,8 @@ def test_equal_rows_are_examples_of_their_own(path):
 @pytest.mark.parametrize(
     "old, new, options, told",
     [
-        ("label,", "class,", {}, "columns label, split in line 1"),
-        ("", "", {"label_key": "grade"}, "columns grade, split in line 1"),
+        ("label,", "class,", {}, "columns label in line 1"),
+        ("", "", {"label_key": "grade"}, "columns grade in line 1"),
         (
             "4,green,10",
             "4,green,11",
@@ -119,7 +142,12 @@ def test_equal_rows_are_examples_of_their_own(path):
         ("2,blue", "nan,blue", {}, "finite.* nan in line 3, column 'height'"),
         ("test", "tset", {}, "'tset' in 2 rows, .*line 5. Did you mean 'test'"),
         ("train", "trian", {}, "'trian' in 3 rows, .* Did you mean 'train'"),
-        ("test", "held", {}, "rows of the test set. .*train, held, valid, oth"),
+        (
+            "train",
+            "held",
+            {},
+            "rows of the train set. .*held, test, valid, oth",
+        ),
         ("", "", {"clean": "split:none"}, "rows of the clean set"),
         ("good", "bad", {"clean": "column:good"}, "the column 'good'"),
         ("3,red,9,train,yes", "3,red,9,train,?", {"clean": "column:good"}, "4"),

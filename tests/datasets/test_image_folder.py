@@ -1,5 +1,6 @@
 import os
 import re
+import shutil
 from pathlib import Path
 
 import keras
@@ -107,7 +108,7 @@ def test_a_class_without_test_images_keeps_its_number(root):
     [
         (["train"], "train"),
         (["test"], "test"),
-        (["train", "test"], "train and test"),
+        (["train", "test"], "train"),
     ],
 )
 def test_missing_split(missing, told, root):
@@ -115,9 +116,25 @@ def test_missing_split(missing, told, root):
         (root / name).rename(root / f"my_{name}")
     with pytest.raises(
         InputError,
-        match=f"folders train and test.*{escaped(root)}', without {told}\\.",
+        match=f"folder train and.*{escaped(root)}', without {told}\\. Did you "
+        f"mean 'my_{told}'",
     ):
         load(root)
+
+
+def test_without_a_test_folder_there_is_no_test_set(root):
+    shutil.rmtree(root / "test")
+    splits = load(root)
+    assert splits.test is None
+    assert len(splits.train)
+
+
+def test_without_listed_splits_all_images_are_training_images(root, table):
+    rows = [line.split(",")[:2] for line in table.read_text().splitlines()]
+    table.write_text("".join(",".join(row) + "\n" for row in rows))
+    splits = load_listed(root)
+    assert splits.test is None and splits.clean is None
+    assert len(splits.train) == len(rows) - 1
 
 
 def test_split_without_classes(root):
@@ -326,7 +343,7 @@ def test_the_clean_set_is_no_other_set(split, cache, root):
             "test/../train/ant/a.png",
             "each file once. Received: 'train/ant/a.png' again in line 6",
         ),
-        (",test,", ",tset,", "splits train and test. Received: none of test"),
+        (",test,", ",tset,", "split train and.*Received: none of test"),
         (",train,", ",trian,", "Received: none of train"),
     ],
 )

@@ -101,13 +101,30 @@ def test_no_npz(content, tmp_path):
 
 @pytest.mark.parametrize(
     "missing",
-    [["x_train"], ["y_test"], ["x_test", "y_test"], ["x_clean"], ["y_clean"]],
+    [["x_train"], ["y_test"], ["x_test"], ["x_clean"], ["y_clean"]],
 )
 def test_missing_arrays(missing, load):
     with pytest.raises(
         InputError, match=rf"mine\.npz' without {', '.join(missing)}\.$"
     ):
         load(**dict.fromkeys(missing))
+
+
+def test_a_file_of_training_examples_only(load):
+    without = dict.fromkeys(["x_test", "y_test", "x_clean", "y_clean"])
+    splits = load(**without)
+    assert splits.test is None and splits.clean is None
+    assert len(splits.train) == 12
+
+
+def test_arrays_that_are_not_used_are_named(load):
+    splits = load(weights=np.ones(12))
+    assert any("not used: weights." in note for note in splits.notes)
+    without = dict.fromkeys(["x_test", "y_test"])
+    with pytest.raises(
+        InputError, match="test set as x_test and y_test. .*X_t"
+    ):
+        load(X_test=inputs(0, 2), Y_test=np.zeros(2, int), **without)
 
 
 class Trap:

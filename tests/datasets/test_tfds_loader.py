@@ -184,6 +184,16 @@ def test_splits_and_slices_of_them(wide):
     )
 
 
+def test_no_test_split(wide, tmp_path, monkeypatch):
+    assert wide(test_split="", **NUMBERS).test is None
+    with pytest.raises(InputError, match="`dataset.train_split` should be a"):
+        wide(train_split="", **NUMBERS)
+    # A dataset whose only split is "train" needs no word about it.
+    monkeypatch.delitem(SIZES, "test")
+    splits = load_tiny(tmp_path)
+    assert splits.test is None and len(splits.train) == SIZES["train"]
+
+
 def test_the_clean_split_is_no_part_of_another(wide):
     with pytest.raises(InputError, match="clean set .* overlap the train set"):
         wide(clean="split:train[:50%]", **NUMBERS)

@@ -98,8 +98,8 @@ def test_a_result_of_other_settings_is_not_written_over(tmp_path):
 
 def test_results_are_checked_before_the_first_run(tmp_path):
     path = tmp_path / "results.jsonl"
-    write(path, "one", network="lenet", evaluated_on="validation")
-    with pytest.raises(InputError, match="differs in network, evaluated_on"):
+    write(path, "one", network="lenet", options={"beta": 2.0})
+    with pytest.raises(InputError, match="differs in network, options"):
         experiments.run_all({"one": config_of()}, tmp_path / "runs", path)
     assert not (tmp_path / "runs").exists()
 

@@ -272,15 +272,87 @@ def test_labels_that_are_noisy_as_they_come(tmp_path):
 @pytest.mark.parametrize(
     "changes, overrides, message",
     [
-        ({"x_clean": None, "y_clean": None}, {}, "have its own clean set"),
         ({}, {"noise.kind": "uniform"}, "`noise.kind` should be 'none'"),
-        ({}, {"dataset.validation": 0.2}, "`dataset.validation` should be 0"),
+        ({}, {"dataset.validation": 1.0}, "`dataset.validation` should be in"),
+        (
+            {"x_test": None, "y_test": None},
+            {"dataset.validation": 1.0},
+            "`dataset.validation` should be in",
+        ),
     ],
 )
 def test_what_does_not_go_together(changes, overrides, message, tmp_path):
     own = own_arrays(tmp_path / "own.npz", **changes)
     with pytest.raises(InputError, match=message):
         problems.load(small(**{**own, **overrides}))
+
+
+NO_TEST = {"x_test": None, "y_test": None}
+NO_CLEAN = {"x_clean": None, "y_clean": None}
+
+
+@pytest.mark.parametrize(
+    "left_out, overrides, tested, evaluated_on, said",
+    [
+        ({}, {}, 10, "test", []),
+        (NO_CLEAN, {}, 10, "test", []),
+        (NO_TEST, {}, 6, "noisy_validation", ["no test set", "given labels"]),
+        (
+            NO_TEST | NO_CLEAN,
+            {"dataset.validation": 0.5},
+            30,
+            "noisy_validation",
+            ["no test set: 30 of 60", "on 30 of 60 training"],
+        ),
+        (
+            {},
+            {"dataset.validation": 0.2},
+            12,
+            "noisy_validation",
+            ["how often the network agrees"],
+        ),
+        (
+            NO_TEST | NO_CLEAN,
+            {"noise.kind": "uniform", "clean.per_class": 3},
+            6,
+            "validation",
+            ["no test set: 6 of 60"],
+        ),
+    ],
+)
+def test_held_out_examples_take_the_place_of_a_test_set(
+    left_out, overrides, tested, evaluated_on, said, tmp_path
+):
+    own = own_arrays(tmp_path / "own.npz", **left_out)
+    problem, truth = problems.load_with_truth(small(**{**own, **overrides}))
+    assert problem.evaluated_on == evaluated_on
+    assert len(problem.test) == tested
+    notes = " ".join(problem.notes)
+    assert all(text in notes for text in said)
+    assert said or "held out" not in notes
+    with np.load(tmp_path / "own.npz") as file:
+        x, y = file["x_train"], file["y_train"]
+    if evaluated_on == "test":
+        return
+    # No example is in two sets, none is lost, and each keeps its label.
+    labels = problem.noisy.labels if truth is None else truth
+    of_train = dict(zip(map(bytes, x), y))
+    parts = [(problem.noisy.x, labels), (problem.test.x, problem.test.labels)]
+    if "clean.per_class" in overrides:
+        parts.append((problem.clean.x, problem.clean.labels))
+    found = [pair for x, y in parts for pair in zip(map(bytes, x), y)]
+    assert len(found) == 60 and dict(found) == of_train
+
+
+def test_no_trusted_set_may_be_asked_for():
+    with_set = problems.load(small())
+    without = problems.load(small(**{"clean.per_class": 0}))
+    assert without.clean is None
+    assert len(without.noisy) == len(with_set.noisy) + len(with_set.clean)
+    with pytest.raises(InputError, match="`folds` should be 0 without"):
+        without.folds(2, seed=0)
+    with pytest.raises(InputError, match="`clean.per_class` should be"):
+        problems.load(small(**{"clean.per_class": -1}))
 
 
 @pytest.mark.parametrize(

@@ -41,17 +41,12 @@ from mlc_tf.errors import import_optional
 from mlc_tf.models import prediction
 from mlc_tf.run import callbacks
 from mlc_tf.run import figures
+from mlc_tf.run import problems
 from mlc_tf.run.finished_run import FinishedRun
 from mlc_tf.run.problems import Problem
 
 if TYPE_CHECKING:
     import pandas as pd
-
-_CURVES = {
-    "test_accuracy": "held-out set, true labels",
-    "clean_accuracy": "clean set",
-    "noisy_accuracy": "training set, given labels",
-}
 
 
 def confusion(
@@ -117,8 +112,10 @@ def page(
     names = [str(name) for name in problem.class_names]
     metrics = callbacks.read_metrics(run.workdir / "metrics.jsonl")
     listed = suspects(found, most)
+    evaluated_on = problems.EVALUATION_SETS[run.result["evaluated_on"]]
     return _template().render(
         result=run.result,
+        evaluated_on=evaluated_on,
         classes=names,
         page=_digest(run, problem),
         noise=_noise(run.result),
@@ -132,8 +129,7 @@ def page(
         transition=_transition(run, problem.true_transition, names),
         class_table=tables.class_table(found.classes, names),
         confusion=tables.matrix_table(
-            f"Examples of the {run.result['evaluated_on']} set, by label and "
-            "predicted class",
+            f"Examples of the {evaluated_on}, by label and predicted class",
             confused,
             names,
             ("label", "predicted"),
@@ -185,10 +181,11 @@ def _noise(result: Mapping[str, Any]) -> str:
 def _curves(metrics: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
     if not metrics:
         return None
+    recorded = figures.recorded_accuracies(metrics)
     changes = [
         f"on the {label} from {tables.percent(metrics[0][name])} to "
         f"{tables.percent(metrics[-1][name])}"
-        for name, label in _CURVES.items()
+        for name, label in recorded.items()
     ]
     distance = metrics[-1]["transition_l1"]
     if distance is not None:
@@ -200,7 +197,7 @@ def _curves(metrics: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
         "alternative": f"Curves over {tables.count(len(metrics), 'epoch')}. "
         f"Accuracy {'; '.join(changes)}.",
         "sources": pictures.figure_uris(lambda: figures.curves_figure(metrics)),
-        "table": tables.epoch_table(metrics, _CURVES),
+        "table": tables.epoch_table(metrics, recorded),
     }
 
 
