@@ -56,6 +56,25 @@ def mean_cross_entropy(
     return tf.reduce_mean(loss)
 
 
+def mean_absolute_error(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+    """Returns `sum_k |label_k - f_k|`, where f = softmax(logits).
+
+    For a class id that is `2 (1 - f[label])`, at most 2.
+
+    Args:
+        logits: `(batch, classes)`.
+        labels: `(batch,)` class ids or `(batch, classes)` probabilities.
+
+    Returns:
+        `(batch,)`, with the dtype of the logits.
+
+    References:
+        Ghosh et al., 2017: the loss is robust to noise that is spread evenly.
+    """
+    targets = as_probabilities(labels, logits)
+    return tf.reduce_sum(tf.abs(targets - tf.nn.softmax(logits)), axis=-1)
+
+
 def corrected_cross_entropy(
     logits: tf.Tensor, labels: tf.Tensor, transition: tf.Tensor
 ) -> tf.Tensor:

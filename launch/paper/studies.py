@@ -126,6 +126,26 @@ def _controls(expectation_rate: float) -> dict[str, Changes]:
     }
 
 
+# What a trusted set is worth: methods without one, whose settings are those of
+# their papers and the rate of plain training, and methods with one.
+_WITHOUT = (
+    "cross_entropy",
+    "gce",
+    "pencil",
+    "forward",
+    "dual_t",
+    "t_revision",
+    "volmin",
+    "robot",
+)
+_WITH = ("cross_entropy", "glc", "glc_em", "fasten", "mlc")
+_TRUST = {
+    **{f"{name}_with": {"method.name": name} for name in reversed(_WITH)},
+    **{name: {"method.name": name, "clean.per_class": 0} for name in _WITHOUT},
+}
+_INSTANCE_TOO = (*published.NOISES, "instance")
+
+
 STUDIES: Mapping[str, Study] = {
     # Which of the settings that the paper leaves open decide whether its
     # algorithm works, and what repairs it.
@@ -171,6 +191,19 @@ STUDIES: Mapping[str, Study] = {
             },
         },
         common={"dataset.validation": 0.1},
+    ),
+    # What a trusted set is worth, and who does best without one.
+    "trust_digits": Study(
+        config="digits",
+        variants=_TRUST,
+        common={"dataset.validation": 0.25},
+        noises=_INSTANCE_TOO,
+    ),
+    "trust_mnist": Study(
+        config="mnist",
+        variants=_TRUST,
+        common=_TWELVE_THOUSAND,
+        noises=_INSTANCE_TOO,
     ),
     # What each difference between the letter and mlc is worth: added one after
     # another, and taken from mlc alone (the decay of T's steps is the last

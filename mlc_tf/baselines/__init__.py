@@ -14,6 +14,8 @@ from mlc_tf.baselines.masking_hard import MaskingHard
 from mlc_tf.baselines.meta_weight_net import MetaWeightNet
 from mlc_tf.baselines.noise_layer import NoiseLayer
 from mlc_tf.baselines.pencil import Pencil
+from mlc_tf.baselines.robust_bilevel import RobustBilevel
+from mlc_tf.baselines.transition_revision import TransitionRevision
 from mlc_tf.baselines.volume_minimization import VolumeMinimization
 
 __all__ = [
@@ -30,5 +32,7 @@ __all__ = [
     "MetaWeightNet",
     "NoiseLayer",
     "Pencil",
+    "RobustBilevel",
+    "TransitionRevision",
     "VolumeMinimization",
 ]

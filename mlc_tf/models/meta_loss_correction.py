@@ -53,11 +53,17 @@ from mlc_tf.models import meta_gradient
 from mlc_tf.models.forward_pass import AllWeights
 from mlc_tf.models.forward_pass import ForwardPass
 from mlc_tf.models.forward_pass import LastLayer
+from mlc_tf.models.forward_pass import Tensors
 from mlc_tf.models.forward_pass import as_float
 from mlc_tf.models.forward_pass import coarsest_dtype
 from mlc_tf.models.pair_model import PairModel
 
 META_GRADIENTS = ("exact", "head", "finite_difference")
+# The loss of the virtual step, of (logits, T); and the meta loss, of weights.
+Losses = tuple[
+    Callable[[tf.Tensor, tf.Tensor], tf.Tensor],
+    Callable[[Tensors], tf.Tensor],
+]
 # Arguments of former versions, and where they went: to an argument of
 # `transition`, or nowhere.
 _MOVED = {
@@ -208,17 +214,14 @@ class MetaLossCorrection(PairModel):
         forward = self.forward_pass.forward(x)  # f(x; theta), once
         transition = tf.identity(tf.convert_to_tensor(self.transition_variable))
 
-        def noisy_loss(logits: tf.Tensor, transition: tf.Tensor) -> tf.Tensor:
-            return tf.reduce_mean(
-                losses.corrected_cross_entropy(logits, noisy_labels, transition)
-            )  # Eq. 2, 3
+        noisy_loss = _corrected_loss(noisy_labels)
 
         # Virtual-Train and Meta-Train
-        clean_loss = forward.loss_at(
-            *clean, self.clean_class_weight
-        )  # Eq. 5, 6
+        virtual_loss, meta_loss = self.virtual_and_meta_loss(
+            forward, (x, noisy_labels), clean
+        )
         gradient = self._meta_gradient(
-            forward, noisy_loss, clean_loss, transition
+            forward, virtual_loss, meta_loss, transition
         )  # Eq. 4, 8
         # In the place of Eq. 7, 9, 10: the step of `self.transition`.
         transition = self.transition.apply(transition, gradient, self.step)
@@ -237,6 +240,26 @@ class MetaLossCorrection(PairModel):
         self.step.assign_add(1)
         self.meta_gradient_norm.update_state(tf.norm(gradient))
         return self.actual_train(forward, loss, noisy_labels)  # Eq. 11
+
+    def virtual_and_meta_loss(
+        self,
+        forward: ForwardPass,
+        noisy: tuple[Any, tf.Tensor],
+        clean: tuple[Any, tf.Tensor],
+    ) -> Losses:
+        """Returns the loss of the virtual step, and the meta loss.
+
+        Args:
+            forward: The forward pass of the noisy batch.
+            noisy: The noisy half of the element, (inputs, labels).
+            clean: The clean half of the element, (inputs, labels).
+
+        Returns:
+            A function from (logits of the noisy batch, T) to a scalar (Eq. 3),
+            and a function from virtual weights to a scalar (Eq. 5, 6).
+        """
+        meta_loss = forward.loss_at(*clean, self.clean_class_weight)
+        return _corrected_loss(noisy[1]), meta_loss
 
     def _meta_gradient(
         self,
@@ -265,6 +288,15 @@ class MetaLossCorrection(PairModel):
         else:
             gradient = meta_gradient.exact(**arguments)
         return distribution.global_mean([gradient])[0]
+
+
+def _corrected_loss(
+    labels: tf.Tensor,
+) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
+    """Returns the function from (logits, T) to the mean corrected loss."""
+    return lambda logits, transition: tf.reduce_mean(
+        losses.corrected_cross_entropy(logits, labels, transition)
+    )  # Eq. 2, 3
 
 
 def _checked_update(given: Any) -> transitions.TransitionUpdate:

@@ -38,6 +38,7 @@ WITHOUT_CLEAN = (
     "CrossEntropy",
     "GeneralizedCrossEntropy",
     "VolumeMinimization",
+    "RobustBilevel",
     "Pencil",
     "CoTeaching",
 )

@@ -21,6 +21,7 @@ from mlc_tf.baselines.authors_step import AuthorsStep
 from mlc_tf.baselines.co_teaching import CoTeaching
 from mlc_tf.baselines.confusion_matrix import confusion_transition
 from mlc_tf.baselines.cross_entropy import CrossEntropy
+from mlc_tf.baselines.dual_transition import dual_transition
 from mlc_tf.baselines.fasten import Fasten
 from mlc_tf.baselines.forward_correction import ForwardCorrection
 from mlc_tf.baselines.forward_correction import anchor_point_transition
@@ -33,6 +34,8 @@ from mlc_tf.baselines.masking_hard import MaskingHard
 from mlc_tf.baselines.meta_weight_net import MetaWeightNet
 from mlc_tf.baselines.noise_layer import NoiseLayer
 from mlc_tf.baselines.pencil import Pencil
+from mlc_tf.baselines.robust_bilevel import RobustBilevel
+from mlc_tf.baselines.transition_revision import TransitionRevision
 from mlc_tf.baselines.volume_minimization import VolumeMinimization
 from mlc_tf.data import examples
 from mlc_tf.data import noise
@@ -182,8 +185,20 @@ def _true_transition(context: RunContext) -> dict[str, Any]:
 
 def _anchor_points(context: RunContext) -> dict[str, Any]:
     probs = context.probabilities(context.training_set)
+    return {"transition": _at_anchor_points(probs)}
+
+
+def _at_anchor_points(probs: np.ndarray) -> np.ndarray:
     percentile = None if probs.shape[1] >= _MANY_CLASSES else 97
-    return {"transition": anchor_point_transition(probs, percentile)}
+    return anchor_point_transition(probs, percentile)
+
+
+def _dual(context: RunContext) -> dict[str, Any]:
+    probs = context.probabilities(context.training_set)
+    labels = context.training_set.labels
+    return {
+        "transition": dual_transition(_at_anchor_points(probs), probs, labels)
+    }
 
 
 def _gold(
@@ -293,12 +308,13 @@ _CLASS_WEIGHTS: Mapping[
 
 
 def transition_update(
-    options: Mapping[str, Any], steps: int = 0
+    name: str, options: Mapping[str, Any], steps: int = 0
 ) -> transitions.TransitionUpdate:
-    """Returns the update of T that the options of `mlc` describe.
+    """Returns the update of T that the options of a method describe.
 
     Args:
-        options: The options, with a section `transition`.
+        name: A name in `LEARN_T`.
+        options: The options of the method, with a section `transition`.
         steps: The number of steps of the run, over which the steps of T decay
             if the options have no `decay_steps`. Defaults to 0, no decay.
 
@@ -306,17 +322,22 @@ def transition_update(
         InputError: for a bad name or argument in the section.
     """
     update = {"decay_steps": steps, **options["transition"]}
-    with in_section("method.mlc.transition", update):
+    with in_section(f"method.{name}.transition", update):
         return transitions.get(**update)
 
 
 def _mlc(context: RunContext) -> dict[str, Any]:
     """Builds the update of T, and the weights of the clean classes."""
+    return {**_update("mlc", context), **_clean_class_weight(context)}
+
+
+def _robot(context: RunContext) -> dict[str, Any]:
+    return _update("robot", context)
+
+
+def _update(name: str, context: RunContext) -> dict[str, Any]:
     steps = context.epochs * context.steps_per_epoch
-    return {
-        "transition": transition_update(context.options, steps),
-        **_clean_class_weight(context),
-    }
+    return {"transition": transition_update(name, context.options, steps)}
 
 
 def _clean_class_weight(context: RunContext) -> dict[str, Any]:
@@ -332,6 +353,8 @@ def _clean_class_weight(context: RunContext) -> dict[str, Any]:
     return {"clean_class_weight": weights}
 
 
+# The methods with a section `transition` of options.
+LEARN_T = ("mlc", "robot")
 _MERGED = Phase(CrossEntropy, data="merged")
 _NOISY = Phase(CrossEntropy)
 
@@ -362,6 +385,15 @@ METHODS: Mapping[str, Method] = {
         (
             _MERGED,
             Phase(ForwardCorrection, data="merged", arguments=_anchor_points),
+        )
+    ),
+    "dual_t": Method(
+        (_MERGED, Phase(ForwardCorrection, data="merged", arguments=_dual))
+    ),
+    "t_revision": Method(
+        (
+            _MERGED,
+            Phase(TransitionRevision, data="merged", arguments=_anchor_points),
         )
     ),
     "glc": Method(
@@ -428,6 +460,7 @@ METHODS: Mapping[str, Method] = {
     ),
     "pencil": Method((Phase(Pencil, data="merged", arguments=_pencil_stages),)),
     "volmin": Method((Phase(VolumeMinimization, data="merged"),)),
+    "robot": Method((Phase(RobustBilevel, data="merged", arguments=_robot),)),
     "gce": Method((Phase(GeneralizedCrossEntropy, data="merged"),)),
     "meta_weight_net": Method((Phase(MetaWeightNet),), needs_clean=True),
     "fasten": Method(

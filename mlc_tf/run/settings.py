@@ -150,6 +150,7 @@ def default_config() -> ml_collections.ConfigDict:
                 # By the length of the run where not given.
                 "label_learning_rate": placeholder(float),
             },
+            "t_revision": {"revision_rate": 0.01},
             "volmin": {"volume_weight": 1e-4, "transition_learning_rate": 1.0},
             "gce": {"q": 0.7},
             "meta_weight_net": {
@@ -165,8 +166,8 @@ def default_config() -> ml_collections.ConfigDict:
         if method not in config.method:
             config.method[method] = ml_collections.ConfigDict()
         config.method[method].learning_rate = placeholder(float)
-    # A control and a rival have the options of mlc, unless they are given their
-    # own.
+    # A control and two rivals have the options of mlc, unless they are given
+    # their own.
     mlc, update = config.method.mlc, config.method.mlc.transition
     for method in ("ce_control", "glc_em"):
         for option in ("learning_rate", "clean_weight", "clean_class_weight"):
@@ -174,6 +175,12 @@ def default_config() -> ml_collections.ConfigDict:
     config.method.glc_em.expectation_rate = update.get_oneway_ref(
         "expectation_rate"
     )
+    robot = config.method.robot
+    for option in ("learning_rate", "virtual_learning_rate", "meta_gradient"):
+        robot[option] = mlc.get_oneway_ref(option)
+    robot.transition = ml_collections.ConfigDict()
+    for option in update:
+        robot.transition[option] = update.get_oneway_ref(option)
     config.optimizer = ml_collections.ConfigDict(
         {
             "name": "sgd",
@@ -306,8 +313,8 @@ def check(config: ml_collections.ConfigDict) -> None:
     """
     _check_form(config)
     methods.get(config.method.name)
-    if config.method.name == "mlc":
-        methods.transition_update(method_options(config))
+    if config.method.name in methods.LEARN_T:
+        methods.transition_update(config.method.name, method_options(config))
     networks.get(config.network.name)
     initialization.get(config.network.initializer)
     Options.from_config(config.dataset)

@@ -55,9 +55,15 @@ _EXPECTATION_RATES = (0.0, 0.03, 0.1, 0.3, 1.0, 3.0)
 _CLEAN_WEIGHTS = (0.0, 0.1, 0.3, 1.0)
 _VALUES: Mapping[str, tuple[Any, ...]] = {
     "network.weight_decay": (0.0, 1e-4, 3e-4, 1e-3, 3e-3),
-    "method.mlc.transition.name": ("exponentiated", "projected"),
-    "method.mlc.transition.smoothing": (0.0, 0.05, 0.1, 0.2, 0.4),
-    "method.mlc.transition.expectation_rate": _EXPECTATION_RATES,
+    **{
+        f"method.{name}.transition.{option}": values
+        for name in methods.LEARN_T
+        for option, values in (
+            ("name", ("exponentiated", "projected")),
+            ("smoothing", (0.0, 0.05, 0.1, 0.2, 0.4)),
+            ("expectation_rate", _EXPECTATION_RATES),
+        )
+    },
     "method.mlc.clean_weight": _CLEAN_WEIGHTS,
     "method.mlc.clean_class_weight": ("equal", "given_labels"),
     "method.forward.expectation_rate": _EXPECTATION_RATES,
@@ -75,13 +81,20 @@ _VALUES: Mapping[str, tuple[Any, ...]] = {
     "method.fasten.threshold": (0.6, 0.8, 0.9),
 }
 # The defaults of these settings depend on the class that `name` names.
-_TRANSITION = "method.mlc.transition."
+_TRANSITIONS = tuple(f"method.{name}.transition" for name in methods.LEARN_T)
 _SCALES: Mapping[str, tuple[float, ...]] = {
     "optimizer.learning_rate": _NEAR,
     **{f"method.{name}.learning_rate": _NEAR for name in methods.METHODS},
-    "method.mlc.virtual_learning_rate": _FACTORS,
-    "method.mlc.transition.learning_rate": _FACTORS,
-    "method.mlc.transition.max_step": _NEAR,
+    **{
+        f"method.{name}.{option}": factors
+        for name in methods.LEARN_T
+        for option, factors in (
+            ("virtual_learning_rate", _FACTORS),
+            ("transition.learning_rate", _FACTORS),
+            ("transition.max_step", _NEAR),
+        )
+    },
+    "method.t_revision.revision_rate": _FACTORS,
     "method.authors_step.virtual_learning_rate": _FACTORS,
     "method.authors_step.transition_learning_rate": _FACTORS,
     "method.noise_layer.noise_learning_rate": _FACTORS,
@@ -400,8 +413,9 @@ def _values(config: ml_collections.ConfigDict, name: str) -> tuple[Any, ...]:
             "searched", f"of {', '.join((*_SCALES, *_VALUES))}", name
         )
     own = settings.flat(config)[name]
-    if own is None and name.startswith(_TRANSITION):
-        own = _class_default(config, name.removeprefix(_TRANSITION))
+    section, _, argument = name.rpartition(".")
+    if own is None and section in _TRANSITIONS:
+        own = _class_default(config, section, argument)
     elif own is None and name.endswith(".learning_rate"):
         own = config.optimizer.learning_rate
     if name in _SCALES:
@@ -414,9 +428,12 @@ def _values(config: ml_collections.ConfigDict, name: str) -> tuple[Any, ...]:
     return (first, *(value for value in values if value != first))
 
 
-def _class_default(config: ml_collections.ConfigDict, argument: str) -> Any:
-    """Returns what an update of T has where a config gives no value."""
-    return getattr(transitions.get(config.method.mlc.transition.name), argument)
+def _class_default(
+    config: ml_collections.ConfigDict, section: str, argument: str
+) -> Any:
+    """Returns what an update of T has where its section gives no value."""
+    name = settings.flat(config)[f"{section}.name"]
+    return getattr(transitions.get(name), argument)
 
 
 def _changed(

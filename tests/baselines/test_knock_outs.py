@@ -9,6 +9,8 @@ from mlc_tf.baselines.gold_loss_correction import GoldLossCorrection
 from mlc_tf.baselines.masking import Masking
 from mlc_tf.baselines.masking_hard import MaskingHard
 from mlc_tf.baselines.noise_layer import NoiseLayer
+from mlc_tf.baselines.robust_bilevel import RobustBilevel
+from mlc_tf.baselines.transition_revision import TransitionRevision
 from mlc_tf.baselines.volume_minimization import VolumeMinimization
 from mlc_tf.models.meta_loss_correction import MetaLossCorrection
 from mlc_tf.transitions import Projected
@@ -52,6 +54,11 @@ def masking(base):
         lambda base: NoiseLayer(base, space="logits"),
         noise_layer,
         volume_minimization,
+        # At the identity every importance weight is 1.
+        lambda base: TransitionRevision(base, transition=IDENTITY),
+        lambda base: RobustBilevel(
+            base, transition=Projected(learning_rate=0.0)
+        ),
         masking,
         lambda base: MaskingHard(base, transition=IDENTITY, structure=IDENTITY),
     ],
@@ -62,6 +69,8 @@ def masking(base):
         "noise_layer_logits",
         "noise_layer",
         "volmin",
+        "t_revision",
+        "robot",
         "masking",
         "masking_hard",
     ],

@@ -32,6 +32,8 @@ ARGUMENTS = {
     "noise_layer": {},
     "noise_layer_logits": {},
     "forward": {"transition": TRUE},
+    "dual_t": {"transition": TRUE},
+    "t_revision": {"transition": TRUE, "revision_rate": 0.1},
     "glc": {"transition": TRUE, "gold": GOLD},
     "glc_em": {
         "transition": TRUE,
@@ -45,6 +47,7 @@ ARGUMENTS = {
     "masking_hard": {"transition": TRUE, "structure": TRUE > 0},
     "pencil": {"labels": LABELS, "stage_steps": (1, 2)},
     "volmin": {},
+    "robot": {},
     "gce": {},
     "meta_weight_net": {},
     "fasten": {"labels": LABELS},
@@ -58,7 +61,14 @@ GLC = ("glc", "confusion")  # merged, and told which are clean
 # Those that keep something for each example.
 INDEXED = ("glc", "confusion", "pencil", "fasten")
 # Whose last phase is in class and arguments that of another: one will do.
-SAME = ("ce_control", "confusion", "clean_only", "fine_tune", "true_forward")
+SAME = (
+    "ce_control",
+    "dual_t",
+    "confusion",
+    "clean_only",
+    "fine_tune",
+    "true_forward",
+)
 each_method = pytest.mark.parametrize("name", methods.METHODS)
 each_model = pytest.mark.parametrize(
     "name", sorted(set(methods.METHODS) - set(SAME))
@@ -272,7 +282,7 @@ def test_the_readme_tells_data_oracle_and_file(name):
     )
     assert oracle == (method.oracle or "–")
     home = getattr(last.model, "func", last.model).__module__
-    if name != "confusion":  # whose file is the estimate
+    if name not in ("confusion", "dual_t"):  # whose file is the estimate
         assert file == f"`{home.replace('.', '/')}.py`"
     assert 0.5 < float(cost) < 10  # of cross-entropy
 

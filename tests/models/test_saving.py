@@ -62,6 +62,12 @@ MODELS = {
     "pencil": lambda: baselines.Pencil(
         make_base(), labels=LABELS, stage_steps=(2, 4)
     ),
+    "robot": lambda: baselines.RobustBilevel(
+        make_base(), transition=transitions.Projected(learning_rate=2.0)
+    ),
+    "t_revision": lambda: baselines.TransitionRevision(
+        make_base(), transition=T, revision_rate=0.1
+    ),
     "volmin": lambda: baselines.VolumeMinimization(
         make_base(), volume_weight=0.01
     ),

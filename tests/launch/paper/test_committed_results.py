@@ -78,7 +78,7 @@ def test_the_transition_of_each_result_can_be_built_again():
         for result in results.read(path).values():
             if "transition" in result.get("options", {}):
                 if result["method"] == "mlc":
-                    methods.transition_update(result["options"])
+                    methods.transition_update("mlc", result["options"])
                     built += 1
     assert built > 250
 

@@ -79,7 +79,7 @@ def test_all_parts_together_are_mlc(name):
 
 def transition_of(config):
     options = settings.method_options(config)
-    return methods.transition_update(options, steps=7).get_config()
+    return methods.transition_update("mlc", options, steps=7).get_config()
 
 
 def test_the_first_steps_by_their_effect():
