@@ -4,8 +4,8 @@ Import it before TensorFlow, which then uses the processor fully: see
 `mlc_tf/processor.py`.
 
 The sub-packages, from the ground up: `transitions`, `losses`, `distribution`;
-`data`, `datasets`, `networks`; `models`; `baselines`; `run`; `audit`. Each name
-is imported when it is first used.
+`data`, `datasets`, `networks`; `models`; `baselines`; `run`; `audit`;
+`sklearn`. Each name is imported when it is first used.
 """
 
 import importlib
@@ -28,6 +28,7 @@ if TYPE_CHECKING:  # what `__getattr__` returns, for editors
     from mlc_tf import models
     from mlc_tf import networks
     from mlc_tf import run
+    from mlc_tf import sklearn
     from mlc_tf import transitions
     from mlc_tf.audit import find_label_issues
     from mlc_tf.data.noise import corrupt
@@ -56,6 +57,7 @@ __all__ = [
     "networks",
     "pair",
     "run",
+    "sklearn",
     "transitions",
 ]
 # Where the classes and functions are; all other names are sub-packages.

@@ -23,6 +23,7 @@ ORDER = (
     "baselines",
     "run",
     "audit",
+    "sklearn",
 )
 PRIVATE = re.compile(
     r"keras\.src|__internal__|tensorflow\.python|\._loss_tracker"
