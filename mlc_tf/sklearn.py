@@ -22,9 +22,8 @@ from mlc_tf.models.meta_loss_correction import MetaLossCorrection
 from mlc_tf.networks import mlp
 from mlc_tf.networks import statistics
 
-# Without a rate for T that follows the noisy labels, few trusted examples of a
-# class determine little of a row of T.
-_EXPECTATION_RATE = 0.03
+# Without it a small perceptron learns wrong labels by heart.
+_WEIGHT_DECAY = 0.03
 _BATCH_SIZE = 256  # of predictions
 
 
@@ -43,21 +42,21 @@ class MetaLossCorrectionClassifier(ClassifierMixin, BaseEstimator):
     Args:
         network: Maps (input shape, number of classes) to a built `keras.Model`
             whose outputs are logits. Defaults to None: a perceptron with 128
-            hidden units, which standardises its inputs.
+            hidden units and weight decay, which standardises its inputs.
         trusted: `(x, labels)` of examples whose labels are right, of each class
             at least one, with the features of `X`. Defaults to None: none.
         transition: How T starts and moves, an object of `mlc_tf.transitions`.
-            Defaults to None: `Exponentiated(expectation_rate=0.03)`, whose
-            steps decay over the training.
+            Defaults to None, `transitions.for_run`: rates that follow from
+            the length of the training.
         virtual_learning_rate: As in `MetaLossCorrection`. Defaults to 0.1.
         meta_gradient: As in `MetaLossCorrection`. Defaults to "head".
         clean_weight: As in `MetaLossCorrection`; without trusted examples it
-            has no effect. Defaults to 0.
+            has no effect. Defaults to 0.3.
         learning_rate: The rate of Adam, which falls along a cosine. Defaults to
             0.003.
         epochs: The number of passes over the data. Defaults to 30.
         batch_size: The number of noisy examples in a batch; fewer where there
-            are fewer. Defaults to 32.
+            are fewer. Defaults to 64.
         random_state: As in scikit-learn. An integer makes `fit` repeatable; it
             also seeds Keras. Defaults to None.
         verbose: As in `keras.Model.fit`. Defaults to 0.
@@ -87,10 +86,10 @@ class MetaLossCorrectionClassifier(ClassifierMixin, BaseEstimator):
         transition: transitions.TransitionUpdate | None = None,
         virtual_learning_rate: float = 0.1,
         meta_gradient: str = "head",
-        clean_weight: float = 0.0,
+        clean_weight: float = 0.3,
         learning_rate: float = 3e-3,
         epochs: int = 30,
-        batch_size: int = 32,
+        batch_size: int = 64,
         random_state: Any = None,
         verbose: int = 0,
     ) -> None:
@@ -209,7 +208,12 @@ class MetaLossCorrectionClassifier(ClassifierMixin, BaseEstimator):
     def _network(self, x: np.ndarray, num_classes: int) -> keras.Model:
         shape = x.shape[1:]
         if self.network is None:
-            return mlp(shape, num_classes, **statistics.channels(x))
+            return mlp(
+                shape,
+                num_classes,
+                weight_decay=_WEIGHT_DECAY,
+                **statistics.channels(x),
+            )
         return self.network(shape, num_classes)
 
     def _model(
@@ -217,9 +221,7 @@ class MetaLossCorrectionClassifier(ClassifierMixin, BaseEstimator):
     ) -> MetaLossCorrection:
         arguments: dict[str, Any] = {
             "transition": self.transition
-            or transitions.Exponentiated(
-                expectation_rate=_EXPECTATION_RATE, decay_steps=steps
-            ),
+            or transitions.for_run(steps, len(self.classes_)),
             "virtual_learning_rate": self.virtual_learning_rate,
             "meta_gradient": self.meta_gradient,
         }

@@ -48,5 +48,8 @@ def test_the_examples_of_the_readme_work(tmp_path):
     (tmp_path / "example.py").write_text(script)
     completed = processes.run(tmp_path / "example.py", cwd=tmp_path)
     assert completed.returncode == 0, completed.stderr
-    accuracies = completed.stdout.splitlines()[-1].split()
-    assert [float(each) > 0.9 for each in accuracies] == [True, True]
+    accuracy, of_classifier = map(
+        float, completed.stdout.splitlines()[-1].split()
+    )
+    assert accuracy > 0.9
+    assert of_classifier > 0.85

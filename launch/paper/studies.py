@@ -144,6 +144,25 @@ _TRUST = {
     **{name: {"method.name": name, "clean.per_class": 0} for name in _WITHOUT},
 }
 _INSTANCE_TOO = (*published.NOISES, "instance")
+# The rates of T that were searched, or that follow from the length of the run.
+_NO_RATES = {
+    f"method.mlc.transition.{name}": None
+    for name in (
+        "learning_rate",
+        "smoothing",
+        "max_step",
+        "expectation_rate",
+        "decay_steps",
+    )
+}
+_AUTO = {
+    "tuned": {},
+    "auto": {
+        **_NO_RATES,
+        "method.mlc.transition.name": "auto",
+        "method.mlc.clean_weight": 0.3,
+    },
+}
 
 
 STUDIES: Mapping[str, Study] = {
@@ -191,6 +210,14 @@ STUDIES: Mapping[str, Study] = {
             },
         },
         common={"dataset.validation": 0.1},
+    ),
+    # Whether rates that follow from the length of the run do as well as rates
+    # that were searched.
+    "auto_digits": Study(
+        config="digits", variants=_AUTO, common={"dataset.validation": 0.25}
+    ),
+    "auto_mnist": Study(
+        config="mnist", variants=_AUTO, common=_TWELVE_THOUSAND
     ),
     # What a trusted set is worth, and who does best without one.
     "trust_digits": Study(

@@ -308,7 +308,7 @@ _CLASS_WEIGHTS: Mapping[
 
 
 def transition_update(
-    name: str, options: Mapping[str, Any], steps: int = 0
+    name: str, options: Mapping[str, Any], steps: int = 0, num_classes: int = 2
 ) -> transitions.TransitionUpdate:
     """Returns the update of T that the options of a method describe.
 
@@ -317,10 +317,26 @@ def transition_update(
         options: The options of the method, with a section `transition`.
         steps: The number of steps of the run, over which the steps of T decay
             if the options have no `decay_steps`. Defaults to 0, no decay.
+        num_classes: The number of classes, which "auto" needs. Defaults to 2.
 
     Raises:
         InputError: for a bad name or argument in the section.
     """
+    given = options["transition"]
+    known = (*transitions.UPDATES, AUTO)
+    if given["name"] not in known:
+        raise unknown_name(
+            f"method.{name}.transition.name", given["name"], known
+        )
+    if given["name"] == AUTO:
+        others = sorted(given.keys() - {"name"})
+        if others:
+            raise InputError(
+                f"`method.{name}.transition.{others[0]}` should be left out "
+                "for the transition 'auto', which sets it. Received: "
+                f"{given[others[0]]!r}."
+            )
+        return transitions.for_run(max(steps, 1), num_classes)
     update = {"decay_steps": steps, **options["transition"]}
     with in_section(f"method.{name}.transition", update):
         return transitions.get(**update)
@@ -337,7 +353,11 @@ def _robot(context: RunContext) -> dict[str, Any]:
 
 def _update(name: str, context: RunContext) -> dict[str, Any]:
     steps = context.epochs * context.steps_per_epoch
-    return {"transition": transition_update(name, context.options, steps)}
+    return {
+        "transition": transition_update(
+            name, context.options, steps, context.num_classes
+        )
+    }
 
 
 def _clean_class_weight(context: RunContext) -> dict[str, Any]:
@@ -355,6 +375,8 @@ def _clean_class_weight(context: RunContext) -> dict[str, Any]:
 
 # The methods with a section `transition` of options.
 LEARN_T = ("mlc", "robot")
+# The name of the update whose rates follow from the length of the run.
+AUTO = "auto"
 _MERGED = Phase(CrossEntropy, data="merged")
 _NOISY = Phase(CrossEntropy)
 

@@ -102,7 +102,8 @@ def default_config() -> ml_collections.ConfigDict:
                 # "equal", the default, or as frequent as the "given_labels".
                 "clean_class_weight": placeholder(str),
                 # How T starts and moves: a name of `transitions.UPDATES`, and
-                # the arguments of that class.
+                # the arguments of that class; or "auto", without arguments:
+                # rates that follow from the length of the run.
                 "transition": {
                     "name": "exponentiated",
                     "learning_rate": placeholder(float),

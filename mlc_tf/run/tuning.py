@@ -433,6 +433,12 @@ def _class_default(
 ) -> Any:
     """Returns what an update of T has where its section gives no value."""
     name = settings.flat(config)[f"{section}.name"]
+    if name == methods.AUTO:
+        raise bad_argument(
+            f"{section}.name",
+            "a named update, to search its settings: 'auto' has none",
+            name,
+        )
     return getattr(transitions.get(name), argument)
 
 

@@ -17,6 +17,7 @@ from mlc_tf.transitions.updates import Exponentiated
 from mlc_tf.transitions.updates import Projected
 from mlc_tf.transitions.updates import ProjectedColumns
 from mlc_tf.transitions.updates import TransitionUpdate
+from mlc_tf.transitions.updates import for_run
 from mlc_tf.transitions.updates import get
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "distance",
     "expectation_step",
     "exponentiated_step",
+    "for_run",
     "get",
     "normalize",
     "to_rows",

@@ -75,6 +75,38 @@ def test_the_step_is_limited_first_and_then_decays(step, share):
     )
 
 
+def test_rates_from_the_length_of_a_run():
+    steps, classes = 500, 9
+    update = transitions.for_run(steps, classes)
+    assert update.expectation_rate * steps == pytest.approx(6 * classes)
+    rng = np.random.default_rng(0)
+    start = tf.constant(update.start(classes))
+    logits = np.log(start)
+    path = 0.0
+    for step in range(steps):
+        # Of the gradient only the direction counts.
+        gradient = rng.normal(size=(classes, classes)) * 10.0 ** (step % 3)
+        moved = update.apply(start, tf.constant(gradient), step)
+        change = np.log(moved) - logits
+        # A row of logits is known up to a constant.
+        direction = -gradient / np.linalg.norm(gradient)
+        length = np.sum((change - change.mean(1, keepdims=True)) * direction)
+        centred = direction - direction.mean(1, keepdims=True)
+        path += length / np.sum(centred * direction)
+    assert path == pytest.approx(120 * np.sqrt(classes), rel=0.01)
+
+
+@pytest.mark.parametrize("arguments", [(0, 2), (5, 1), (2.5, 3)])
+def test_a_run_has_steps_and_classes(arguments):
+    with pytest.raises(InputError, match="should be an integer >="):
+        transitions.for_run(*arguments)
+
+
+def test_a_run_of_one_step_is_limited_too():
+    update = transitions.for_run(1, 10)
+    assert update.max_step == 3.0 and update.expectation_rate == 1.0
+
+
 @pytest.mark.parametrize("name", transitions.UPDATES)
 def test_a_config_gives_the_same_object_again(name):
     given = {"learning_rate": 5.0, "smoothing": 0.1, "max_step": 0.5}
