@@ -80,7 +80,9 @@ def main(argv: list[str]) -> None:
     if _SEARCHED.value == "training":
         searches = {"training": (tuning.TRAINING, names)}
     else:
-        searches = {name: (tuning.own_settings(name), [name]) for name in names}
+        searches = {
+            name: (tuning.own_settings(config, name), [name]) for name in names
+        }
     part = f"tuning/{config.dataset.name}"
     runs = Path(_RUNS.value) / part
     path = Path(_RESULTS.value) / f"{part}.jsonl"

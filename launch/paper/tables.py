@@ -22,7 +22,12 @@ from mlc_tf.run.comparison import oracle_note
 from mlc_tf.run.results import Result
 
 # Short names of the noises, since Table 1 has many columns.
-_SHORT = {"uniform": "U", "flip_random": "R", "flip_to_one": "O"}
+_SHORT = {
+    "uniform": "U",
+    "flip_random": "R",
+    "flip_to_one": "O",
+    "instance": "I",
+}
 
 
 def methods_table(

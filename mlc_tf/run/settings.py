@@ -152,6 +152,18 @@ def default_config() -> ml_collections.ConfigDict:
                 "label_learning_rate": placeholder(float),
             },
             "t_revision": {"revision_rate": 0.01},
+            "robot": {
+                "virtual_learning_rate": 0.1,
+                # As of mlc.
+                "transition": {
+                    "name": "auto",
+                    "learning_rate": placeholder(float),
+                    "smoothing": placeholder(float),
+                    "max_step": placeholder(float),
+                    "expectation_rate": placeholder(float),
+                    "decay_steps": placeholder(int),
+                },
+            },
             "volmin": {"volume_weight": 1e-4, "transition_learning_rate": 1.0},
             "gce": {"q": 0.7},
             "meta_weight_net": {
@@ -167,8 +179,8 @@ def default_config() -> ml_collections.ConfigDict:
         if method not in config.method:
             config.method[method] = ml_collections.ConfigDict()
         config.method[method].learning_rate = placeholder(float)
-    # A control and two rivals have the options of mlc, unless they are given
-    # their own.
+    # A control and a rival have the options of mlc, unless they are given their
+    # own.
     mlc, update = config.method.mlc, config.method.mlc.transition
     for method in ("ce_control", "glc_em"):
         for option in ("learning_rate", "clean_weight", "clean_class_weight"):
@@ -176,12 +188,7 @@ def default_config() -> ml_collections.ConfigDict:
     config.method.glc_em.expectation_rate = update.get_oneway_ref(
         "expectation_rate"
     )
-    robot = config.method.robot
-    for option in ("learning_rate", "virtual_learning_rate", "meta_gradient"):
-        robot[option] = mlc.get_oneway_ref(option)
-    robot.transition = ml_collections.ConfigDict()
-    for option in update:
-        robot.transition[option] = update.get_oneway_ref(option)
+    config.method.robot.meta_gradient = mlc.get_oneway_ref("meta_gradient")
     config.optimizer = ml_collections.ConfigDict(
         {
             "name": "sgd",

@@ -108,20 +108,27 @@ _SCALES: Mapping[str, tuple[float, ...]] = {
 }
 
 
-def own_settings(method: str) -> tuple[str, ...]:
+def own_settings(
+    config: ml_collections.ConfigDict, method: str
+) -> tuple[str, ...]:
     """Returns the dotted names of a method's settings that a search may try.
 
     Args:
+        config: The config where the search starts. If the rates of T follow
+            from the length of the run ("auto"), they are not searched.
         method: A name of `methods.METHODS`.
 
     Raises:
         InputError: for an unknown method.
     """
     methods.get(method)
+    section = f"method.{method}.transition."
+    automatic = settings.flat(config).get(f"{section}name") == methods.AUTO
     return tuple(
         name
         for name in (*_SCALES, *_VALUES)
         if name.startswith(f"method.{method}.")
+        and not (automatic and name.startswith(section))
     )
 
 
@@ -433,12 +440,6 @@ def _class_default(
 ) -> Any:
     """Returns what an update of T has where its section gives no value."""
     name = settings.flat(config)[f"{section}.name"]
-    if name == methods.AUTO:
-        raise bad_argument(
-            f"{section}.name",
-            "a named update, to search its settings: 'auto' has none",
-            name,
-        )
     return getattr(transitions.get(name), argument)
 
 

@@ -14,7 +14,6 @@ from mlc_tf.models.paper_meta_loss_correction import PaperMetaLossCorrection
 from mlc_tf.run import methods
 from mlc_tf.run import problems
 from mlc_tf.run import training
-from mlc_tf.run import tuning
 from tests.support import small
 
 TRUE = np.array([[0.7, 0.3, 0.0], [0.0, 1.0, 0.0], [0.2, 0.0, 0.8]])
@@ -350,16 +349,7 @@ def test_auto_sets_the_rates_of_t_by_the_length_of_the_run():
         )
 
 
-def test_auto_trains_and_cannot_be_tuned(tmp_path):
+def test_auto_trains(tmp_path):
     config = small("mlc", **{"method.mlc.transition.name": "auto"})
     result = training.run(config, tmp_path / "run", 0)
     assert result["options"]["transition"] == {"name": "auto"}
-    config.dataset.validation = 0.2
-    with pytest.raises(InputError, match="transition.name` should be a named"):
-        tuning.search(
-            config,
-            ["method.mlc.transition.learning_rate"],
-            {"one": {}},
-            1,
-            tmp_path,
-        )

@@ -205,25 +205,36 @@ def test_what_is_wrong_with_a_run_is_told(trained, tmp_path, monkeypatch):
 
 
 def test_own_settings_are_of_the_method_and_in_the_config():
-    known = tuning.own_settings("mlc")
+    config = settings.default_config()
+    known = tuning.own_settings(config, "mlc")
     assert "method.mlc.transition.smoothing" in known
     # All methods of a config share the size of the clean batch.
     assert "clean.batch_size" not in known
     rate = "method.cross_entropy.learning_rate"
-    assert tuning.own_settings("cross_entropy") == (rate,)
-    assert tuning.own_settings("lre") == (
+    assert tuning.own_settings(config, "cross_entropy") == (rate,)
+    assert tuning.own_settings(config, "lre") == (
         "method.lre.learning_rate",
         "method.lre.clean_weight",
     )
-    config = settings.default_config()
     for method in methods.METHODS:
-        for name in tuning.own_settings(method):
+        for name in tuning.own_settings(config, method):
             assert config.get_oneway_ref(name.split(".")[0]) is not None
             section = config
             for part in name.split("."):
                 section = section[part]
     with pytest.raises(InputError, match="Did you mean 'mlc'"):
-        tuning.own_settings("mlcc")
+        tuning.own_settings(config, "mlcc")
+
+
+def test_rates_that_follow_from_the_run_are_not_searched():
+    config = settings.default_config()
+    assert tuning.own_settings(config, "robot") == (
+        "method.robot.learning_rate",
+        "method.robot.virtual_learning_rate",
+    )
+    config.method.robot.transition.name = "exponentiated"
+    known = tuning.own_settings(config, "robot")
+    assert "method.robot.transition.max_step" in known
 
 
 @pytest.mark.parametrize(
@@ -253,7 +264,7 @@ def test_a_scale_that_the_config_leaves_open_is_refused(tmp_path):
         InputError, match="`method.mlc.transition.max_step` should be given"
     ):
         tuning.search(
-            config, tuning.own_settings("mlc"), CONDITIONS, 1, tmp_path
+            config, tuning.own_settings(config, "mlc"), CONDITIONS, 1, tmp_path
         )
 
 
@@ -290,7 +301,7 @@ def test_data_is_loaded_once_for_all_that_learn_from_it(
         return load(config)
 
     monkeypatch.setattr(tuning.problems, "load", load_and_tell)
-    search(tmp_path, trials=4, searched=tuning.own_settings("lre"))
+    search(tmp_path, trials=4, searched=tuning.own_settings(config_of(), "lre"))
     assert len({config.method.lre.clean_weight for config in trained}) > 1
     assert sorted(loaded) == ["flip_to_one", "uniform"]
 
