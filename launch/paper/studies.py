@@ -126,8 +126,9 @@ def _controls(expectation_rate: float) -> dict[str, Changes]:
     }
 
 
-# What a trusted set is worth: methods without one, whose settings are those of
-# their papers and the rate of plain training, and methods with one.
+# What a trusted set is worth: methods without one, at the shared rate of the
+# config and with the settings of their papers, since the config's own settings
+# of methods may have been chosen by a trusted set; and methods with one.
 _WITHOUT = (
     "cross_entropy",
     "gce",
@@ -141,8 +142,16 @@ _WITHOUT = (
 _WITH = ("cross_entropy", "glc", "glc_em", "fasten", "mlc")
 _TRUST = {
     **{f"{name}_with": {"method.name": name} for name in reversed(_WITH)},
-    **{name: {"method.name": name, "clean.per_class": 0} for name in _WITHOUT},
+    **{
+        name: {
+            "method.name": name,
+            "clean.per_class": 0,
+            f"method.{name}.learning_rate": None,
+        }
+        for name in _WITHOUT
+    },
 }
+_TRUST["pencil"] |= {"method.pencil.alpha": 0.1, "method.pencil.beta": 0.4}
 _INSTANCE_TOO = (*published.NOISES, "instance")
 # The rates of T that were searched, or that follow from the length of the run.
 _NO_RATES = {
@@ -200,10 +209,10 @@ STUDIES: Mapping[str, Study] = {
     "letter_full": Study(
         config="mnist:paper",
         variants={
+            "plain_training": _PLAIN,
             "m_64": _M_64,
             "m_64_limited": {**_M_64, **_LIMITED},
             "m_64_limited_momentum": {**_M_64, **_LIMITED, **_MOMENTUM},
-            "plain_training": _PLAIN,
             "true_t": {
                 "method.name": "true_forward",
                 "method.true_forward.learning_rate": 0.01,
@@ -217,7 +226,12 @@ STUDIES: Mapping[str, Study] = {
         config="digits", variants=_AUTO, common={"dataset.validation": 0.25}
     ),
     "auto_mnist": Study(
-        config="mnist", variants=_AUTO, common=_TWELVE_THOUSAND
+        config="mnist",
+        variants={
+            **_AUTO,
+            "tuned_with_clean_weight": {"method.mlc.clean_weight": 0.3},
+        },
+        common=_TWELVE_THOUSAND,
     ),
     # What a trusted set is worth, and who does best without one.
     "trust_digits": Study(
