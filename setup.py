@@ -72,7 +72,7 @@ setup(
         "keras>=3.15",
         "ml_collections",
         "numpy",
-        "scikit-learn",
+        "scikit-learn>=1.6",
         "scipy",
         "tensorboard",
         "tensorflow>=2.21",

@@ -9,7 +9,8 @@ The folder `--output` then holds
     transition.csv              T estimated from the audited labels; often
                                 nearer to the true T than the learned T
     clean_label_issues.csv      one row per example of the trusted set; missing
-                                for methods that were fitted to trusted labels
+                                without one, and for methods that were fitted to
+                                trusted labels
     to_check.csv                with --pick=N: the N examples to check next, to
                                 enlarge the trusted set
     audit.json                  the noise rate of all examples and, for injected

@@ -68,8 +68,9 @@ def main(argv: list[str]) -> None:
     experiments.run_all(configs, runs, file, _JOBS.value)
     recorded = results.read(file)
     compared = [recorded[name] for name in configs if name in recorded]
-    evaluated_on = compared[0]["evaluated_on"] if compared else "test"
     for kind in kinds:
+        of_kind = [row for row in compared if row["noise"] == kind]
+        evaluated_on = of_kind[0]["evaluated_on"] if of_kind else "test"
         rows = comparison.summarize(
             compared,
             config.dataset.name,

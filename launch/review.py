@@ -3,9 +3,10 @@
     mlc_tf review --workdir=runs/digits
 
 The page is one file that any browser opens offline. It shows curves, T, noise
-rates and errors on the test set; and the most suspicious labels, each to keep,
-to change or to drop. The page saves the decisions as `decisions.csv`, whose
-columns `mlc_tf.audit.review` lists. The command trains nothing.
+rates and errors on the test set or the held-out set; and the most suspicious
+labels, each to keep, to change or to drop. The page saves the decisions as
+`decisions.csv`, whose columns `mlc_tf.audit.review` lists. The command trains
+nothing.
 """
 
 from pathlib import Path

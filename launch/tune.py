@@ -12,11 +12,11 @@ gives to methods.
 
 The trusted set decides: its examples are divided into `--folds` parts, and each
 trial trains once for each part, without that part. `--validation` also holds
-out a fraction of the training set with its true labels, and shows what they
-would have chosen; with `--folds=0` they decide. The command does not use the
-test set. Repeat the command to resume an interrupted search. Each search writes
-a line to `results/tuning/DATASET.jsonl`, and does not replace the line of
-another search.
+out a fraction of the training set with the labels of the dataset, and shows
+what they would have chosen; with `--folds=0`, as without a trusted set, they
+decide. The command does not use the test set. Repeat the command to resume an
+interrupted search. Each search writes a line to `results/tuning/DATASET.jsonl`,
+and does not replace the line of another search.
 """
 
 from pathlib import Path
@@ -52,7 +52,9 @@ _FOLDS = flags.DEFINE_integer(
     "none: then the held-out examples decide.",
 )
 _VALIDATION = flags.DEFINE_float(
-    "validation", 0.0, "The fraction of the training set to hold out."
+    "validation",
+    None,
+    "The fraction of the training set to hold out. Defaults to the config's.",
 )
 _DEFAULTS = flags.DEFINE_bool(
     "defaults",
@@ -71,7 +73,8 @@ def main(argv: list[str]) -> None:
 
     del argv
     config = _CONFIG.value
-    config.dataset.validation = _VALIDATION.value
+    if _VALIDATION.value is not None:
+        config.dataset.validation = _VALIDATION.value
     if _DEFAULTS.value:
         config.method = settings.default_config().method
     names = command_line.method_names(_METHODS)

@@ -43,8 +43,10 @@ class MetaLossCorrectionClassifier(ClassifierMixin, BaseEstimator):
         network: Maps (input shape, number of classes) to a built `keras.Model`
             whose outputs are logits. Defaults to None: a perceptron with 128
             hidden units and weight decay, which standardises its inputs.
-        trusted: `(x, labels)` of examples whose labels are right, of each class
-            at least one, with the features of `X`. Defaults to None: none.
+        trusted: `(x, labels)` of examples whose labels are right, at least one
+            of each class, with the features of `X`. In a pipeline, the steps
+            before this one transform `X` and not these. Defaults to None, no
+            trusted examples.
         transition: How T starts and moves, an object of `mlc_tf.transitions`.
             Defaults to None, `transitions.for_run`: rates that follow from
             the length of the training.
@@ -57,8 +59,9 @@ class MetaLossCorrectionClassifier(ClassifierMixin, BaseEstimator):
         epochs: The number of passes over the data. Defaults to 30.
         batch_size: The number of noisy examples in a batch; fewer where there
             are fewer. Defaults to 64.
-        random_state: As in scikit-learn. An integer makes `fit` repeatable; it
-            also seeds Keras. Defaults to None.
+        random_state: As in scikit-learn. An integer makes `fit` repeatable: it
+            seeds Keras, and with it the global generators of Python and NumPy.
+            Defaults to None.
         verbose: As in `keras.Model.fit`. Defaults to 0.
 
     Attributes:
@@ -197,12 +200,22 @@ class MetaLossCorrectionClassifier(ClassifierMixin, BaseEstimator):
                 f"`trusted` should have inputs of shape {x.shape[1:]}, as `X`. "
                 f"Received: inputs of shape {inputs.shape[1:]}."
             )
-        others = set(labels.tolist()) - set(self.classes_.tolist())
-        if others:
+        if labels.shape != inputs.shape[:1] or not np.isfinite(inputs).all():
             raise InputError(
-                "`trusted` should have labels of `y`. Received: "
-                f"{sorted(others, key=str)[0]!r}, which is not in `y`."
+                "`trusted` should have finite inputs and one label for each. "
+                f"Received: inputs of shape {inputs.shape}, labels of shape "
+                f"{labels.shape}."
             )
+        trusted, known = set(labels.tolist()), set(self.classes_.tolist())
+        for wrong, where in (
+            (trusted - known, "which is not in `y`"),
+            (known - trusted, "which is missing"),
+        ):
+            if wrong:
+                raise InputError(
+                    "`trusted` should have the labels of `y`. Received: "
+                    f"{sorted(wrong, key=str)[0]!r}, {where}."
+                )
         return inputs, np.searchsorted(self.classes_, labels)
 
     def _network(self, x: np.ndarray, num_classes: int) -> keras.Model:

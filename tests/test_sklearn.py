@@ -141,8 +141,17 @@ def test_it_is_a_network_only_after_fit():
         ),
         (
             {"trusted": (np.zeros((2, 2)), [0, 7])},
-            "`trusted` should have labels of `y`. Received: 7,",
+            "`trusted` should have the labels of `y`. Received: 7, which is no",
         ),
+        (
+            {"trusted": (np.zeros((2, 2)), [0, 0])},
+            "`trusted` should have the labels of `y`. Received: 1, which is mi",
+        ),
+        (
+            {"trusted": (np.zeros((2, 2)), [[0], [1]])},
+            r"one label for each. .* labels of shape \(2, 1\)",
+        ),
+        ({"trusted": (np.full((2, 2), np.nan), [0, 1])}, "finite inputs"),
         ({"meta_gradient": "heads"}, "`meta_gradient` should be one of"),
     ],
 )

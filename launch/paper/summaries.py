@@ -144,7 +144,7 @@ def by_clean_examples(
         dataset: The name of the dataset.
         noise: The kind of the noise.
         ratio: The noise ratio; None for a noise without a ratio.
-        evaluated_on: "test" or "validation". Defaults to "test".
+        evaluated_on: A name of `problems.EVALUATION_SETS`. Defaults to "test".
 
     Returns:
         One row per method and size, with the columns method, clean_examples,

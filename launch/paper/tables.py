@@ -132,7 +132,7 @@ def campaign_table(contents: Sequence[Result]) -> str:
     ]
     for name, group in (
         ("`mlc`", mlc_campaigns),
-        (f"the other {len(other_campaigns)} methods", other_campaigns),
+        (f"{len(other_campaigns)} other methods", other_campaigns),
     ):
         damages = [
             damage for campaign in group for damage in campaign["damages"]

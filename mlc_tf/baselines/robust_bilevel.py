@@ -1,4 +1,4 @@
-"""Robust bilevel learning of T: the meta loss is robust, and needs no trust."""
+"""Robust bilevel learning of T, without a trusted set."""
 
 from typing import Any
 
@@ -38,7 +38,7 @@ class RobustBilevel(MetaLossCorrection):
 
     Raises:
         InputError: as `MetaLossCorrection`; and in `fit` for batches of one
-            example.
+            example, or of an unknown number.
 
     References:
         Yong et al., 2023, "A holistic view of label noise transition matrix in
@@ -68,10 +68,12 @@ class RobustBilevel(MetaLossCorrection):
         self, forward: ForwardPass, noisy: tuple[Any, Any], clean: Any
     ) -> Losses:
         x, labels = noisy
-        if labels.shape[0] == 1:
+        size = labels.shape[0]
+        if size is None or size < 2:
             raise InputError(
-                "The noisy batches should have at least two examples for "
-                "RobustBilevel, which divides them. Received: batches of one."
+                "The noisy batches should all have the same number of examples "
+                "(drop_remainder=True), at least two, for RobustBilevel, which "
+                f"divides them. Received: {size or 'an unknown number'}."
             )
         outer = tf.nest.map_structure(lambda part: part[1::2], x)
 

@@ -208,24 +208,29 @@ def check_names(names: list[str]) -> None:
         )
 
 
-def check_splits(root: Path, required: str, optional: str) -> None:
+def check_splits(root: Path, required: str, *optional: str) -> None:
     """Raises an `InputError` unless a folder holds the required split.
 
-    A folder whose name is like that of a missing split is an error too.
+    If a split is missing, a folder with nearly its name is an error too.
 
     Args:
         root: The folder.
         required: The name of the split that must be there.
-        optional: The name of the split that may be there.
+        *optional: The names of the splits that may be there, the test set
+            first.
     """
     there = _names(root) if root.is_dir() else []
-    others = [name for name in there if name not in (required, optional)]
-    for name in (required, optional):
+    others = [
+        name
+        for name in there
+        if name not in (required, *optional) and (root / name).is_dir()
+    ]
+    for name in (required, optional[0]):
         near = hint(name, others)
         if not (root / name).is_dir() and (name == required or near):
             raise InputError(
                 f"`folder:PATH` should hold the folder {required} and, for a "
-                f"test set, the folder {optional}. Received: "
+                f"test set, the folder {optional[0]}. Received: "
                 f"'{printable(str(root))}', without {name}.{near}"
             )
 

@@ -55,6 +55,12 @@ def load(path: str, options: Options) -> Splits:
         path, (label_key,), [*ignored, *trusted_column], optional=(SPLIT,)
     )
     if SPLIT not in table:
+        tables.check_no_splits(path, table, SPLIT)
+        if scheme == "split":
+            raise InputError(
+                f"{path} should have a column {SPLIT!r} for `dataset.clean` = "
+                f"{options.clean!r}. Received: no such column."
+            )
         table[SPLIT] = "train"
     labels, blanks = _stripped(table[label_key])
     which, counts = _splits(

@@ -115,7 +115,7 @@ def _found(
     root: Path, clean_split: str, required: bool
 ) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """Returns the table (file, label, split) of class folders, and notes."""
-    class_folders.check_splits(root, "train", "test")
+    class_folders.check_splits(root, "train", "test", clean_split)
     if required and not (root / clean_split).is_dir():
         there = [path.name for path in root.iterdir() if path.is_dir()]
         raise InputError(
@@ -137,6 +137,7 @@ def _listed(
     """Returns the table (file, label, split, line) of a CSV, and notes."""
     table = tables.read(labels, _COLUMNS, others=False, optional=(_SPLIT,))
     if _SPLIT not in table:
+        tables.check_no_splits(labels, table, _SPLIT)
         table[_SPLIT] = "train"
     table["line"] = [tables.line(row) for row in range(len(table))]
     # `mlc_tf relabel` writes such tables, and no cell of them is a formula.

@@ -13,7 +13,6 @@ from mlc_tf.data.examples import Arrays
 from mlc_tf.datasets.options import Options
 from mlc_tf.datasets.splits import Splits
 from mlc_tf.errors import InputError
-from mlc_tf.errors import hint
 
 # Errors that NumPy raises for a file that is not an archive, or is damaged.
 UNREADABLE = (
@@ -79,12 +78,12 @@ def load(path: str, options: Options | None = None) -> Splits:
         - {"class_names"}
     )
     for which in _OPTIONAL:
-        near = hint(f"x_{which}", others)
+        near = [name for name in others if _is_nearly(name, f"x_{which}")]
         if f"x_{which}" not in arrays and near:
             raise InputError(
                 f"`npz:PATH` should hold the {which} set as x_{which} and "
-                f"y_{which}. Received: {path!r} with the arrays "
-                f"{', '.join(arrays)}; rename or remove the other array."
+                f"y_{which}. Received: {path!r} with an array {near[0]}; "
+                "rename or remove it."
             )
     notes = (
         (f"Arrays of {path} that are not used: {', '.join(others)}.",)
@@ -103,6 +102,13 @@ def load(path: str, options: Options | None = None) -> Splits:
         _class_names(path, arrays.get("class_names"), train.labels),
         parts.get("clean"),
         notes=notes,
+    )
+
+
+def _is_nearly(name: str, known: str) -> bool:
+    """Returns whether a name differs in case, marks or order of letters."""
+    return sorted(filter(str.isalnum, name.lower())) == sorted(
+        filter(str.isalnum, known)
     )
 
 

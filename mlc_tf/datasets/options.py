@@ -27,7 +27,8 @@ class Options:
         clean: The trusted examples: "split:NAME", "column:NAME" (a column of
             true and false in a table) or "list:FILE" (a text file with one
             file name per line). Defaults to "": the dataset's own clean set,
-            or else a set that is drawn from the training set.
+            or else a set that is drawn from the training set before noise is
+            injected, or none.
         cache: "memory" (decode once, keep all inputs), "disk:DIR" (decode
             once, into files in that folder) or "none" (decode in each epoch).
             Defaults to "memory".
@@ -35,7 +36,8 @@ class Options:
             Defaults to `()`: images keep their size, which must be the same
             for all.
         labels: Path of a CSV of images (`folder:`), with the columns file,
-            label and split. Defaults to "": the images lie in class folders.
+            label and, if not all are training images, split. Defaults to "":
+            the images lie in class folders.
         input_key: The TFDS feature that is the network's input. Defaults to "":
             the input that TFDS names for supervised learning.
         label_key: The TFDS feature, or the column of a table, that is the

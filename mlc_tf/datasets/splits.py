@@ -34,7 +34,8 @@ class Splits:
         test: The test set; None if the data have none, and `hold_out` makes
             one.
         class_names: The name of each class, in the order of the class ids.
-        clean: The trusted set. Defaults to None: `draw_clean` draws it.
+        clean: The trusted set. Defaults to None: there is none, and
+            `draw_clean` may draw it.
         human_labels: Sets of labels that people gave to the training examples,
             by name; each set is `(examples,)` class ids. Defaults to `{}`.
         groups: `(examples,)` group ids of the training examples. Examples of

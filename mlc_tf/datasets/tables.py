@@ -16,6 +16,7 @@ import numpy as np
 from mlc_tf.datasets import text_files
 from mlc_tf.datasets.options import existing_file
 from mlc_tf.errors import InputError
+from mlc_tf.errors import hint
 from mlc_tf.errors import import_optional
 
 if TYPE_CHECKING:
@@ -203,6 +204,24 @@ def _parsed(path: str | Path, columns: Sequence[str]) -> pd.DataFrame:
     table.columns = header.tolist()
     filled = table.notna().any(axis=1)
     return table.iloc[: int(filled[::-1].idxmax()) + 1 if filled.any() else 0]
+
+
+def check_no_splits(path: str | Path, table: pd.DataFrame, name: str) -> None:
+    """Raises an `InputError` if a column seems to hold the splits of the rows.
+
+    Args:
+        path: The file, for messages.
+        table: The table, which has no column of splits.
+        name: The name that the column of splits should have.
+    """
+    for column in table.columns:
+        values = table[column].dropna().astype(str).str.strip().str.lower()
+        if hint(str(column), [name]) or {*values} == {"train", "test"}:
+            raise InputError(
+                f"{path} should have the splits of its rows in the column "
+                f"{name!r}. Received: a column {column!r} in its place; rename "
+                "it, or remove it if it holds no splits."
+            )
 
 
 def column_of(names: Sequence[Any], wanted: str) -> int:

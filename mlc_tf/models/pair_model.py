@@ -33,14 +33,13 @@ from mlc_tf.models import xla
 from mlc_tf.models.constructor_arguments import ConstructorArguments
 from mlc_tf.models.multi_worker_fit import MultiWorkerFit
 
-# The models that need nothing but noisy labels: no trusted set, no true T.
+# The models that need nothing but noisy labels.
 WITHOUT_CLEAN = (
     "CrossEntropy",
     "GeneralizedCrossEntropy",
     "VolumeMinimization",
     "RobustBilevel",
     "Pencil",
-    "CoTeaching",
 )
 
 
@@ -155,7 +154,8 @@ class PairModel(ConstructorArguments, MultiWorkerFit):
 
         Args:
             x: A `tf.data.Dataset` (`mlc_tf.data.pair` makes one) of batched
-                elements `((x, noisy_label), (x_clean, clean_label))`, which the
+                elements `((x, noisy_label), (x_clean, clean_label))`, or
+                `((x, noisy_label), ())` without a trusted set, which the
                 strategy in scope divides. Or, if each of several workers reads
                 only its part, a function from the
                 `tf.distribute.InputContext` of a worker to the batches of its
@@ -257,17 +257,17 @@ class PairModel(ConstructorArguments, MultiWorkerFit):
         )
 
     def _check_trains_without_clean(self) -> None:
-        if self.clean_weight:
-            raise InputError(
-                "`clean_weight` should be 0 without a trusted set. Received: "
-                f"`clean_weight` = {self.clean_weight}."
-            )
         if self.needs_clean:
             raise InputError(
                 f"{type(self).__name__} needs a trusted set: "
                 "mlc_tf.pair(noisy, clean). Received: pairs without a clean "
                 "half. Without a trusted set train "
                 f"{', '.join(WITHOUT_CLEAN)} of mlc_tf.baselines."
+            )
+        if self.clean_weight:
+            raise InputError(
+                "`clean_weight` should be 0 without a trusted set. Received: "
+                f"`clean_weight` = {self.clean_weight}."
             )
 
     def _checked(self, x: Any, replicas: int | None = None) -> tf.data.Dataset:
@@ -347,7 +347,8 @@ class PairModel(ConstructorArguments, MultiWorkerFit):
 
         Args:
             x: The noisy half of an element of `mlc_tf.pair`, (inputs, labels).
-            y: The clean half of the element, (inputs, labels).
+            y: The clean half of the element, (inputs, labels); None or `()`
+                without a trusted set. Defaults to None.
             *args: Not allowed: there are no weights of examples.
             **kwargs: `return_dict` of `keras.Model.train_on_batch`.
 
@@ -363,7 +364,7 @@ class PairModel(ConstructorArguments, MultiWorkerFit):
                 "mlc_tf.pair, and return_dict. Received: "
                 f"{', '.join(kwargs) or 'more arguments'} as well."
             )
-        pairs = tf.data.Dataset.from_tensors((x, y))
+        pairs = tf.data.Dataset.from_tensors((x, () if y is None else y))
         history = self.fit(pairs, epochs=1, verbose=0).history
         logs = {name: values[-1] for name, values in history.items()}
         if kwargs.get("return_dict"):

@@ -60,7 +60,7 @@ def summarize(
         dataset: The name of the dataset.
         noise: The kind of the noise.
         ratio: The noise ratio; None for a noise without a ratio.
-        evaluated_on: "test" or "validation". Defaults to "test".
+        evaluated_on: A name of `problems.EVALUATION_SETS`. Defaults to "test".
 
     Raises:
         InputError: if two results have the same method and seed.

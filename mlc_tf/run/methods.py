@@ -104,9 +104,9 @@ class Phase:
             `arguments` returns and, in the last phase, with the method's
             options.
         data: The source of the noisy half of each element: "noisy", the noisy
-            set; "merged", the noisy and the clean set together, the paper's
-            rule for methods that have no other use for the clean set; or
-            "clean", the clean set.
+            set; "merged", the noisy and the clean set, if there is one,
+            together: the paper's rule for methods that have no other use for
+            the clean set; or "clean", the clean set.
         arguments: Maps the context to arguments of the model. Defaults to
             None, no arguments.
         prepare: Called with the model before training. Defaults to None.
@@ -329,13 +329,6 @@ def transition_update(
             f"method.{name}.transition.name", given["name"], known
         )
     if given["name"] == AUTO:
-        others = sorted(given.keys() - {"name"})
-        if others:
-            raise InputError(
-                f"`method.{name}.transition.{others[0]}` should be left out "
-                "for the transition 'auto', which sets it. Received: "
-                f"{given[others[0]]!r}."
-            )
         return transitions.for_run(max(steps, 1), num_classes)
     update = {"decay_steps": steps, **options["transition"]}
     with in_section(f"method.{name}.transition", update):
@@ -532,9 +525,9 @@ def check_clean(
         ]
         raise InputError(
             "`method.name` should be a method that needs no trusted set, one "
-            f"of {', '.join(without)}, since the data have none "
-            "(`dataset.clean` selects one). Received: `method.name` = "
-            f"{name!r}."
+            f"of {', '.join(without)}, or the data should have one (README.md, "
+            f'"Your own data"). Received: `method.name` = {name!r}, and no '
+            "trusted set."
         )
     if options.get("clean_weight"):
         raise bad_argument(

@@ -82,7 +82,11 @@ class Problem:
         """
         clean = self.clean
         if clean is None:
-            raise bad_argument("folds", "0 without a trusted set", count)
+            raise bad_argument(
+                "folds",
+                "0 without a trusted set (held-out examples then decide)",
+                count,
+            )
         rng = np.random.default_rng([seed, 4])
         labels = clean.labels
         part_of = np.full(len(labels), -1)
@@ -102,6 +106,7 @@ class Problem:
                 self,
                 clean=clean.take(np.flatnonzero(part_of != part)),
                 test=clean.take(np.flatnonzero(part_of == part)),
+                evaluated_on="validation",
             )
             for part in range(count)
         ]
@@ -149,6 +154,11 @@ def load_with_truth(
             "`noise.kind` should be 'none' for a dataset with its own clean "
             "set: its labels are noisy as they come. Received: `noise.kind` = "
             f"{kind!r}."
+        )
+    if config.clean.per_class == 0 and splits.clean is not None:
+        raise InputError(
+            "`clean.per_class` should be left out for a dataset with its own "
+            "clean set. Received: `clean.per_class` = 0."
         )
     splits, evaluated_on = _with_test_set(config, splits)
     splits = splits.with_twin_notes()

@@ -49,7 +49,8 @@ def default_config() -> ml_collections.ConfigDict:
             # `datasets.options.Options` describes these.
             **dataclasses.asdict(Options()),
             # This share of the training set replaces the test set, to choose
-            # hyperparameters. 0 for the test set; a tenth where there is none.
+            # hyperparameters. 0 keeps the test set, or holds out a tenth if
+            # there is none.
             "validation": 0.0,
         }
     )
@@ -70,7 +71,7 @@ def default_config() -> ml_collections.ConfigDict:
         {
             # The number of clean examples per class, drawn from the training
             # set before noise is injected, unless the dataset has a clean set.
-            # 0 for no clean set.
+            # 0 draws none.
             "per_class": 50,
             # Whether a class with too few examples gives all but one example.
             "fewer_if_rare": False,
@@ -102,8 +103,8 @@ def default_config() -> ml_collections.ConfigDict:
                 # "equal", the default, or as frequent as the "given_labels".
                 "clean_class_weight": placeholder(str),
                 # How T starts and moves: a name of `transitions.UPDATES`, and
-                # the arguments of that class; or "auto", without arguments:
-                # rates that follow from the length of the run.
+                # the arguments of that class; or "auto", which sets all of
+                # them by the length of the run.
                 "transition": {
                     "name": "exponentiated",
                     "learning_rate": placeholder(float),
@@ -240,6 +241,9 @@ def method_options(config: ml_collections.ConfigDict) -> dict[str, Any]:
     section = config.method.get(config.method.name)
     options = {} if section is None else _given(section)
     options.pop("learning_rate", None)  # the optimizer's
+    if config.method.name in methods.LEARN_T:
+        if options["transition"]["name"] == methods.AUTO:
+            options["transition"] = {"name": methods.AUTO}  # it sets the others
     return options
 
 
@@ -263,7 +267,7 @@ def learning_rate(config: ml_collections.ConfigDict) -> float:
 
 
 def evaluated_on(config: ml_collections.ConfigDict) -> str:
-    """Returns where runs of a dataset with a test set are evaluated.
+    """Returns where runs with injected noise and a test set are evaluated.
 
     That is "test", or "validation" if training examples are held out.
     """

@@ -1,9 +1,9 @@
 """A search for settings, with keras-tuner, that does not use the test set.
 
 The best trial is the best in cross-validation on the trusted set: a user has no
-other labels to choose by. Held-out training examples with their true labels
-(`dataset.validation`) can be measured besides, or decide in its place. The
-first trial is the config as it is. Combinations of values that a method refuses
+other labels to choose by. Held-out training examples (`dataset.validation`),
+with the labels that the dataset has, can be measured besides, or decide in its
+place, as without a trusted set. The first trial is the config as it is. Combinations of values that a method refuses
 are drawn again.
 """
 
@@ -187,6 +187,9 @@ def search(
         raise bad_argument("conditions", "at least one", "none")
     for condition in conditions.values():
         settings.check(_changed(config, condition))
+    if folds:
+        first, *_ = conditions.values()
+        problems.load(_changed(config, first)).folds(folds, config.seed)
     description = {
         "dataset": config.dataset.name,
         "network": config.network.name,

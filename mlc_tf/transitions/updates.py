@@ -319,15 +319,15 @@ UPDATES: Mapping[str, type[TransitionUpdate]] = {
 def for_run(steps: int, num_classes: int) -> Exponentiated:
     """Returns an update whose rates follow from the length of the run.
 
-    Each step along the meta-gradient has the same length, which falls along
-    half a cosine over the run; the meta-gradient gives the direction only, so
-    that neither its scale nor the rate of the virtual step matters. The lengths
-    add up to `120 sqrt(classes)`, and the shares by which the noisy labels move
-    a row of T (`expectation_rate`) to 6, if classes are equally frequent.
+    The meta-gradient gives the direction of a step, and not its length: the
+    length falls along half a cosine over the run. The lengths add up to `120
+    sqrt(classes)` (less in a run of fewer than `80 sqrt(classes)` steps, since
+    no step is longer than 3), and the shares by which the noisy labels move a
+    row of T (`expectation_rate`) to 6, if classes are equally frequent.
 
-    The two numbers were chosen on held-out digits and 12,000 MNIST images
-    (RESULTS.md, "Rates from the length of the run"). They do not suit labels
-    with many rare classes.
+    The two numbers were chosen on held-out digits and 12,000 MNIST images, and
+    fall behind searched rates on Twitter, with its rare classes (RESULTS.md,
+    "Rates from the length of the run").
 
     Args:
         steps: The number of training steps of the run, at least 1.

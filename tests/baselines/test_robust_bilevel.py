@@ -117,10 +117,20 @@ def test_the_three_meta_gradients_agree_where_they_should(rng):
     assert np.abs(moved["exact"] - moved["head"]).max() > 1e-6
 
 
-def test_a_batch_of_one_is_refused(rng):
+def test_a_batch_of_one_or_of_an_unknown_number_is_refused(rng):
     model = RobustBilevel(one_step.two_layers(rng))
-    with pytest.raises(InputError, match="at least two examples"):
+    with pytest.raises(InputError, match="at least two.* Received: 1\\."):
         one_step.fit(model, (one_step.half(rng, 1), one_step.half(rng)))
+    pairs = tf.data.Dataset.from_tensor_slices(one_step.half(rng, 7)).batch(6)
+    model.compile("sgd")
+    with pytest.raises(InputError, match="Received: an unknown number"):
+        model.fit(pairs.map(lambda *half: (half, ())), verbose=0)
+
+
+def test_an_odd_batch_is_divided_too(rng):
+    model = RobustBilevel(one_step.two_layers(rng))
+    one_step.fit(model, (one_step.half(rng, 5), one_step.half(rng)))
+    assert np.isfinite(model.transition_matrix).all()
 
 
 def test_bad_arguments(rng):

@@ -56,7 +56,7 @@ ARGUMENTS = {
     "true_forward": {"transition": TRUE},
 }
 # Arguments that take a trusted set, or knowledge that no user has.
-ORACLES = {"transition", "structure", "gold"}
+ORACLES = {"transition", "structure", "gold", "forget_rate"}
 GLC = ("glc", "confusion")  # merged, and told which are clean
 # Those that keep something for each example.
 INDEXED = ("glc", "confusion", "pencil", "fasten")

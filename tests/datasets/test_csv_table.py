@@ -109,8 +109,17 @@ def test_without_a_column_of_splits_all_rows_are_training_rows(
     assert splits.test is None and splits.clean is None
     np.testing.assert_array_equal(splits.train.labels, [0, 1, 0])
     np.testing.assert_array_equal(splits.train.x, [[0.5], [1.5], [2.5]])
-    with pytest.raises(InputError, match="rows of the trusted|the clean set"):
+    with pytest.raises(InputError, match="have a column 'split' for `dataset"):
         load(path, clean="split:good")
+
+
+@pytest.mark.parametrize("name", ["splits", "spilt", "set"])
+def test_a_column_of_splits_under_another_name_is_refused(name, path):
+    path.write_text(path.read_text().replace(",split,", f",{name},", 1))
+    content = path.read_text().replace("valid", "test").replace("other", "test")
+    path.write_text(content)
+    with pytest.raises(InputError, match=f"Received: a column '{name}' in its"):
+        load(path)
 
 
 def test_labels_in_another_column(path):

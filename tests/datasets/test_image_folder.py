@@ -129,6 +129,21 @@ def test_without_a_test_folder_there_is_no_test_set(root):
     assert len(splits.train)
 
 
+def test_listed_splits_under_another_name_are_refused(root, table):
+    table.write_text(table.read_text().replace(",split,", ",splits,"))
+    with pytest.raises(InputError, match="Received: a column 'splits' in its"):
+        load_listed(root)
+
+
+def test_a_clean_folder_is_no_misspelt_test_folder(root, rng):
+    shutil.rmtree(root / "test")
+    (root / "test.zip").write_bytes(b"")
+    for name in ("zebra", "ant"):
+        write(root / f"trust/{name}/t.png", rng)
+    splits = datasets.load(f"folder:{root}", clean="split:trust")
+    assert splits.test is None and len(splits.clean) == 2
+
+
 def test_without_listed_splits_all_images_are_training_images(root, table):
     rows = [line.split(",")[:2] for line in table.read_text().splitlines()]
     table.write_text("".join(",".join(row) + "\n" for row in rows))

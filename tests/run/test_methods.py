@@ -341,15 +341,10 @@ def test_auto_sets_the_rates_of_t_by_the_length_of_the_run():
         "mlc", {"transition": {"name": "auto"}}, steps=480, num_classes=10
     )
     assert update.get_config() == transitions.for_run(480, 10).get_config()
-    with pytest.raises(
-        InputError, match="`method.robot.transition.max_step` should be left"
-    ):
-        methods.transition_update(
-            "robot", {"transition": {"name": "auto", "max_step": 0.3}}
-        )
 
 
 def test_auto_trains(tmp_path):
     config = small("mlc", **{"method.mlc.transition.name": "auto"})
+    config.method.mlc.transition.max_step = 0.3  # without effect
     result = training.run(config, tmp_path / "run", 0)
     assert result["options"]["transition"] == {"name": "auto"}

@@ -355,6 +355,12 @@ def test_no_trusted_set_may_be_asked_for():
         problems.load(small(**{"clean.per_class": -1}))
 
 
+def test_a_clean_set_of_the_data_is_not_left_out_in_silence(tmp_path):
+    own = own_arrays(tmp_path / "own.npz")
+    with pytest.raises(InputError, match="`clean.per_class` should be left ou"):
+        problems.load(small(**{**own, "clean.per_class": 0}))
+
+
 @pytest.mark.parametrize(
     "kind, ratio, mode",
     [("pair", 0.25, "iid"), ("instance", 0.25, None), ("file", None, "iid")],
