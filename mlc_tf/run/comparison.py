@@ -100,11 +100,13 @@ def markdown_table(
         evaluated_on: A name of `problems.EVALUATION_SETS`. Defaults to "test".
     """
     beside = beside or {}
-    accuracy_of = "test accuracy"
+    accuracy_of, best_epoch = "test accuracy", "best on test*"
+    reported = ", which the authors' code reports"
     if evaluated_on != "test":
         accuracy_of = f"accuracy on the {EVALUATION_SETS[evaluated_on]}"
+        best_epoch, reported = "best epoch*", ""
     lines = [
-        f"| method | {accuracy_of}, % | less the best | best on test* "
+        f"| method | {accuracy_of}, % | less the best | {best_epoch} "
         "| distance of T | seeds |" + "".join(f" {name} |" for name in beside),
         "|---|---|---|---|---|---|" + "---|" * len(beside),
     ]
@@ -132,7 +134,7 @@ def markdown_table(
         "Last epoch, mean ± standard deviation over the seeds. Less the best: "
         "the paired difference with its 95 % interval. Bold: not shown to be "
         "worse than the best at that level, without oracle knowledge. \\* The "
-        "best epoch on the test set, which the authors' code reports: not a "
+        f"best epoch on the {EVALUATION_SETS[evaluated_on]}{reported}: not a "
         "result."
     )
     notes += oracle_note({row.method: row.oracle for row in rows})

@@ -3,8 +3,8 @@
 The best trial is the best in cross-validation on the trusted set: a user has no
 other labels to choose by. Held-out training examples (`dataset.validation`),
 with the labels that the dataset has, can be measured besides, or decide in its
-place, as without a trusted set. The first trial is the config as it is. Combinations of values that a method refuses
-are drawn again.
+place, as without a trusted set. The first trial is the config as it is.
+Combinations of values that a method refuses are drawn again.
 """
 
 import contextlib

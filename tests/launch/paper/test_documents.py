@@ -218,7 +218,7 @@ def test_a_campaign_is_summed_up(tmp_path):
     document = "<!-- campaign: chaos -->\nold\n<!-- end of table -->"
     filled = documents.fill_tables(document, tmp_path)
     assert "| `mlc` | 5 | 3 | 7 of 7 | 0 of 3 |" in filled
-    assert "| the other 2 methods | 10 | 0 | – | 1 of 6 |" in filled
+    assert "| 2 other methods | 10 | 0 | – | 1 of 6 |" in filled
     assert "old" not in filled
 
 
