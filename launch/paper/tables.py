@@ -330,10 +330,13 @@ def study_table(variants: pd.DataFrame, order: Iterable[str]) -> str:
             differences.append(shown)
         distance = distance_cell(rows["transition_l1"].mean())
         lines.append([f"`{name}`", *cells, *differences, distance])
-    seeds = max(map(len, variants["accuracies"]))
+    counts = [len(seeds) for seeds in variants["accuracies"]]
+    seeds = f"{max(counts)} seeds"
+    if min(counts) < max(counts):
+        seeds += f" (in some cells fewer, at least {min(counts)})"
     return (
         f"{_markdown(lines)}\nAccuracy on held-out images after the last "
-        f"epoch, mean ± standard deviation over {seeds} seeds, and the paired "
+        f"epoch, mean ± standard deviation over {seeds}, and the paired "
         f"difference from `{reference}` with its 95 % interval; bold if the "
         "interval excludes 0. The distance of T is the mean over the noises.\n"
     )
