@@ -213,6 +213,12 @@ STUDIES: Mapping[str, Study] = {
             "m_64": _M_64,
             "m_64_limited": {**_M_64, **_LIMITED},
             "m_64_limited_momentum": {**_M_64, **_LIMITED, **_MOMENTUM},
+            "m_64_limited_momentum_cosine": {
+                **_M_64,
+                **_LIMITED,
+                **_MOMENTUM,
+                "optimizer.schedule": "cosine",
+            },
             "true_t": {
                 "method.name": "true_forward",
                 "method.true_forward.learning_rate": 0.01,
