@@ -38,6 +38,7 @@ CARRIED = {
     "studies/parts_digits": (198, "77ed98e30f6dd914"),
     "studies/parts_mnist": (185, "76314bf4155ae7c0"),
     "studies/trust_digits": (156, "d97302e52c56f96d"),
+    "studies/trust_mnist": (23, "42fc2f9c0e6af3c0"),
     "trials/full_cifar10/cifar10": (2, "3a068cc823faa072"),
     "tuning/digits": (15, "f7089c2b81164f35"),
     "tuning/mnist": (10, "1d3300d0d26be46e"),
