@@ -34,7 +34,7 @@ CARRIED = {
     "studies/auto_mnist": (27, "8f1a380e0f22e211"),
     "studies/first_steps": (45, "b14834d1940817ee"),
     "studies/letter": (99, "c974cc4f67de045f"),
-    "studies/letter_full": (32, "983b1b7286f9e08b"),
+    "studies/letter_full": (34, "80385456fc91e1f0"),
     "studies/parts_digits": (198, "77ed98e30f6dd914"),
     "studies/parts_mnist": (185, "76314bf4155ae7c0"),
     "studies/trust_digits": (156, "d97302e52c56f96d"),
