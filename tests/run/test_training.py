@@ -880,7 +880,7 @@ def test_an_oracle_without_injected_noise_is_refused(tmp_path):
         ({"train.dtype": "mixed_float"}, "Did you mean 'mixed_float16'"),
         ({"train.batch_size": 5000}, "at most the 1247 examples of the noisy"),
         ({"train.batch_size": 0}, "`train.batch_size` should be an integer"),
-        ({"clean.per_class": 0}, "`clean.per_class` should be an integer"),
+        ({"clean.per_class": -1}, "`clean.per_class` should be an integer"),
         ({"clean.per_class": 500}, "`clean.per_class` should be less than"),
         ({"clean.batch_size": 0}, "`clean.batch_size` should be an integer"),
         (
