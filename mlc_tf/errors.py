@@ -115,6 +115,28 @@ def hint(value: Any, known: Iterable[str]) -> str:
     return f" Did you mean {lower[nearest[0]]!r}?" if nearest else ""
 
 
+def is_misspelt(name: str, known: str) -> bool:
+    """Returns whether a name has the letters of a known name, or nearly so.
+
+    Unlike `hint`, which looks for what a user may have meant, this is strict
+    enough to refuse a name for it. Upper and lower case are the same.
+
+    Args:
+        name: A name of the user's.
+        known: The name that the program knows, in lower case.
+
+    Example:
+
+    >>> is_misspelt("tset", "test"), is_misspelt("rest", "test")
+    (True, False)
+    """
+    name = name.casefold()
+    if sorted(name) == sorted(known):
+        return True
+    likeness = difflib.SequenceMatcher(None, name, known).ratio()
+    return name.isalpha() and likeness > 0.85
+
+
 @contextmanager
 def in_section(section: str, names: Iterable[str]) -> Iterator[None]:
     """Names bad arguments by the settings of a config that give them.

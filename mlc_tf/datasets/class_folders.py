@@ -14,6 +14,7 @@ from pathlib import Path
 from mlc_tf.data import images
 from mlc_tf.errors import InputError
 from mlc_tf.errors import hint
+from mlc_tf.errors import is_misspelt
 
 # Maximum number of suffixes that a note lists.
 _NAMED = 5
@@ -208,30 +209,32 @@ def check_names(names: list[str]) -> None:
         )
 
 
-def check_splits(root: Path, required: str, *optional: str) -> None:
-    """Raises an `InputError` unless a folder holds the required split.
+def check_splits(root: Path, clean_split: str) -> None:
+    """Raises an `InputError` unless a folder holds the split "train".
 
-    If a split is missing, a folder with nearly its name is an error too.
+    A folder without "test" may have no test set; but if another folder has
+    "test" in its name, or is nearly called so, that is an error too.
 
     Args:
         root: The folder.
-        required: The name of the split that must be there.
-        *optional: The names of the splits that may be there, the test set
-            first.
+        clean_split: The name of the split of the trusted images, if any.
     """
-    there = _names(root) if root.is_dir() else []
+    names = _names(root) if root.is_dir() else []
+    there = [name for name in names if (root / name).is_dir()]
     others = [
-        name
-        for name in there
-        if name not in (required, *optional) and (root / name).is_dir()
+        name for name in there if name not in ("train", "test", clean_split)
     ]
-    for name in (required, optional[0]):
-        near = hint(name, others)
-        if not (root / name).is_dir() and (name == required or near):
+    tests = [
+        name
+        for name in others
+        if "test" in name.lower() or is_misspelt(name, "test")
+    ]
+    for split, is_missed in (("train", True), ("test", bool(tests))):
+        if split not in there and is_missed:
             raise InputError(
-                f"`folder:PATH` should hold the folder {required} and, for a "
-                f"test set, the folder {optional[0]}. Received: "
-                f"'{printable(str(root))}', without {name}.{near}"
+                "`folder:PATH` should hold the folder train and, for a test "
+                f"set, the folder test. Received: '{printable(str(root))}', "
+                f"without {split}.{hint(split, others)}"
             )
 
 

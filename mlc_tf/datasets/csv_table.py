@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import itertools
 from typing import TYPE_CHECKING
 
@@ -15,6 +14,7 @@ from mlc_tf.datasets.options import Options
 from mlc_tf.datasets.splits import Splits
 from mlc_tf.errors import InputError
 from mlc_tf.errors import bad_argument
+from mlc_tf.errors import is_misspelt
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -160,7 +160,7 @@ def _splits(
         short = name.strip().casefold()
         role = roles.get(name) or by_folded.get(short, "")
         folded += int(count) if role and name not in roles else 0
-        near = [known for known in by_folded if _is_misspelt(short, known)]
+        near = [known for known in by_folded if is_misspelt(short, known)]
         if not role and near:
             row = int(np.argmax(splits == name))
             raise InputError(
@@ -177,14 +177,6 @@ def _splits(
         f"{folded:,} rows write their split with blanks or in another case; "
         "they were taken.",
     )
-
-
-def _is_misspelt(name: str, known: str) -> bool:
-    """Returns whether a name has the letters of a known name, or nearly so."""
-    if sorted(name) == sorted(known):
-        return True
-    likeness = difflib.SequenceMatcher(None, name, known).ratio()
-    return name.isalpha() and likeness > 0.85
 
 
 def _unused(path: str, splits: pd.Series, used: np.ndarray) -> tuple[str, ...]:

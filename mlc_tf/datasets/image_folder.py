@@ -24,6 +24,7 @@ from mlc_tf.datasets.text_files import read_text
 from mlc_tf.errors import InputError
 from mlc_tf.errors import hint
 from mlc_tf.errors import import_optional
+from mlc_tf.errors import is_misspelt
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -115,7 +116,7 @@ def _found(
     root: Path, clean_split: str, required: bool
 ) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """Returns the table (file, label, split) of class folders, and notes."""
-    class_folders.check_splits(root, "train", "test", clean_split)
+    class_folders.check_splits(root, clean_split)
     if required and not (root / clean_split).is_dir():
         there = [path.name for path in root.iterdir() if path.is_dir()]
         raise InputError(
@@ -168,18 +169,18 @@ def _listed(
             f"{table['file'][row]!r} again in line {table['line'][row]}."
         )
     counts = Counter(table["split"])
-    for split in ("train", "test"):
-        near = hint(split, counts.keys() - {"train", "test", clean_split})
-        if split not in counts and (split == "train" or near):
+    unknown = [
+        split for split in counts if split not in ("train", "test", clean_split)
+    ]
+    misses_test = any(is_misspelt(split, "test") for split in unknown)
+    for split, is_missed in (("train", True), ("test", misses_test)):
+        if split not in counts and is_missed:
             raise InputError(
                 f"{labels} should have rows of the split train and, for a "
-                f"test set, of the split test. Received: none of {split}.{near}"
+                f"test set, of the split test. Received: none of {split}."
+                f"{hint(split, unknown)}"
             )
-    others = [
-        f"{count} of {split!r}"
-        for split, count in counts.items()
-        if split not in ("train", "test", clean_split)
-    ]
+    others = [f"{counts[split]} of {split!r}" for split in unknown]
     note = f"Left out of {labels}: rows of other splits, {', '.join(others)}."
     notes: tuple[str, ...] = (note,) if others else ()
     if blanks:

@@ -13,6 +13,7 @@ from mlc_tf.data.examples import Arrays
 from mlc_tf.datasets.options import Options
 from mlc_tf.datasets.splits import Splits
 from mlc_tf.errors import InputError
+from mlc_tf.errors import is_misspelt
 
 # Errors that NumPy raises for a file that is not an archive, or is damaged.
 UNREADABLE = (
@@ -78,7 +79,7 @@ def load(path: str, options: Options | None = None) -> Splits:
         - {"class_names"}
     )
     for which in _OPTIONAL:
-        near = [name for name in others if _is_nearly(name, f"x_{which}")]
+        near = [name for name in others if is_misspelt(name, f"x_{which}")]
         if f"x_{which}" not in arrays and near:
             raise InputError(
                 f"`npz:PATH` should hold the {which} set as x_{which} and "
@@ -102,13 +103,6 @@ def load(path: str, options: Options | None = None) -> Splits:
         _class_names(path, arrays.get("class_names"), train.labels),
         parts.get("clean"),
         notes=notes,
-    )
-
-
-def _is_nearly(name: str, known: str) -> bool:
-    """Returns whether a name differs in case, marks or order of letters."""
-    return sorted(filter(str.isalnum, name.lower())) == sorted(
-        filter(str.isalnum, known)
     )
 
 

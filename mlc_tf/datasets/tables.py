@@ -16,14 +16,15 @@ import numpy as np
 from mlc_tf.datasets import text_files
 from mlc_tf.datasets.options import existing_file
 from mlc_tf.errors import InputError
-from mlc_tf.errors import hint
 from mlc_tf.errors import import_optional
+from mlc_tf.errors import is_misspelt
 
 if TYPE_CHECKING:
     import pandas as pd
 
 # A cell that begins with one of these may be run as a formula by a spreadsheet.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_SPLITS = {"train", "test", "valid", "validation", "val", "dev", "clean"}
 _DELIMITERS = (",", ";", "\t", "|")
 _TRUE = {"true", "1", "1.0", "yes", "y", "t", "ja", "j", "wahr", "x"}
 _FALSE = {"false", "0", "0.0", "no", "n", "f", "nein", "falsch", "-"}
@@ -209,6 +210,9 @@ def _parsed(path: str | Path, columns: Sequence[str]) -> pd.DataFrame:
 def check_no_splits(path: str | Path, table: pd.DataFrame, name: str) -> None:
     """Raises an `InputError` if a column seems to hold the splits of the rows.
 
+    That is a column with almost the name of the splits, or whose cells are
+    names of splits.
+
     Args:
         path: The file, for messages.
         table: The table, which has no column of splits.
@@ -216,7 +220,8 @@ def check_no_splits(path: str | Path, table: pd.DataFrame, name: str) -> None:
     """
     for column in table.columns:
         values = table[column].dropna().astype(str).str.strip().str.lower()
-        if hint(str(column), [name]) or {*values} == {"train", "test"}:
+        only_splits = "train" in {*values} and {*values} <= _SPLITS
+        if is_misspelt(str(column), name) or only_splits:
             raise InputError(
                 f"{path} should have the splits of its rows in the column "
                 f"{name!r}. Received: a column {column!r} in its place; rename "

@@ -113,6 +113,14 @@ def test_without_a_column_of_splits_all_rows_are_training_rows(
         load(path, clean="split:good")
 
 
+def test_an_input_with_a_name_like_the_splits_is_an_input(tmp_path):
+    table = pd.DataFrame(
+        {"salt": [0.5, 1.5], "set": ["a", "b"], "label": ["a", "b"]}
+    )
+    table.to_csv(tmp_path / "mine.csv", index=False)
+    assert load(tmp_path / "mine.csv").train.x.shape == (2, 3)
+
+
 @pytest.mark.parametrize("name", ["splits", "spilt", "set"])
 def test_a_column_of_splits_under_another_name_is_refused(name, path):
     path.write_text(path.read_text().replace(",split,", f",{name},", 1))

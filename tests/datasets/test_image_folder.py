@@ -138,6 +138,7 @@ def test_listed_splits_under_another_name_are_refused(root, table):
 def test_a_clean_folder_is_no_misspelt_test_folder(root, rng):
     shutil.rmtree(root / "test")
     (root / "test.zip").write_bytes(b"")
+    (root / "rest").mkdir()
     for name in ("zebra", "ant"):
         write(root / f"trust/{name}/t.png", rng)
     splits = datasets.load(f"folder:{root}", clean="split:trust")
