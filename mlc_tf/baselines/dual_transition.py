@@ -31,7 +31,7 @@ def dual_transition(
 
     References:
         Yao et al., 2020, "Dual T: Reducing estimation error for transition
-        matrix in label-noise learning", Eq. 4.
+        matrix in label-noise learning".
     """
     size = probs.shape[1]
     counts = np.zeros((size, size))

@@ -24,9 +24,11 @@ class TransitionRevision(PairModel):
 
     is the clean risk if f and T are right. The optimizer moves the network with
     the weights held constant. T starts from `transition` and moves down the
-    gradient of the loss through the weights, at `revision_rate`; its rows are
-    then normalised (ours: the loss always falls when all of T grows, which the
-    published slack variable may do).
+    gradient of the loss through the weights, at `revision_rate`. Its rows are
+    then normalised (ours): otherwise the loss would fall by letting all of T
+    grow. The published method trains with a fixed T first, revises T afterwards
+    by Adam, and keeps the best epoch on noisy held-out labels. The baseline
+    "t_revision" does both at once, and keeps the last epoch.
 
     Args:
         base: A built `keras.Model` from inputs to logits `(batch, classes)`.
@@ -43,7 +45,7 @@ class TransitionRevision(PairModel):
 
     References:
         Xia et al., 2019, "Are anchor points really indispensable in label-noise
-        learning?", section 3.
+        learning?" (T-Revision).
     """
 
     def __init__(

@@ -384,16 +384,19 @@ class _Run:
             _normalization(model),
             initial_epoch=start.epochs,
         )
+        # The log writes what the callbacks before it measure.
+        measures: list[keras.callbacks.Callback] = []
+        if problem.clean is not None:
+            clean = problem.clean.batches(size)
+            measures.append(callbacks.CleanAccuracy(clean))
+        measures.append(callbacks.StepTimer(seconds))
         recorders = [
             divergence.StopOnNonFiniteLoss(
                 saved.advice if self.keeps_files else "", start.steps
             ),
-            callbacks.StepTimer(seconds),
+            *measures,
             metrics_log,
         ]
-        if problem.clean is not None:
-            clean = problem.clean.batches(size)
-            recorders.insert(1, callbacks.CleanAccuracy(clean))
         if self.keeps_files:
             tensorboard = workdir / "tensorboard"
             history = callbacks.TransitionHistory(

@@ -10,8 +10,10 @@ from mlc_tf.audit import model_card
 from mlc_tf.audit import relabel
 from mlc_tf.audit import review
 from mlc_tf.audit import run_audit
+from mlc_tf.data import identity
 from mlc_tf.errors import InputError
 from mlc_tf.models import prediction
+from mlc_tf.run import data_identity
 from mlc_tf.run import description
 from mlc_tf.run import finished_run
 from mlc_tf.run import methods
@@ -87,7 +89,7 @@ def test_a_run_notices_a_trusted_set_that_is_added_later(run, tmp_path):
     config = run.config.copy_and_resolve_references()
     config.dataset.name = f"npz:{tmp_path / 'own.npz'}"
     with pytest.raises(InputError, match="8 instead of 0 clean examples"):
-        finished_run.data_identity.check(run.workdir, problems.load(config))
+        data_identity.check(run.workdir, problems.load(config))
 
 
 def test_the_audit_says_what_it_was_made_of(run, tmp_path):
@@ -112,11 +114,10 @@ def test_the_page_and_the_decisions(run, tmp_path):
     assert "Accuracy on the held-out set, with its given labels" in page
     assert "clean set" not in page
     decisions = tmp_path / "decisions.csv"
-    name = audit_files._named(found.label_issues, problem, problem.noisy)
-    first = name.iloc[0]
+    given = problem.class_names[problem.noisy.labels[0]]
     decisions.write_text(
         "identity,given_label,decision,label\n"
-        f"{first['identity']},{first['given_name']},drop,\n"
+        f"{identity.identities(problem.noisy)[0]},{given},drop,\n"
     )
     output = tmp_path / "mended.npz"
     applied = relabel.apply(run.config, decisions, output)
