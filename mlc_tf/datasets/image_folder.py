@@ -38,8 +38,8 @@ def load(path: str, options: Options | None = None) -> Splits:
 
     The images are `PATH/{train[,test][,clean]}/CLASS/IMAGE`, at any depth below
     the class folder. With the option `labels` they may be anywhere in the
-    folder, and a CSV gives the label and the split of each file; without a
-    column "split", all are training images. Inputs are
+    folder, and a CSV gives the label and the split of each file. Without a
+    column "split", all images are training images. Inputs are
     RGB, `(height, width, 3)` uint8; `mlc_tf.data.images` says how an image
     becomes RGB. `Splits.notes` says what is converted and what is left out.
 

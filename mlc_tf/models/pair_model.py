@@ -46,8 +46,8 @@ WITHOUT_CLEAN = (
 class PairModel(ConstructorArguments, MultiWorkerFit):
     """Trains `base` on elements `((x, noisy_label), (x_clean, clean_label))`.
 
-    Without a trusted set the clean half of an element is `()`, which the models
-    take whose step does not need it.
+    Without a trusted set an element is `((x, noisy_label), ())`. A model whose
+    step does not need the clean half takes such elements too.
 
     A subclass for a method that changes only the loss overrides `example_loss`.
     A subclass for a method with its own step overrides `train_step`, which ends
