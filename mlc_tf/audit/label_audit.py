@@ -44,11 +44,11 @@ class Audit:
     """The labels of a dataset, as a network and its T judge them.
 
     Attributes:
-        label_issues: One row per example, in the order of the dataset, with
-            the columns `given_label`, a class id; `predicted_label`, the most
-            probable clean class; `label_quality`, the probability in [0, 1]
-            that the given label is right; and `is_label_issue`, whether the two
-            labels differ.
+        label_issues: One row per example, in the order of the dataset.
+            `given_label` is a class id, and `predicted_label` the most probable
+            clean class. `label_quality` is the probability in [0, 1] that the
+            given label is right. `is_label_issue` is whether the two labels
+            differ.
         joint: `(classes, classes)`, expected counts of (clean class, given
             label); rows are clean classes.
         temperature: The temperature that the network's logits were divided by.
@@ -167,10 +167,10 @@ def audit_labels(
         model: A trained `PairModel`, or a network from inputs to logits.
         dataset: `(x, labels)` arrays, where `x` may be a dict or tuple of
             arrays; a `tf.data.Dataset` of `(x, label)` or of batches; a
-            `keras.utils.PyDataset` of batches; or
-            `mlc_tf.data.examples.Examples`. Labels are class ids. A dataset
-            must have one order; it is read once more to count its examples if
-            it does not know their number.
+            `keras.utils.PyDataset` of batches; a Hugging Face
+            `datasets.Dataset`; or `mlc_tf.data.examples.Examples`. Labels are
+            class ids. A dataset must have one order; it is read once more to
+            count its examples if it does not know their number.
         transition: T, `(classes, classes)`, rows are clean classes; only the
             proportions within a column matter. Or "learned": the T of the
             model, or None if the model has no T. Or None: every wrong label is
