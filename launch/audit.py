@@ -13,8 +13,10 @@ The folder `--output` then holds
                                 trusted labels
     to_check.csv                with --pick=N: the N examples to check next, to
                                 enlarge the trusted set
-    audit.json                  the noise rate of all examples and, for injected
-                                noise, how well wrong labels were found
+    audit.json                  the noise rate of all examples, the test whether
+                                the labels depend on more than the class and,
+                                for injected noise, how well wrong labels were
+                                found
 
 The command trains nothing.
 """
@@ -64,6 +66,7 @@ def main(argv: list[str]) -> None:
             f"{run.result['method']} was fitted to the trusted labels, so it "
             "cannot find wrong labels among them."
         )
+    print(summary["instance_dependence"]["sentence"])
     print(f"{output} holds the label issues.")
     command_line.print_next(["review", f"--workdir={_WORKDIR.value}"])
     print(json.dumps(summary))

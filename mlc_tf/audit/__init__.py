@@ -4,6 +4,8 @@ and describe the network in a model card."""
 from mlc_tf.audit.annotators import VotesAudit
 from mlc_tf.audit.annotators import audit_votes
 from mlc_tf.audit.datalab import to_datalab
+from mlc_tf.audit.instance_dependence import InstanceDependence
+from mlc_tf.audit.instance_dependence import check_instance_dependence
 from mlc_tf.audit.label_audit import Audit
 from mlc_tf.audit.label_audit import audit_labels
 from mlc_tf.audit.label_audit import check_clean_set
@@ -14,10 +16,12 @@ from mlc_tf.audit.label_audit import scores
 
 __all__ = [
     "Audit",
+    "InstanceDependence",
     "VotesAudit",
     "audit_labels",
     "audit_votes",
     "check_clean_set",
+    "check_instance_dependence",
     "find_label_issues",
     "noise_matrix",
     "pick_to_check",

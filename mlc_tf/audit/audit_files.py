@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from collections.abc import Sequence
 from pathlib import Path
@@ -116,6 +117,7 @@ def _summary(
         "noise_rate": found.noise_rate,
         "used_transition": run.transition is not None,
         "temperature": found.temperature,
+        **_dependence(found),
         **_distances(run.row_transition, found, problem.true_transition),
         **_scores(found.label_issues, true_labels),
     }
@@ -169,6 +171,20 @@ def _named(
     if known is not None:
         issues["identity"] = [known[index] for index in issues["index"]]
     return issues.sort_values("label_quality", kind="stable")
+
+
+def _dependence(found: Audit) -> dict[str, Any]:
+    """Returns the test whether labels depend on more than the class."""
+    tested = found.instance_dependence
+    if tested is None:
+        return {}
+    return {
+        "instance_dependence": {
+            **dataclasses.asdict(tested),
+            "is_found": tested.is_found,
+            "sentence": tested.sentence(),
+        }
+    }
 
 
 def _distances(

@@ -77,7 +77,7 @@ def _issue_manager() -> Any:
         "cleanlab.datalab.internal.issue_manager_factory", "cleanlab"
     )
 
-    class AuditedLabels(manager.IssueManager):
+    class AuditedLabels(manager.IssueManager):  # type: ignore[name-defined]
         """The label issues of an `Audit`."""
 
         description = (

@@ -23,6 +23,7 @@ import scipy.special
 from sklearn import metrics
 
 from mlc_tf import transitions
+from mlc_tf.audit.instance_dependence import InstanceDependence
 from mlc_tf.data import checks
 from mlc_tf.data import order
 from mlc_tf.data import sources
@@ -53,11 +54,14 @@ class Audit:
             label); rows are clean classes.
         temperature: The temperature that the network's logits were divided by.
             Defaults to 1, no calibration.
+        instance_dependence: Whether the labels depend on more than the class,
+            as the audit of a run tests it. Defaults to None, not tested.
     """
 
     label_issues: pd.DataFrame
     joint: np.ndarray
     temperature: float = 1.0
+    instance_dependence: InstanceDependence | None = None
 
     @property
     def noise_rate(self) -> float:

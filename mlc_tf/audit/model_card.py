@@ -90,6 +90,9 @@ def _content(
         "settings": _settings(run),
         "accuracy": result["test_accuracy"],
         "noise_rate": found.noise_rate,
+        "instance_dependence": ""
+        if found.instance_dependence is None
+        else found.instance_dependence.sentence(),
         "noise_of_classes": _noise_of_classes(found, classes),
         "transition": run.row_transition,
         "transition_l1": result["transition_l1"],

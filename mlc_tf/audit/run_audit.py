@@ -1,10 +1,21 @@
 """Audits the training labels of a finished run."""
 
+import dataclasses
+
+import numpy as np
+
+from mlc_tf.audit.instance_dependence import InstanceDependence
+from mlc_tf.audit.instance_dependence import check_instance_dependence
 from mlc_tf.audit.label_audit import Audit
 from mlc_tf.audit.label_audit import audit_labels
+from mlc_tf.data import examples
 from mlc_tf.run import methods
 from mlc_tf.run.finished_run import FinishedRun
 from mlc_tf.run.problems import Problem
+
+# Larger inputs, and texts, are tested by the logits that the network makes.
+_MOST_NUMBERS = 10_000
+_MOST_EXAMPLES = 20_000
 
 
 def fits_clean(run: FinishedRun) -> bool:
@@ -23,7 +34,8 @@ def audit_run(
     """Returns the audit of a run's noisy set, by its network and learned T.
 
     The network is calibrated on the trusted set, unless the method fitted the
-    network to that set.
+    network to that set. The audit holds the test whether the labels depend on
+    more than the class.
 
     Args:
         run: The finished run.
@@ -34,11 +46,44 @@ def audit_run(
     Raises:
         InputError: if a label is not a class id of the network.
     """
-    return audit_labels(
+    found = audit_labels(
         run.network,
         problem.noisy,
         transition=run.transition,
         clean=None if fits_clean(run) else problem.clean,
         batch_size=batch_size,
         verbose=verbose,
+    )
+    return dataclasses.replace(
+        found, instance_dependence=instance_dependence(run, problem)
+    )
+
+
+def instance_dependence(
+    run: FinishedRun, problem: Problem
+) -> InstanceDependence:
+    """Returns whether the noisy labels depend on more than the class.
+
+    At most 20,000 examples are looked at.
+
+    Args:
+        run: The finished run.
+        problem: The data of the run.
+    """
+    noisy = problem.noisy
+    if len(noisy) > _MOST_EXAMPLES:
+        rng = np.random.default_rng(run.config.seed)
+        drawn = rng.permutation(len(noisy))[:_MOST_EXAMPLES]
+        noisy = noisy.take(np.sort(drawn))
+    probs = methods.probabilities(run.network, noisy)
+    x = np.log(np.maximum(probs, np.finfo(np.float32).tiny))
+    spec = noisy.input_spec
+    if not spec.dtype.is_floating and not spec.dtype.is_integer:
+        small = False
+    else:
+        small = spec.shape.num_elements() <= _MOST_NUMBERS
+    if small:
+        x = examples.in_memory(noisy).x
+    return check_instance_dependence(
+        x, probs.argmax(axis=1), noisy.labels, run.config.seed
     )

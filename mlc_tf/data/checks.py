@@ -185,7 +185,7 @@ def pair_spec(
 
 def _kind_of_part(part: Any) -> str:
     shape, dtype = getattr(part, "shape", None), getattr(part, "dtype", None)
-    if shape is None or shape.rank != 1:
+    if shape is None or dtype is None or shape.rank != 1:
         return "other"
     if dtype.is_integer:
         return "index"

@@ -1,0 +1,106 @@
+"""Whether labels depend on more than the class: on noises that are known."""
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+
+from mlc_tf.audit import instance_dependence
+from mlc_tf.audit import run_audit
+from mlc_tf.audit.instance_dependence import check_instance_dependence
+from mlc_tf.data import instance_noise
+from mlc_tf.data import noise
+from mlc_tf.run import finished_run
+from mlc_tf.run import problems
+from mlc_tf.run import training
+from tests.support import small
+
+COUNT, CLASSES, WIDTH = 3000, 3, 6
+
+
+@pytest.fixture(scope="module")
+def drawn():
+    """Inputs of three clusters, and their classes."""
+    rng = np.random.default_rng(0)
+    classes = np.arange(COUNT) % CLASSES
+    centers = 4 * rng.normal(size=(CLASSES, WIDTH))
+    return centers[classes] + rng.normal(size=(COUNT, WIDTH)), classes
+
+
+@pytest.mark.parametrize("kind", noise.KINDS[:3])
+@pytest.mark.parametrize("seed", range(3))
+def test_noise_of_the_class_is_not_taken_for_more(drawn, kind, seed):
+    x, classes = drawn
+    given = noise.corrupt(classes, kind, 0.4, seed, "iid").labels
+    tested = check_instance_dependence(x, classes, given)
+    assert tested.examples == COUNT and not tested.is_found
+    assert tested.gain < 0.001
+    assert "No sign was found" in tested.sentence()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_noise_of_the_input_is_found(drawn, seed):
+    x, classes = drawn
+    rng = np.random.default_rng(seed)
+    side = x @ rng.normal(size=WIDTH)
+    wrong = np.zeros(COUNT, bool)
+    for label in range(CLASSES):
+        members = classes == label
+        wrong[members] = side[members] > np.quantile(side[members], 0.7)
+    given = np.where(wrong, (classes + 1) % CLASSES, classes)
+    tested = check_instance_dependence(x, classes, given)
+    assert tested.is_found and tested.gain > 0.1
+    assert "depend on more than the class" in tested.sentence()
+    assert f"{tested.gain:.3f}" in tested.sentence()
+
+
+def test_the_gain_is_the_difference_of_two_likelihoods(drawn):
+    """With a label that the input says outright, the regression is right."""
+    x, classes = drawn
+    given = (x[:, 0] > np.median(x[:, 0])).astype(int)
+    alone = np.zeros(COUNT, int)
+    tested = check_instance_dependence(x, alone, given)
+    # Without the input, a half is as good as can be: log 2 nats.
+    assert 0 < tested.gain < np.log(2)
+    assert tested.gain > 0.3
+
+
+def test_what_cannot_be_tested_says_so():
+    x = np.zeros((40, 2))
+    tested = check_instance_dependence(x, np.zeros(40, int), np.arange(40) % 2)
+    assert tested == instance_dependence.InstanceDependence(0.0, 0.0, 0)
+    assert not tested.is_found and "was not tested" in tested.sentence()
+    # All labels are those predicted: there is nothing to explain.
+    zeros = np.zeros(100, int)
+    tested = check_instance_dependence(np.zeros((100, 2)), zeros, zeros)
+    assert tested.examples == 0
+
+
+def test_rare_labels_count_as_one_label():
+    rng = np.random.default_rng(0)
+    predicted = np.zeros(200, int)
+    given = np.where(np.arange(200) < 184, 0, 1 + np.arange(200) % 8)
+    ((members, labels),) = instance_dependence._classes(predicted, given, rng)
+    assert len(members) == 200
+    assert {*np.unique(labels)} == {-1, 0}
+    assert np.sum(labels == -1) == np.sum(given > 0)
+
+
+@pytest.mark.parametrize("kind", ["flip_to_one", "instance"])
+def test_the_audit_of_a_run_holds_it(kind, tmp_path):
+    config = small(**{"noise.kind": kind, "train.epochs": 20})
+    training.run(config, tmp_path, 0)
+    run = finished_run.load(tmp_path)
+    problem = problems.load(run.config)
+    audited = run_audit.audit_run(run, problem)
+    tested = audited.instance_dependence
+    assert tested.examples > 500
+    if kind == "flip_to_one":
+        assert not tested.is_found
+
+
+def test_true_classes_of_digits_show_instance_noise():
+    images, classes = load_digits(return_X_y=True)
+    batches = [(images.astype(np.float32), classes)]
+    given = instance_noise.corrupt(batches, 10, 0.4, 0).labels
+    tested = check_instance_dependence(images, classes, given)
+    assert tested.is_found
