@@ -32,8 +32,8 @@ def soft_labels(votes: Any, num_classes: int) -> np.ndarray:
 
     Example:
 
-    >>> soft_labels([[0, 0, 1], [2, -1, 2]], 3).round(2).tolist()
-    [[0.67, 0.33, 0.0], [0.0, 0.0, 1.0]]
+    >>> soft_labels([[0, 1], [2, -1]], 3).tolist()
+    [[0.5, 0.5, 0.0], [0.0, 0.0, 1.0]]
     """
     counts = as_one_hot(check_votes(votes, num_classes), num_classes).sum(1)
     return (counts / counts.sum(1, keepdims=True)).astype(np.float32)
