@@ -87,6 +87,7 @@ setup(
             "cleanlab",
             "hypothesis",
             "kubernetes-validate",
+            "markdown-it-py",
             "mypy",
             "onnxruntime",
             "pytest",
