@@ -119,7 +119,7 @@ def main(argv: list[str]) -> None:
             for run, measured in results.read(file).items()
             if run == f"step-{measured.get('network')}"
         }
-        if ratios:  # those of a peer have a result of their own
+        if ratios:  # a peer's ratios have a result of their own
             figure = charts.ratios_figure(ratios)
             figure.savefig(file.with_suffix(".png"), dpi=150)
 

@@ -474,7 +474,7 @@ def letter_table(conditions: pd.DataFrame) -> str:
     near = int(sum(rows["accuracy"] >= rows["paper"] - 1))
     return (
         f"{_markdown(lines)}\n{near} of {len(rows)} conditions are at least "
-        "the paper's number minus 1 point. The interval is that of our mean; "
+        "the paper's number minus 1 point. The interval is of our mean; "
         "the paper gives one number without a spread.\n"
     )
 

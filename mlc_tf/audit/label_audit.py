@@ -44,11 +44,11 @@ class Audit:
     """The labels of a dataset, as a network and its T judge them.
 
     Attributes:
-        label_issues: One row per example, in the order of the dataset, with
-            the columns `given_label`, a class id; `predicted_label`, the most
-            probable clean class; `label_quality`, the probability in [0, 1]
-            that the given label is right; and `is_label_issue`, whether the two
-            labels differ.
+        label_issues: One row per example, in the order of the dataset.
+            `given_label` is a class id, and `predicted_label` the most probable
+            clean class. `label_quality` is the probability in [0, 1] that the
+            given label is right. `is_label_issue` is whether the two labels
+            differ.
         joint: `(classes, classes)`, expected counts of (clean class, given
             label); rows are clean classes.
         temperature: The temperature that the network's logits were divided by.

@@ -98,15 +98,16 @@ def apply(
         config: The configuration of the run whose labels were reviewed. Its
             dataset is "npz:PATH", "folder:PATH" or "csv:PATH", without injected
             noise.
-        decisions: A CSV file with the columns identity (as `identities`
-            returns it for the training set), given_label (a class id), decision
-            (one of `DECISIONS`) and label (a class id if the decision is
-            "relabel", else empty). Examples that are missing from the file are
-            kept.
+        decisions: A CSV file with the columns identity, given_label, decision
+            and label. `identities` returns the identities of the training set.
+            A given label is a class id, a decision is one of `DECISIONS`, and a
+            label is a class id if the decision is "relabel", else empty.
+            Examples that are missing from the file are kept.
         output: The file to write, which must not exist. For "npz:PATH" it is a
-            `.npz` with the arrays of the original; for "csv:PATH" the table
-            with its new labels; and for "folder:PATH" a CSV of all images with
-            their labels and splits, for the setting `dataset.labels`.
+            `.npz` with the arrays of the original. For "csv:PATH" it is the
+            table with its new labels. For "folder:PATH" it is a CSV of all
+            images with their labels and splits, for the setting
+            `dataset.labels`.
         class_names: The class names of the run, to which the class ids of the
             decisions belong. Defaults to None, the class names of now.
 
@@ -291,7 +292,7 @@ def _write_table(
     kept: np.ndarray,
     output: Path,
 ) -> None:
-    """Writes the table as it is, but for changed labels and dropped rows."""
+    """Writes the table with changed labels and without dropped rows."""
     given = np.asarray(splits.train.labels)
     assert splits.train.names is not None  # noqa: S101, a table's rows have names
     rows = [int(name.rpartition(":")[2]) for name in splits.train.names]

@@ -91,11 +91,11 @@ def pair(
         InputError: if a set is empty or smaller than its batch, or if a batch
             size is not a multiple of the replicas of `input_context`. Arrays
             also fail if their lengths differ, an input is NaN or infinite, or
-            a label is neither an id >= 0 nor a row of probabilities; and if
-            the noisy set or the clean set has a single class (a clean set
-            without some class is a warning). `fit` checks the labels of
-            datasets, but not their inputs. With `with_index`, a noisy set that
-            has another order each time it is read fails.
+            a label is neither an id >= 0 nor a row of probabilities. A noisy
+            set or a clean set with a single class fails; a clean set that lacks
+            some class gives a warning. `fit` checks the labels of datasets, but
+            not their inputs. With `with_index`, a noisy set whose order changes
+            from one reading to the next fails.
 
     Example:
 

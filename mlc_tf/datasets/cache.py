@@ -76,7 +76,7 @@ def _check_file(path: Path, examples: Examples) -> None:
     raise InputError(
         f"The cache {path} should hold inputs of shape {shape} and dtype "
         f"{np.dtype(dtype)}. Received: {received}; remove the file, and it is "
-        "written anew."
+        "written again."
     )
 
 

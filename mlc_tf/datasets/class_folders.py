@@ -2,7 +2,7 @@
 
 An image belongs to the class folder that holds it, at any depth, as in
 `keras.utils.image_dataset_from_directory`. Class folders and images may be
-links, so that a set can be made of links into a store; a link to a folder
+links, so that a set can be made of links into a store. A link to a folder
 inside a class folder is not followed, since it may lead in a circle.
 """
 

@@ -111,12 +111,12 @@ def _refuse_former(initialize: Callable[_P, None]) -> Callable[_P, None]:
 class MetaLossCorrection(PairModel):
     """Learns the weights of `base` and the transition matrix T together.
 
-    Each step moves the weights virtually by the corrected loss under T
-    (Virtual-Train), moves T so that the virtual weights do better on the clean
-    batch (Meta-Train), and then trains the weights under the new T
-    (Actual-Train). A forward pass of the noisy batch serves all three. The
-    module's docstring lists what differs from the paper; the paper's algorithm
-    is `PaperMetaLossCorrection`.
+    Each step has three stages. Virtual-Train moves the weights virtually by the
+    corrected loss under T. Meta-Train moves T so that the virtual weights do
+    better on the clean batch. Actual-Train trains the weights under the new T.
+    One forward pass of the noisy batch serves all three. The module's docstring
+    lists what differs from the paper; the paper's algorithm is
+    `PaperMetaLossCorrection`.
 
     ```python
     model = mlc_tf.MetaLossCorrection(
@@ -133,11 +133,12 @@ class MetaLossCorrection(PairModel):
             Defaults to None, `transitions.Exponentiated()`.
         virtual_learning_rate: The paper's alpha, the rate of the virtual step,
             for the mean loss. Defaults to 0.1.
-        meta_gradient: `"exact"`, the paper's: two nested tapes, 3.3 times the
-            cost of plain training; `"head"`, the same restricted to the
-            weights of the last Dense layer, 1.3 times; or
-            `"finite_difference"`, the exact gradient approximated without
-            second derivatives, 3 times, in less memory. Defaults to "exact".
+        meta_gradient: `"exact"`, `"head"` or `"finite_difference"`. `"exact"`
+            is the paper's: two nested tapes, at 3.3 times the cost of plain
+            training. `"head"` is the same for the weights of the last Dense
+            layer alone, at 1.3 times. `"finite_difference"` approximates the
+            exact gradient without second derivatives, at 3 times, in less
+            memory. Defaults to "exact".
         clean_weight: The mean cross-entropy of the clean batch, times this
             weight, is added to the loss of Actual-Train (Eq. 11). It costs a
             pass of the clean batch, and this network can then no longer audit
@@ -196,8 +197,8 @@ class MetaLossCorrection(PairModel):
     def transition_matrix(self) -> np.ndarray:
         """T as learned, `(classes, classes)`; rows are clean classes.
 
-        Rows sum to 1, but for `transitions.ProjectedColumns`, where columns do
-        (`transitions.regauge` returns the matrix with rows that do).
+        Rows sum to 1. Under `transitions.ProjectedColumns` columns sum to 1,
+        and `transitions.regauge` returns the matrix whose rows do.
         """
         return np.asarray(self.transition_variable.value)
 

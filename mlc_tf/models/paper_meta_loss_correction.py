@@ -36,10 +36,10 @@ STARTS = ("identity", "random")
 class PaperMetaLossCorrection(PairModel):
     """Learns the weights of `base` and the transition matrix T: Algorithm 1.
 
-    The defaults are the paper's values for MNIST, except for the start of T:
-    Algorithm 1 says random; the authors' released code takes the identity, at
-    every step; and a random start was seen to end at chance. The paper writes
-    Eq. 2 to 10 for the transpose of T, so its row j is our column j.
+    The defaults are the paper's values for MNIST, except for the start of T.
+    Algorithm 1 starts from a random T, and the authors' released code from the
+    identity, at every step. Runs from a random T ended at chance. The paper
+    writes Eq. 2 to 10 for the transpose of T, so its row j is our column j.
 
     What is not literal:
 

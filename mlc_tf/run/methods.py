@@ -103,10 +103,10 @@ class Phase:
         model: The model class. It is called with the base, with what
             `arguments` returns and, in the last phase, with the method's
             options.
-        data: The source of the noisy half of each element: "noisy", the noisy
-            set; "merged", the noisy and the clean set, if there is one,
-            together: the paper's rule for methods that have no other use for
-            the clean set; or "clean", the clean set.
+        data: The source of the noisy half of each element. "noisy" is the
+            noisy set, and "clean" the clean set. "merged" is both sets
+            together, or the noisy set where there is no clean set: the paper's
+            rule for methods that have no other use for the clean set.
         arguments: Maps the context to arguments of the model. Defaults to
             None, no arguments.
         prepare: Called with the model before training. Defaults to None.

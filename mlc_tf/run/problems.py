@@ -115,9 +115,9 @@ class Problem:
 def load(config: ml_collections.ConfigDict) -> Problem:
     """Returns the data of a run, with injected noise.
 
-    The trusted set is that of the dataset, or is drawn from a training set
-    whose labels are not noisy as they come. Where there is no test set, a tenth
-    of the training set is held out.
+    The trusted set comes with the dataset, or is drawn from the training set if
+    the labels of the dataset are not noisy as they come. Where there is no test
+    set, a tenth of the training set is held out.
 
     Args:
         config: The configuration of the run.

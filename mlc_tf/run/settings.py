@@ -395,7 +395,7 @@ def check(config: ml_collections.ConfigDict) -> None:
     if train.replicas < 0 or (train.replicas and train.strategy != "mirrored"):
         raise bad_argument(
             "train.replicas",
-            "an integer >= 0, and 0 but for `train.strategy` = 'mirrored'",
+            "an integer >= 0, and 0 unless `train.strategy` = 'mirrored'",
             train.replicas,
         )
     Interval.parse(train.checkpoint_every)

@@ -159,13 +159,14 @@ def search(
 
     Returns:
         The content of a JSON file: `dataset`, `network`, `validation`, `folds`,
-        `epochs`, `tried` (the values of each setting), `conditions`; `trials`,
-        each with its `values`, its `accuracy` in [0, 1] (the mean over the
-        conditions, and over the folds), its `held_out_accuracy` (None if
-        nothing is held out), its accuracies `by_condition` (0 for a loss that
-        diverged) and its `seconds`; `best`, the values of the trial with the
-        best accuracy; and `best_held_out`, those of the trial with the best
-        held-out accuracy, or None.
+        `epochs`, `tried` (the values of each setting), `conditions`, `trials`,
+        `best` and `best_held_out`. A trial has its `values`, its `accuracy` in
+        [0, 1] (the mean over the conditions, and over the folds) and its
+        `held_out_accuracy` (None if nothing is held out). It also has its
+        accuracies `by_condition` (0 for a loss that diverged) and its
+        `seconds`. `best` has the values of the trial with the best accuracy,
+        and `best_held_out` the values of the trial with the best held-out
+        accuracy, or None.
 
     Raises:
         InputError: for a bad setting, or `runs` of another search.

@@ -321,9 +321,10 @@ def for_run(steps: int, num_classes: int) -> Exponentiated:
 
     The meta-gradient gives the direction of a step, and not its length: the
     length falls along half a cosine over the run. The lengths add up to `120
-    sqrt(classes)` (less in a run of fewer than `80 sqrt(classes)` steps, since
-    no step is longer than 3), and the shares by which the noisy labels move a
-    row of T (`expectation_rate`) to 6, if classes are equally frequent.
+    sqrt(classes)`. They add up to less in a run of fewer than `80
+    sqrt(classes)` steps, since no step is longer than 3. The shares by which
+    the noisy labels move a row of T (`expectation_rate`) add up to 6, if
+    classes are equally frequent.
 
     The two numbers were chosen on held-out digits and 12,000 MNIST images, and
     fall behind searched rates on Twitter, with its rare classes (RESULTS.md,

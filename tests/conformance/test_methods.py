@@ -57,10 +57,10 @@ ARGUMENTS = {
 }
 # Arguments that take a trusted set, or knowledge that no user has.
 ORACLES = {"transition", "structure", "gold", "forget_rate"}
-GLC = ("glc", "confusion")  # merged, and told which are clean
+GLC = ("glc", "confusion")  # merged, with marks on the clean ones
 # Those that keep something for each example.
 INDEXED = ("glc", "confusion", "pencil", "fasten")
-# Whose last phase is in class and arguments that of another: one will do.
+# Their last phases have the class and arguments of one another: one will do.
 SAME = (
     "ce_control",
     "dual_t",
@@ -143,8 +143,8 @@ def test_eager_equals_graph(name):
     assert_same_weights(eager, trained(name)[0])
 
 
-# Whose step is the step of another, but for the loss of an example, and which
-# run on replicas with --all only.
+# These share a step with another method, except for the loss of an example.
+# They run on replicas with --all only.
 LIKE_OTHERS = ("cross_entropy", "forward", "noise_layer_logits")
 
 

@@ -1,4 +1,4 @@
-"""What a phase of a method is told of its run."""
+"""What a phase of a method learns about its run."""
 
 import keras
 import numpy as np

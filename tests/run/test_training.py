@@ -870,7 +870,7 @@ def test_an_oracle_without_injected_noise_is_refused(tmp_path):
             "`method.mlc.learning_rate` should be a finite float > 0",
         ),
         ({"train.strategy": "mirrord"}, "Did you mean 'mirrored'"),
-        ({"train.replicas": 2}, "and 0 but for `train.strategy` = 'mirrored'"),
+        ({"train.replicas": 2}, "and 0 unless `train.strategy` = 'mirrored'"),
         (
             {"train.strategy": "mirrored", "train.replicas": -1},
             "`train.replicas` should be an integer >= 0",
