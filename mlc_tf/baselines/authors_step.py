@@ -1,12 +1,14 @@
 """Meta Loss Correction as the authors' released code computes it.
 
-The step differs from the paper (and from `MetaLossCorrection`) in four ways:
+The step differs from the paper in three ways:
 
 * T multiplies the *logits*, not the probabilities;
 * T starts from the identity in every iteration, takes one meta step, corrects
   one training step and is discarded;
-* the columns of T are normalised, not the rows;
 * the noisy loss is the *sum* over the batch, not the mean.
+
+As in the paper, the columns of T are normalised; `MetaLossCorrection`
+normalises rows.
 
 docs/explanation/fidelity.md lists the differences in the protocol.
 """
