@@ -109,13 +109,13 @@ def apply(
             images with their labels and splits, for the setting
             `dataset.labels`.
         class_names: The class names of the run, to which the class ids of the
-            decisions belong. Defaults to None, the class names of now.
+            decisions belong. Defaults to None, the present class names.
 
     Raises:
         InputError: for any other dataset, for decisions on examples that the
             dataset lacks or has with other labels, for decisions that leave a
             class without examples, or if the output exists or cannot be
-            written. Nothing is written then.
+            written. In these cases nothing is written.
     """
     suffix = check_source(config)
     scheme, _, path = config.dataset.name.partition(":")
@@ -158,7 +158,7 @@ def apply(
 def _decided(
     path: str | Path, splits: datasets.Splits, given: np.ndarray
 ) -> pd.DataFrame:
-    """Returns the decisions with the index of each example of now."""
+    """Returns the decisions with the present index of each example."""
     table = _read(path, splits.num_classes)
     found = identity.identities(splits.train)
     if found is None:

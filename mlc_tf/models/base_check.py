@@ -238,7 +238,7 @@ def _fits(size: tuple[Any, ...], expected: tuple[Any, ...]) -> bool:
 
 
 def _last_layer(base: Any) -> keras.layers.Layer | None:
-    """Returns the layer whose values the outputs are, if that can be seen."""
+    """Returns the layer whose values are the outputs, if it can be found."""
     while isinstance(base, keras.Model):
         outputs = getattr(base, "outputs", None)
         if not outputs:
@@ -251,7 +251,7 @@ def _last_layer(base: Any) -> keras.layers.Layer | None:
 
 
 def _layer_of(base: keras.Model, output: Any) -> Any:
-    """Returns the layer that computes an output, before layers that keep it."""
+    """Returns the layer that computes an output, before any identity layers."""
     by_output: list[tuple[Any, Any]] = []
     for layer in base.layers:
         try:

@@ -190,7 +190,7 @@ class PairModel(ConstructorArguments, MultiWorkerFit):
             self.__dict__.pop("_validation_inputs", None)
 
     def _choose_xla(self, pairs: Any) -> None:
-        """Lets XLA compile the steps, if that is left open and pays."""
+        """Lets XLA compile the steps if the user left it open and it pays."""
         if not self._chooses_xla or self.run_eagerly:
             return
         self._chooses_xla = False

@@ -67,8 +67,8 @@ class Problem:
     def folds(self, count: int, seed: int) -> list["Problem"]:
         """Returns problems for a cross-validation on the trusted set.
 
-        Each has another part of the trusted set in the place of the test set,
-        and the rest as its trusted set. The examples of each class are divided
+        Each has a different part of the trusted set as its test set, and the
+        rest as its trusted set. The examples of each class are divided
         as equally as possible. The only example of a class stays in the trusted
         set of each problem.
 

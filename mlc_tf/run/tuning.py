@@ -2,9 +2,9 @@
 
 The best trial is the best in cross-validation on the trusted set: a user has no
 other labels to choose by. Held-out training examples (`dataset.validation`),
-with the labels that the dataset has, can be measured besides, or decide in its
-place, as without a trusted set. The first trial is the config as it is.
-Combinations of values that a method refuses are drawn again.
+with the labels of the dataset, can be measured as well. Without a trusted set
+they decide. The first trial is the config as it is. Combinations of values that
+a method refuses are drawn again.
 """
 
 import contextlib
@@ -219,7 +219,7 @@ def search(
 def _best(
     trials: Sequence[Mapping[str, Any]], name: str
 ) -> dict[str, Any] | None:
-    """Returns the values of the trial where a number is greatest."""
+    """Returns the values of the trial with the greatest number."""
     measured = [trial for trial in trials if trial[name] is not None]
     best = max(measured, key=lambda trial: trial[name], default=None)
     return None if best is None else dict(best["values"])
@@ -442,7 +442,7 @@ def _values(config: ml_collections.ConfigDict, name: str) -> tuple[Any, ...]:
 def _class_default(
     config: ml_collections.ConfigDict, section: str, argument: str
 ) -> Any:
-    """Returns what an update of T has where its section gives no value."""
+    """Returns the default of an update of T for a value that is not given."""
     name = settings.flat(config)[f"{section}.name"]
     return getattr(transitions.get(name), argument)
 
