@@ -75,7 +75,7 @@ def main(argv: list[str]) -> None:
         if name not in SUBJECTS:
             raise unknown_name("networks", name, SUBJECTS)
     if not _NETWORKS.value:
-        raise bad_argument("networks", f"of {', '.join(SUBJECTS)}", "none")
+        raise bad_argument("networks", f"among {', '.join(SUBJECTS)}", "none")
     for name in ("dtype", "jit_compile", "strategy"):
         if config.train[name] != settings.default_config().train[name]:
             raise bad_argument(

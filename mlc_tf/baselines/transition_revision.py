@@ -41,7 +41,7 @@ class TransitionRevision(PairModel):
         name: Name of the model. Defaults to a unique name.
 
     Raises:
-        InputError: if `transition` is no such matrix, or the rate is not a
+        InputError: if `transition` is not such a matrix, or the rate is not a
             finite float >= 0.
 
     References:

@@ -123,7 +123,7 @@ def pair_spec(
     ):
         raise InputError(
             "The noisy half of each element should be (x, label), or (x, label,"
-            " index). Received: a third part that is no index; weights of "
+            " index). Received: a third part that is not an index; weights of "
             "examples are not supported in training."
         )
     if with_index and len(spec[0]) == 2:

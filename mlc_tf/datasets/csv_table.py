@@ -166,8 +166,8 @@ def _splits(
             raise InputError(
                 f"{path} should have the splits {', '.join(roles)}. Received: "
                 f"{name!r} in {count:,} rows, the first in "
-                f"{tables.place(path, row)}. Did you mean {near[0]!r}? Rows of "
-                "another split should have a name that is less like it."
+                f"{tables.place(path, row)}. Did you mean {near[0]!r}? Give "
+                "rows of another split a name that is less similar."
             )
         found[name] = role
     roles_of_rows = splits.map(found).to_numpy(str)

@@ -154,7 +154,7 @@ def _listed(
         elif not os.path.isfile(root / file):
             wrong = "which does not exist"
             if os.path.lexists(root / file):
-                wrong = "which is no file, or a broken link"
+                wrong = "which is not a file, or is a broken link"
         else:
             continue
         raise InputError(

@@ -31,15 +31,15 @@ _SIZE = 16
 def check(base: Any) -> int:
     """Returns the number of classes of a network that emits logits.
 
-    Where the last operation is no linear Dense layer, the network is called on
+    If the last operation is not a linear Dense layer, the network is called on
     a few random inputs.
 
     Args:
         base: A built network from inputs to logits `(batch, classes)`.
 
     Raises:
-        InputError: if `base` is no Keras model, is not built, cannot be
-            trained, or has outputs that are no logits `(batch, classes)` with
+        InputError: if `base` is not a Keras model, is not built, cannot be
+            trained, or has outputs other than logits `(batch, classes)` with
             classes >= 2.
     """
     if not isinstance(base, keras.Model):
@@ -284,7 +284,7 @@ def _check_activation(last: keras.layers.Layer) -> None:
 def _no_logits(reason: str) -> InputError:
     return InputError(
         "`base` should end in logits, without a softmax or another activation. "
-        f"Received: `base` = a model whose outputs are no logits: {reason}."
+        f"Received: `base` = a model whose outputs are not logits: {reason}."
     )
 
 

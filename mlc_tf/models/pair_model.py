@@ -67,7 +67,7 @@ class PairModel(ConstructorArguments, MultiWorkerFit):
         name: Name of the model. Defaults to a unique name.
 
     Raises:
-        InputError: if `base` is no Keras model, is not built, ends in a
+        InputError: if `base` is not a Keras model, is not built, ends in a
             softmax, or has no output of width >= 2; or for a bad weight.
     """
 

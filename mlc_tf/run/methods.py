@@ -240,8 +240,8 @@ def _co_teaching(context: RunContext) -> dict[str, Any]:
         return arguments
     if context.noise_rate is None:
         raise InputError(
-            "`method.co_teaching.forget_rate` should be given where no noise "
-            "of a known ratio is injected. Received: none."
+            "`method.co_teaching.forget_rate` should be given unless noise of "
+            "a known ratio is injected. Received: none."
         )
     return {**arguments, "forget_rate": context.noise_rate}
 
@@ -263,8 +263,8 @@ def _masking(context: RunContext) -> dict[str, Any]:
         return arguments
     if context.true_transition is None:
         raise InputError(
-            "`structure` should be given to this method where no noise is "
-            "injected, whose structure it could use. Received: none."
+            "`structure` should be given to this method unless noise is "
+            "injected. Received: none."
         )
     support = context.true_transition > 0
     return {**arguments, "structure": np.maximum(support, np.eye(len(support)))}

@@ -421,7 +421,7 @@ def _values(config: ml_collections.ConfigDict, name: str) -> tuple[Any, ...]:
     """Returns the values to try for a setting, the config's value first."""
     if name not in _SCALES and name not in _VALUES:
         raise bad_argument(
-            "searched", f"of {', '.join((*_SCALES, *_VALUES))}", name
+            "searched", f"among {', '.join((*_SCALES, *_VALUES))}", name
         )
     own = settings.flat(config)[name]
     section, _, argument = name.rpartition(".")

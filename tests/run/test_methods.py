@@ -114,7 +114,9 @@ def test_a_forget_rate_that_is_given_is_not_told():
 
 
 def test_an_unknown_noise_rate_has_to_be_given():
-    with pytest.raises(InputError, match=r"forget_rate` should be given where"):
+    with pytest.raises(
+        InputError, match=r"forget_rate` should be given unless"
+    ):
         arguments_of("co_teaching", noise_rate=None)
 
 
@@ -174,10 +176,10 @@ def test_a_structure_of_a_file_stands_for_the_true_one(name, tmp_path):
 @pytest.mark.parametrize(
     "name, message",
     [
-        ("masking", "`structure` should be given .* where no noise is inj"),
+        ("masking", "`structure` should be given .* unless noise is inj"),
         (
             "masking_hard",
-            "`structure` should be given .* where no noise is inj",
+            "`structure` should be given .* unless noise is inj",
         ),
         ("true_forward", "should be run with injected noise"),
     ],

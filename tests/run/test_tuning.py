@@ -245,7 +245,10 @@ def test_rates_that_follow_from_the_run_are_not_searched():
         ({"folds": 11}, "`folds` should be at most the trusted examples"),
         ({"searched": ()}, "`searched` should be names of settings"),
         ({"conditions": {}}, "`conditions` should be at least one"),
-        ({"searched": ("train.epochs",)}, "`searched` should be of optimizer"),
+        (
+            {"searched": ("train.epochs",)},
+            "`searched` should be among",
+        ),
         (
             {"conditions": {"bad": {"method.name": "mlcc"}}},
             "Did you mean 'mlc'",
