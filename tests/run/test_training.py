@@ -1048,7 +1048,9 @@ def test_what_is_trained_for_its_result_alone_keeps_nothing(
 def test_only_images_are_augmented(tmp_path):
     overrides = own_arrays(tmp_path / "own.npz")
     overrides["train.augment"] = "crop_and_flip"
-    with pytest.raises(InputError, match=r"no images\. .* of shape \(4,\)"):
+    with pytest.raises(
+        InputError, match=r"other than images\. .* of shape \(4,\)"
+    ):
         training.run(small(**overrides), tmp_path / "run")
 
 
