@@ -33,11 +33,9 @@ _WORDS = {
     re.compile(rf"\b(?:{pattern})\b", re.IGNORECASE): reason
     for pattern, reason in WORDS.items()
 }
-# Pieces of sentences that stay as they are.
-ALLOWED: tuple[str, ...] = ()
 
 _END = re.compile(
-    r"(?<=[.!?])(?<!\be\.g\.)(?<!\bi\.e\.)[\"')\]]*\s+(?=[A-Z`\"(\[])"
+    r"(?<=[.!?])(?<!\be\.g\.)(?<!\bi\.e\.)[\"')\]]*\s+(?=[A-Z`\"(\[*†])"
 )
 _CODE = re.compile(r"`[^`]*`")
 # Google's sections are lists to Markdown once they have their marks.
@@ -82,8 +80,6 @@ def findings(blocks):
             sentence = " ".join(block.text[start:end].split())
             line = block.line + block.text[:start].count("\n")
             start = end
-            if any(piece in sentence for piece in ALLOWED):
-                continue
             for reason in reasons(sentence, block.prose):
                 yield Finding(line, sentence, reason)
 
@@ -135,7 +131,10 @@ def comments(source):
 
 
 def strings(source):
-    """Yields the string literals; what an f-string fills in is one word."""
+    """Yields the string literals; what an f-string fills in is one word.
+
+    A string of several lines is a program or a page, and has no sentences.
+    """
     tree = ast.parse(source)
     skipped = set()
     for node in ast.walk(tree):
@@ -149,9 +148,10 @@ def strings(source):
                 part.value if isinstance(part, ast.Constant) else "…"
                 for part in node.values
             )
-            yield Block(node.lineno, text)
+            yield Block(node.lineno, text, "\n" not in text.strip())
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
-            yield Block(node.lineno, node.value)
+            text = node.value
+            yield Block(node.lineno, text, "\n" not in text.strip())
 
 
 def check(path):

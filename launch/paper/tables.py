@@ -336,9 +336,9 @@ def study_table(variants: pd.DataFrame, order: Iterable[str]) -> str:
         seeds += f" (in some cells fewer, at least {min(counts)})"
     return (
         f"{_markdown(lines)}\nAccuracy on held-out images after the last "
-        f"epoch, mean ± standard deviation over {seeds}, and the paired "
-        f"difference from `{reference}` with its 95 % interval; bold if the "
-        "interval excludes 0. The distance of T is the mean over the noises.\n"
+        f"epoch, mean ± standard deviation over {seeds}. The differences from "
+        f"`{reference}` are paired, with 95 % intervals; bold if the interval "
+        "excludes 0. The distance of T is the mean over the noises.\n"
     )
 
 
