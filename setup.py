@@ -21,6 +21,8 @@ _EXTRAS = {
     # The datasets "csv:PATH" and "folder:PATH".
     "files": ["pandas", "pillow>=11", "pyarrow"],
     "figures": ["matplotlib", "pandas"],
+    "cleanlab": ["cleanlab[datalab]>=2.9"],
+    "hub": ["keras-hub>=0.32"],
     "audit": ["jinja2", "matplotlib", "pandas", "pillow>=11", "pyarrow"],
     "tune": ["keras-tuner>=1.4.8"],
     "onnx": ["onnx", "tf2onnx>=1.17"],
@@ -84,7 +86,6 @@ setup(
         "test": [
             *_ALL,
             "ai-edge-litert",
-            "cleanlab",
             "hypothesis",
             "kubernetes-validate",
             "markdown-it-py",

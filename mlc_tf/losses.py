@@ -56,6 +56,20 @@ def mean_cross_entropy(
     return tf.reduce_mean(loss)
 
 
+def weighted_mean(example_losses: tf.Tensor, weights: Any = None) -> tf.Tensor:
+    """Returns the mean of the losses, each times its weight, a scalar.
+
+    The sum is divided by the number of examples, as Keras' losses do.
+
+    Args:
+        example_losses: `(batch,)`.
+        weights: `(batch,)`. Defaults to None, 1 for every example.
+    """
+    if weights is not None:
+        example_losses *= tf.cast(weights, example_losses.dtype)
+    return tf.reduce_mean(example_losses)
+
+
 def mean_absolute_error(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
     """Returns `sum_k |label_k - f_k|`, where f = softmax(logits).
 

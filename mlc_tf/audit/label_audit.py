@@ -167,10 +167,10 @@ def audit_labels(
         model: A trained `PairModel`, or a network from inputs to logits.
         dataset: `(x, labels)` arrays, where `x` may be a dict or tuple of
             arrays; a `tf.data.Dataset` of `(x, label)` or of batches; a
-            `keras.utils.PyDataset` of batches; or
-            `mlc_tf.data.examples.Examples`. Labels are class ids. A dataset
-            must have one order; it is read once more to count its examples if
-            it does not know their number.
+            `keras.utils.PyDataset` of batches; a Hugging Face
+            `datasets.Dataset`; or `mlc_tf.data.examples.Examples`. Labels are
+            class ids. A dataset must have one order; it is read once more to
+            count its examples if it does not know their number.
         transition: T, `(classes, classes)`, rows are clean classes; only the
             proportions within a column matter. Or "learned": the T of the
             model, or None if the model has no T. Or None: every wrong label is

@@ -20,5 +20,7 @@ class CrossEntropy(PairModel):
         name: Name of the model. Defaults to a unique one.
     """
 
+    takes_weights = True
+
     def example_loss(self, logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
         return losses.cross_entropy(logits, labels)

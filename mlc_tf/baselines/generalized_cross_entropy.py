@@ -28,6 +28,8 @@ class GeneralizedCrossEntropy(PairModel):
         Zhang and Sabuncu, 2018, Eq. 6.
     """
 
+    takes_weights = True
+
     def __init__(
         self, base: keras.Model, *, q: float = 0.7, name: str | None = None
     ) -> None:

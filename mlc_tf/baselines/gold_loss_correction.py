@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from mlc_tf import losses
+from mlc_tf.data import checks
 from mlc_tf.errors import bad_argument
 from mlc_tf.models.corrected_model import CorrectedModel
 
@@ -70,16 +71,21 @@ class GoldLossCorrection(CorrectedModel):
         self.gold = flags
 
     def corrected_loss(
-        self, logits: tf.Tensor, noisy: Any, transition: tf.Tensor
+        self,
+        logits: tf.Tensor,
+        noisy: checks.NoisyHalf,
+        transition: tf.Tensor,
     ) -> tf.Tensor:
-        _, labels, indices = noisy
         # The loss of a trusted example does not depend on T.
-        return tf.reduce_mean(
+        return losses.weighted_mean(
             tf.where(
-                tf.gather(tf.constant(self.gold), indices),
-                losses.cross_entropy(logits, labels),
-                losses.corrected_cross_entropy(logits, labels, transition),
-            )
+                tf.gather(tf.constant(self.gold), noisy.index),
+                losses.cross_entropy(logits, noisy.labels),
+                losses.corrected_cross_entropy(
+                    logits, noisy.labels, transition
+                ),
+            ),
+            noisy.weights,
         )
 
 

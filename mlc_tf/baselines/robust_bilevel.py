@@ -5,6 +5,7 @@ from typing import Any
 import tensorflow as tf
 
 from mlc_tf import losses
+from mlc_tf.data import checks
 from mlc_tf.errors import InputError
 from mlc_tf.models.forward_pass import ForwardPass
 from mlc_tf.models.meta_loss_correction import Losses
@@ -40,9 +41,9 @@ class RobustBilevel(MetaLossCorrection):
     needs_clean = False
 
     def virtual_and_meta_loss(
-        self, forward: ForwardPass, noisy: tuple[Any, Any], clean: Any
+        self, forward: ForwardPass, noisy: checks.NoisyHalf, clean: Any
     ) -> Losses:
-        x, labels = noisy
+        x, labels = noisy.x, noisy.labels
         size = labels.shape[0]
         if size is None or size < 2:
             raise InputError(
@@ -51,19 +52,27 @@ class RobustBilevel(MetaLossCorrection):
                 f"divides them. Received: {size or 'an unknown number'}."
             )
         outer = tf.nest.map_structure(lambda part: part[1::2], x)
+        inner_weights = outer_weights = None
+        if noisy.weights is not None:
+            inner_weights, outer_weights = (
+                noisy.weights[::2],
+                noisy.weights[1::2],
+            )
 
         def virtual_loss(logits: tf.Tensor, transition: tf.Tensor) -> tf.Tensor:
-            return tf.reduce_mean(
+            return losses.weighted_mean(
                 losses.corrected_cross_entropy(
                     logits[::2], labels[::2], transition
-                )
+                ),
+                inner_weights,
             )
 
         def meta_loss(weights: Any) -> tf.Tensor:
-            return tf.reduce_mean(
+            return losses.weighted_mean(
                 losses.mean_absolute_error(
                     forward.logits_at(weights, outer), labels[1::2]
-                )
+                ),
+                outer_weights,
             )
 
         return virtual_loss, meta_loss

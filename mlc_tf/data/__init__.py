@@ -5,5 +5,6 @@ from mlc_tf.data.noise import corrupt
 from mlc_tf.data.pairs import Augment
 from mlc_tf.data.pairs import class_weight
 from mlc_tf.data.pairs import pair
+from mlc_tf.data.votes import soft_labels
 
-__all__ = ["Augment", "class_weight", "corrupt", "pair"]
+__all__ = ["Augment", "class_weight", "corrupt", "pair", "soft_labels"]

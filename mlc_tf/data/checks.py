@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from collections.abc import Mapping
 from contextlib import contextmanager
 from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -85,6 +86,38 @@ def check_arrays(which: str, x: Any, labels: Any) -> tuple[Any, Any]:
     return x, labels
 
 
+class NoisyHalf(NamedTuple):
+    """The noisy half of an element of `mlc_tf.pair`, or its spec.
+
+    Attributes:
+        x: The inputs of a batch.
+        labels: `(batch,)` class ids or `(batch, classes)` probabilities.
+        index: `(batch,)` integers, the positions of the examples in the noisy
+            set. None if the element has none.
+        weights: `(batch,)` floats, the factors of the examples' losses. None
+            if the element has none.
+    """
+
+    x: Any
+    labels: Any
+    index: Any = None
+    weights: Any = None
+
+
+def noisy_half(parts: Any) -> NoisyHalf:
+    """Returns the noisy half of an element with its parts by name.
+
+    Args:
+        parts: (inputs, labels), followed by integers, which are the index; by
+            floats, which are the weights; or by both.
+    """
+    x, labels, *more = parts
+    named = {
+        "index" if part.dtype.is_integer else "weights": part for part in more
+    }
+    return NoisyHalf(x, labels, **named)
+
+
 def pair_spec(
     dataset: Any, num_classes: int, with_index: bool = False
 ) -> dict[str, Any]:
@@ -114,19 +147,17 @@ def pair_spec(
     halves = isinstance(spec, tuple) and len(spec) == 2
     if not halves or not all(
         isinstance(half, tuple) and len(half) in sizes
-        for half, sizes in zip(spec, ((2, 3), (0, 2)))
+        for half, sizes in zip(spec, ((2, 3, 4), (0, 2)))
     ):
         raise bad_argument("x", expected, spec)
-    if (
-        len(spec[0]) == 3
-        and not getattr(spec[0][2], "dtype", tf.float32).is_integer
-    ):
+    more = [_kind_of_part(part) for part in spec[0][2:]]
+    if more not in ([], ["index"], ["weight"], ["index", "weight"]):
         raise InputError(
-            "The noisy half of each element should be (x, label), or (x, label,"
-            " index). Received: a third part that is not an index; weights of "
-            "examples are not supported in training."
+            "The noisy half of each element should be (x, label), followed by "
+            "an integer for each example, its index, by a float, its weight, "
+            f"or by both. Received: {', '.join(map(str, spec[0][2:]))}."
         )
-    if with_index and len(spec[0]) == 2:
+    if with_index and "index" not in more:
         raise InputError(
             "The noisy half of each element should be (x, label, index), as "
             "mlc_tf.data.pair(..., with_index=True) makes it. Received: "
@@ -152,6 +183,15 @@ def pair_spec(
     return named
 
 
+def _kind_of_part(part: Any) -> str:
+    shape, dtype = getattr(part, "shape", None), getattr(part, "dtype", None)
+    if shape is None or shape.rank != 1:
+        return "other"
+    if dtype.is_integer:
+        return "index"
+    return "weight" if dtype.is_floating else "other"
+
+
 def check_labels(dataset: Any, num_classes: int) -> Any:
     """Returns a dataset of pairs that checks its labels while it is read.
 
@@ -162,8 +202,8 @@ def check_labels(dataset: Any, num_classes: int) -> Any:
     def checked(which: str, half: Any) -> Any:
         if not half:  # there is no clean set
             return ()
-        x, labels, *index = half
-        return x, checked_labels(which, labels, num_classes), *index
+        x, labels, *more = half
+        return x, checked_labels(which, labels, num_classes), *more
 
     return dataset.map(
         lambda noisy, clean: (checked("noisy", noisy), checked("clean", clean))
@@ -439,5 +479,6 @@ def _check_probabilities(which: str, labels: np.ndarray) -> None:
         raise InputError(
             f"The {which} set should have probabilities that sum to 1 as soft "
             f"labels. Received: a sum of {labels[index].sum():.6g} at example "
-            f"{index}."
+            f"{index}; mlc_tf.data.soft_labels makes them of the votes of "
+            "several annotators."
         )

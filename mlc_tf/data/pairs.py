@@ -2,7 +2,8 @@
 
 One element is `((x, noisy_label), (x_clean, clean_label))`, both halves
 batched. Labels are integer class ids, or rows of probabilities. Without a clean
-set, an element is `((x, noisy_label), ())`.
+set, an element is `((x, noisy_label), ())`. The noisy half may also hold the
+indices of the examples, and their weights: `checks.NoisyHalf`.
 """
 
 import numbers
@@ -37,6 +38,7 @@ def pair(
     steps_per_epoch: int | None = None,
     augment: Augment | None = None,
     with_index: bool = False,
+    sample_weight: Any = None,
     first_step: int = 0,
     input_context: tf.distribute.InputContext | None = None,
 ) -> tf.data.Dataset:
@@ -50,9 +52,11 @@ def pair(
     Args:
         noisy: `(x, labels)` arrays, where `x` may be a dict or tuple of
             arrays; a `tf.data.Dataset` of `(x, label)` or of batches; a
-            `keras.utils.PyDataset` of batches; or
-            `mlc_tf.data.examples.Examples`. A dataset of unknown length is read
-            once, to count its examples.
+            `keras.utils.PyDataset` of batches; a Hugging Face
+            `datasets.Dataset`; or `mlc_tf.data.examples.Examples`. The label of
+            a Hugging Face dataset is its only `ClassLabel` or is called
+            "label", and its other columns are inputs. A dataset of unknown
+            length is read once, to count its examples.
         clean: The trusted set, in any of the forms of `noisy`. Defaults to
             None: there is none, for the methods that train without it.
         batch_size: Number of noisy examples in a batch. Defaults to 64.
@@ -73,6 +77,10 @@ def pair(
         with_index: Whether the noisy half is `(x, label, index)`, where index
             is the position of each example in the noisy set. Methods that
             keep a state for each example need it. Defaults to False.
+        sample_weight: `(noisy examples,)` finite numbers >= 0, the factor of
+            the loss of each noisy example, for the methods that take weights.
+            The weight is the last part of the noisy half. Defaults to None, no
+            weights.
         first_step: Number of batches to skip at the start, without loading
             their examples. Defaults to 0.
         input_context: The input context of one worker. The dataset then yields
@@ -94,8 +102,8 @@ def pair(
             a label is neither an id >= 0 nor a row of probabilities. A noisy
             set or a clean set with a single class fails; a clean set that lacks
             some class gives a warning. `fit` checks the labels of datasets, but
-            not their inputs. With `with_index`, a noisy set whose order changes
-            from one reading to the next fails.
+            not their inputs. With `with_index` or `sample_weight`, a noisy set
+            whose order changes from one reading to the next fails.
 
     Example:
 
@@ -108,7 +116,9 @@ def pair(
     noisy = sources.as_examples("noisy", noisy)
     if clean is not None:
         clean = sources.as_examples("clean", clean)
-    if with_index and isinstance(noisy, examples.Stream):
+    weights = _checked_weights(sample_weight, len(noisy))
+    by_position = with_index or weights is not None
+    if by_position and isinstance(noisy, examples.Stream):
         order.check("noisy", noisy.dataset)
     checks.check_batch_size("batch_size", batch_size, "noisy", len(noisy))
     halves: list[tuple[str, examples.Examples, int]]
@@ -157,8 +167,12 @@ def pair(
                 zip(halves, raw_halves)
             )
         )
-        index = (noisy.indices_of(raw_halves[0]),) if with_index else ()
-        return (*noisy_half, *index), *(clean_half or ((),))
+        more = []
+        if with_index:
+            more.append(noisy.indices_of(raw_halves[0]))
+        if weights is not None:
+            more.append(tf.gather(weights, noisy.indices_of(raw_halves[0])))
+        return (*noisy_half, *more), *(clean_half or ((),))
 
     if epochs is None:
         keys = tf.data.Dataset.random(seed, rerandomize_each_iteration=True)
@@ -181,6 +195,28 @@ def pair(
         .prefetch(tf.data.AUTOTUNE)
     )
     return distribution.by_data(dataset)
+
+
+def _checked_weights(given: Any, count: int) -> tf.Tensor | None:
+    """Returns the weights of the noisy examples as float32."""
+    if given is None:
+        return None
+    try:
+        weights = np.asarray(given)
+    except ValueError:  # rows of several lengths
+        weights = np.array(None)
+    if weights.shape != (count,) or weights.dtype.kind not in "biuf":
+        raise InputError(
+            "`sample_weight` should be one number for each of the "
+            f"{count} noisy examples. Received: {weights.dtype} of shape "
+            f"{weights.shape}."
+        )
+    if not (np.isfinite(weights) & (weights >= 0)).all() or not weights.any():
+        raise InputError(
+            "`sample_weight` should be finite numbers >= 0, not all of them 0. "
+            f"Received: numbers from {weights.min()} to {weights.max()}."
+        )
+    return tf.constant(weights, tf.float32)
 
 
 def _check_teachable(

@@ -7,12 +7,16 @@ import numpy as np
 import tensorflow as tf
 
 from mlc_tf.data import checks
+from mlc_tf.data import hugging_face
 from mlc_tf.data import streams
 from mlc_tf.data.examples import Arrays
 from mlc_tf.data.examples import Examples
 from mlc_tf.data.examples import Stream
 from mlc_tf.errors import InputError
 from mlc_tf.errors import bad_argument
+
+# Up to this size a Hugging Face dataset is decoded once and kept in memory.
+_MOST_BYTES = 2 * 2**30
 
 
 def as_examples(which: str, source: Any) -> Examples:
@@ -21,8 +25,10 @@ def as_examples(which: str, source: Any) -> Examples:
     Args:
         which: Name of the set, for messages: "noisy" or "clean".
         source: `Examples`, `(x, labels)` arrays, a `tf.data.Dataset` of `(x,
-            label)` or of batches, or a `keras.utils.PyDataset` of batches
-            `(x, labels)`. Here `x` is an array, or a dict or tuple of arrays.
+            label)` or of batches, a `keras.utils.PyDataset` of batches
+            `(x, labels)`, or a Hugging Face `datasets.Dataset`
+            (`hugging_face.Batches`), which is kept in memory up to 2 GiB. Here
+            `x` is an array, or a dict or tuple of arrays.
             A dataset of unknown length, or of batches whose last batch may be
             smaller, is read once to count its examples.
 
@@ -34,6 +40,8 @@ def as_examples(which: str, source: Any) -> Examples:
         return source
     if isinstance(source, keras.utils.PyDataset):
         return Stream(streams.guarded(which, *_unbatched(which, source)))
+    if hugging_face.is_dataset(source):
+        return _from_hugging_face(which, hugging_face.Batches(which, source))
     if isinstance(source, tf.data.Dataset):
         dataset, length = streams.as_unbatched(which, source)
         return Stream(streams.guarded(which, dataset, length))
@@ -43,9 +51,30 @@ def as_examples(which: str, source: Any) -> Examples:
         return Arrays(*checks.check_arrays(which, *source))
     raise bad_argument(
         which,
-        "(x, labels), a tf.data.Dataset of (x, label) or a PyDataset",
+        "(x, labels), a tf.data.Dataset of (x, label), a PyDataset, or a "
+        "datasets.Dataset of Hugging Face",
         source,
     )
+
+
+def _from_hugging_face(which: str, batches: hugging_face.Batches) -> Examples:
+    """Returns the examples in memory, or as a stream if they are too many."""
+    first = _batch(which, batches, 0)
+    size = sum(part.nbytes for part in tf.nest.flatten(first[0]))
+    if size * len(batches) > _MOST_BYTES:
+        return Stream(streams.guarded(which, *_unbatched(which, batches)))
+    parts = [_batch(which, batches, index) for index in range(len(batches))]
+    try:
+        x, labels = (
+            tf.nest.map_structure(lambda *each: np.concatenate(each), *part)
+            for part in zip(*parts)
+        )
+    except ValueError:
+        raise InputError(
+            f"The {which} set should have inputs of one shape. Received: "
+            "inputs of several shapes; make them alike with `dataset.map`."
+        ) from None
+    return Arrays(*checks.check_arrays(which, x, labels))
 
 
 def _unbatched(which: str, source: Any) -> tuple[tf.data.Dataset, int]:

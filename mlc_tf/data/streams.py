@@ -19,8 +19,9 @@ PATIENCE = 30.0
 def weights_error(which: str) -> InputError:
     """Returns the error for elements with sample weights."""
     return InputError(
-        f"The {which} set should be (x, labels). Received: three parts; sample "
-        "weights are not supported yet, so leave them out."
+        f"The {which} set should be (x, labels). Received: three parts; "
+        "weights of noisy examples are the argument `sample_weight` of "
+        "mlc_tf.pair."
     )
 
 

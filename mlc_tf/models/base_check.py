@@ -53,20 +53,36 @@ def check(base: Any) -> int:
     check_weights(base)
     if len(getattr(base, "outputs", None) or [None]) != 1:
         raise bad_argument("base", "a model with one output", base.outputs)
-    last = _last_layer(base)
-    if last is not None:
-        _check_activation(last)
+    last = check_last_activation(base)
     outputs = None
     if not isinstance(last, keras.layers.Dense):
         outputs = _outputs(base)
     shape = _output_shape(base, outputs)
     if len(shape) != 2 or shape[-1] is None or shape[-1] < 2:
-        raise bad_argument(
-            "base", "a model with outputs (batch, classes), classes >= 2", shape
+        one = len(shape) == 2 and shape[-1] == 1
+        hint = "; mlc_tf.models.two_logits makes two logits of one"
+        raise InputError(
+            "`base` should be a model with outputs (batch, classes), classes "
+            f">= 2{hint if one else ''}. Received: `base` = {shape}."
         )
     if outputs is not None:
         _check_outputs(np.asarray(outputs, np.float64))
     return int(shape[-1])
+
+
+def check_last_activation(base: keras.Model) -> keras.layers.Layer | None:
+    """Returns the last layer of a network, if that can be seen.
+
+    Args:
+        base: A built network.
+
+    Raises:
+        InputError: if the last layer has an activation, as a softmax.
+    """
+    last = _last_layer(base)
+    if last is not None:
+        _check_activation(last)
+    return last
 
 
 def check_weights(base: keras.Model) -> None:

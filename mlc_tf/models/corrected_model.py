@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from mlc_tf import losses
 from mlc_tf import transitions
+from mlc_tf.data import checks
 from mlc_tf.errors import check_rate
 from mlc_tf.models import expectation
 from mlc_tf.models.forward_pass import AllWeights
@@ -33,6 +34,8 @@ class CorrectedModel(PairModel):
     Raises:
         InputError: for any argument outside what is said above.
     """
+
+    takes_weights = True
 
     def __init__(
         self,
@@ -62,26 +65,28 @@ class CorrectedModel(PairModel):
         return np.asarray(self.transition_variable.value)
 
     def corrected_loss(
-        self, logits: tf.Tensor, noisy: Any, transition: tf.Tensor
+        self,
+        logits: tf.Tensor,
+        noisy: checks.NoisyHalf,
+        transition: tf.Tensor,
     ) -> tf.Tensor:
         """Returns the mean loss of the noisy half of an element, a scalar.
 
         Args:
             logits: `(batch, classes)`, at least float32.
-            noisy: The noisy half: (inputs, labels), with indices if the model
-                `uses_index`.
+            noisy: The noisy half, as `checks.NoisyHalf`.
             transition: T, `(classes, classes)`, in the dtype of the logits.
         """
-        _, labels, *_ = noisy
-        return tf.reduce_mean(
-            losses.corrected_cross_entropy(logits, labels, transition)
+        return losses.weighted_mean(
+            losses.corrected_cross_entropy(logits, noisy.labels, transition),
+            noisy.weights,
         )
 
     def train_step(
         self, data: tuple[tuple[Any, ...], tuple[Any, Any]]
     ) -> dict[str, Any]:
-        noisy, clean = data
-        forward = self.forward_pass.forward(noisy[0])
+        noisy, clean = checks.noisy_half(data[0]), data[1]
+        forward = self.forward_pass.forward(noisy.x)
         transition = tf.cast(
             tf.convert_to_tensor(self.transition_variable), forward.logits.dtype
         )
@@ -97,4 +102,4 @@ class CorrectedModel(PairModel):
                 self.expectation_rate,
             )
             self.transition_variable.assign(moved)
-        return self.actual_train(forward, loss, noisy[1])
+        return self.actual_train(forward, loss, noisy.labels)

@@ -12,8 +12,12 @@ import numpy as np
 import tensorflow as tf
 
 from mlc_tf.data import checks
+from mlc_tf.data import hugging_face
+from mlc_tf.data import sources
 from mlc_tf.errors import InputError
 from mlc_tf.errors import bad_argument
+
+_BATCH = 256  # of a Hugging Face dataset
 
 
 def checked(x: Any, y: Any, num_classes: int) -> tuple[Any, Any]:
@@ -56,6 +60,17 @@ def checked(x: Any, y: Any, num_classes: int) -> tuple[Any, Any]:
             "(x, labels). Received: no labels."
         )
     return x, _labels(y, num_classes)
+
+
+def as_batches(x: Any) -> Any:
+    """Returns a Hugging Face dataset as batches, and other data as they are.
+
+    Raises:
+        InputError: as `hugging_face.Batches`.
+    """
+    if not hugging_face.is_dataset(x):
+        return x
+    return sources.as_examples("test", x).batches(_BATCH)
 
 
 def _labels(y: Any, num_classes: int) -> Any:

@@ -44,6 +44,7 @@ import tensorflow as tf
 from mlc_tf import distribution
 from mlc_tf import losses
 from mlc_tf import transitions
+from mlc_tf.data import checks
 from mlc_tf.errors import InputError
 from mlc_tf.errors import bad_argument
 from mlc_tf.errors import check_rate
@@ -155,6 +156,7 @@ class MetaLossCorrection(PairModel):
     """
 
     needs_clean = True
+    takes_weights = True
     training_trackers = ("meta_gradient_norm",)
 
     @_refuse_former
@@ -211,15 +213,15 @@ class MetaLossCorrection(PairModel):
         self, data: tuple[tuple[Any, Any], tuple[Any, Any]]
     ) -> dict[str, Any]:
         """Takes one step: the stages of Algorithm 1, with our changes."""
-        (x, noisy_labels, *_), clean = data
-        forward = self.forward_pass.forward(x)  # f(x; theta), once
+        noisy, clean = checks.noisy_half(data[0]), data[1]
+        forward = self.forward_pass.forward(noisy.x)  # f(x; theta), once
         transition = tf.identity(tf.convert_to_tensor(self.transition_variable))
 
-        noisy_loss = _corrected_loss(noisy_labels)
+        noisy_loss = _corrected_loss(noisy)
 
         # Virtual-Train and Meta-Train
         virtual_loss, meta_loss = self.virtual_and_meta_loss(
-            forward, (x, noisy_labels), clean
+            forward, noisy, clean
         )
         gradient = self._meta_gradient(
             forward, virtual_loss, meta_loss, transition
@@ -240,19 +242,19 @@ class MetaLossCorrection(PairModel):
         self.transition_variable.assign(transition)
         self.step.assign_add(1)
         self.meta_gradient_norm.update_state(tf.norm(gradient))
-        return self.actual_train(forward, loss, noisy_labels)  # Eq. 11
+        return self.actual_train(forward, loss, noisy.labels)  # Eq. 11
 
     def virtual_and_meta_loss(
         self,
         forward: ForwardPass,
-        noisy: tuple[Any, tf.Tensor],
+        noisy: checks.NoisyHalf,
         clean: tuple[Any, tf.Tensor],
     ) -> Losses:
         """Returns the loss of the virtual step, and the meta loss.
 
         Args:
             forward: The forward pass of the noisy batch.
-            noisy: The noisy half of the element, (inputs, labels).
+            noisy: The noisy half of the element.
             clean: The clean half of the element, (inputs, labels).
 
         Returns:
@@ -260,7 +262,7 @@ class MetaLossCorrection(PairModel):
             and a function from virtual weights to a scalar (Eq. 5, 6).
         """
         meta_loss = forward.loss_at(*clean, self.clean_class_weight)
-        return _corrected_loss(noisy[1]), meta_loss
+        return _corrected_loss(noisy), meta_loss
 
     def _meta_gradient(
         self,
@@ -292,11 +294,12 @@ class MetaLossCorrection(PairModel):
 
 
 def _corrected_loss(
-    labels: tf.Tensor,
+    noisy: checks.NoisyHalf,
 ) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
     """Returns the function from (logits, T) to the mean corrected loss."""
-    return lambda logits, transition: tf.reduce_mean(
-        losses.corrected_cross_entropy(logits, labels, transition)
+    return lambda logits, transition: losses.weighted_mean(
+        losses.corrected_cross_entropy(logits, noisy.labels, transition),
+        noisy.weights,
     )  # Eq. 2, 3
 
 

@@ -42,6 +42,17 @@ WITHOUT_CLEAN = (
     "Pencil",
 )
 
+# The models that weigh the losses of the noisy examples.
+TAKE_WEIGHTS = (
+    "MetaLossCorrection",
+    "PaperMetaLossCorrection",
+    "RobustBilevel",
+    "CrossEntropy",
+    "GeneralizedCrossEntropy",
+    "ForwardCorrection",
+    "GoldLossCorrection",
+)
+
 
 class PairModel(ConstructorArguments, MultiWorkerFit):
     """Trains `base` on elements `((x, noisy_label), (x_clean, clean_label))`.
@@ -75,6 +86,8 @@ class PairModel(ConstructorArguments, MultiWorkerFit):
     training_trackers: tuple[str, ...] = ()
     # Whether the noisy half of an element is (x, label, index).
     uses_index = False
+    # Whether a step weighs the losses of the noisy examples.
+    takes_weights = False
     # Whether a step needs the clean half of an element, whatever the options.
     needs_clean = False
     # Whether the next `fit` decides on XLA; `compile` sets it.
@@ -250,6 +263,13 @@ class PairModel(ConstructorArguments, MultiWorkerFit):
         spec = checks.pair_spec(x, self.num_classes, self.uses_index)
         if "clean" not in spec:
             self._check_trains_without_clean()
+        weights = checks.noisy_half(spec["noisy"]).weights
+        if weights is not None and not self.takes_weights:
+            raise InputError(
+                f"The noisy examples should have no weights for "
+                f"{type(self).__name__}; {', '.join(TAKE_WEIGHTS)} take them. "
+                "Received: a weight for each example."
+            )
         for which, (inputs, *_) in spec.items():
             base_check.check_inputs(self.base, which, inputs)
         checks.check_batch_sizes(
@@ -282,6 +302,7 @@ class PairModel(ConstructorArguments, MultiWorkerFit):
     def _checked_validation(self, data: Any) -> Any:
         parts = data if isinstance(data, (tuple, list)) else (data,)
         x, y, weights = (*parts, None, None)[:3]
+        x = evaluation_data.as_batches(x)
         self._check_test_inputs(x)
         x, y = evaluation_data.checked(x, y, self.num_classes)
         # Not by `setattr`, which would wrap a dict of inputs.
@@ -297,7 +318,7 @@ class PairModel(ConstructorArguments, MultiWorkerFit):
 
         Args:
             x: Inputs, or a dataset of batches (inputs, labels) or (inputs,
-                labels, weights).
+                labels, weights), or a Hugging Face `datasets.Dataset`.
             y: The labels of inputs: class ids, `(examples,)` or
                 `(examples, 1)`, or probabilities, `(examples, classes)`.
             *args: The other positional arguments of `keras.Model.evaluate`.
@@ -309,6 +330,7 @@ class PairModel(ConstructorArguments, MultiWorkerFit):
         """
         # `fit` has checked its validation data once for all epochs.
         if x is None or x is not self.__dict__.get("_validation_inputs"):
+            x = evaluation_data.as_batches(x)
             self._check_test_inputs(x)
             x, y = evaluation_data.checked(x, y, self.num_classes)
         as_dict = kwargs.pop("return_dict", False)
@@ -349,7 +371,7 @@ class PairModel(ConstructorArguments, MultiWorkerFit):
             x: The noisy half of an element of `mlc_tf.pair`, (inputs, labels).
             y: The clean half of the element, (inputs, labels); None or `()`
                 without a trusted set. Defaults to None.
-            *args: Not allowed: there are no weights of examples.
+            *args: Not allowed: weights of examples are in the noisy half.
             **kwargs: `return_dict` of `keras.Model.train_on_batch`.
 
         Returns:
@@ -466,14 +488,14 @@ class PairModel(ConstructorArguments, MultiWorkerFit):
     def train_step(
         self, data: tuple[tuple[Any, Any], tuple[Any, Any]]
     ) -> dict[str, Any]:
-        (x, noisy_labels, *_), clean = data
-        forward = forward_pass.AllWeights(self.base).forward(x)
+        noisy, clean = checks.noisy_half(data[0]), data[1]
+        forward = forward_pass.AllWeights(self.base).forward(noisy.x)
         with forward.tape:
-            loss = tf.reduce_mean(
-                self.example_loss(forward.logits, noisy_labels)
+            loss = losses.weighted_mean(
+                self.example_loss(forward.logits, noisy.labels), noisy.weights
             )
             loss += self.clean_term(clean)
-        return self.actual_train(forward, loss, noisy_labels)
+        return self.actual_train(forward, loss, noisy.labels)
 
     def test_step(self, data: tuple[Any, ...]) -> dict[str, Any]:
         x, labels, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
@@ -635,7 +657,7 @@ def _check_fit_arguments(args: Any, kwargs: dict[str, Any]) -> None:
         )
     for name, reason in (
         ("class_weight", "T weighs the labels"),
-        ("sample_weight", "weights of examples are not supported in training"),
+        ("sample_weight", "it is an argument of `mlc_tf.pair`"),
         ("validation_split", "give `validation_data` with labels you trust"),
         ("batch_size", "`mlc_tf.pair` makes the batches"),
         ("y", "the elements of the dataset of pairs have the labels"),

@@ -22,6 +22,7 @@ import tensorflow as tf
 from mlc_tf import distribution
 from mlc_tf import losses
 from mlc_tf import transitions
+from mlc_tf.data import checks
 from mlc_tf.errors import bad_argument
 from mlc_tf.errors import check_rate
 from mlc_tf.errors import unknown_name
@@ -72,6 +73,7 @@ class PaperMetaLossCorrection(PairModel):
     """
 
     needs_clean = True
+    takes_weights = True
     training_trackers = ("meta_gradient_norm",)
     # Eq. 10 divides by the sums over the clean classes: columns here.
     normalization = "columns"
@@ -113,13 +115,16 @@ class PaperMetaLossCorrection(PairModel):
         self, data: tuple[tuple[Any, Any], tuple[Any, Any]]
     ) -> dict[str, Any]:
         """Takes one iteration of Algorithm 1."""
-        (x, noisy_labels, *_), (x_clean, clean_labels) = data
-        forward = self.forward_pass.forward(x)  # f(x; theta), once
+        noisy, (x_clean, clean_labels) = checks.noisy_half(data[0]), data[1]
+        forward = self.forward_pass.forward(noisy.x)  # f(x; theta), once
         transition = tf.identity(tf.convert_to_tensor(self.transition_variable))
 
         def noisy_loss(logits: tf.Tensor, transition: tf.Tensor) -> tf.Tensor:
-            return tf.reduce_mean(
-                losses.corrected_cross_entropy(logits, noisy_labels, transition)
+            return losses.weighted_mean(
+                losses.corrected_cross_entropy(
+                    logits, noisy.labels, transition
+                ),
+                noisy.weights,
             )  # Eq. 2; Eq. 3 under the old T, Eq. 11 under the new T
 
         # Virtual-Train: copies of the weights take a step under T.
@@ -160,7 +165,7 @@ class PaperMetaLossCorrection(PairModel):
         # Actual-Train: the weights take the optimizer's step under the new T.
         with forward.tape:
             loss = noisy_loss(forward.logits, transition)
-        return self.actual_train(forward, loss, noisy_labels)  # Eq. 11
+        return self.actual_train(forward, loss, noisy.labels)  # Eq. 11
 
 
 def _start(transition: Any, num_classes: int) -> np.ndarray:

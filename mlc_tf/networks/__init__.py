@@ -1,6 +1,8 @@
-"""The paper's networks, and an MLP: functional models from inputs to logits,
-which standardise their inputs themselves."""
+"""The paper's networks, an MLP, and the networks of Keras and KerasHub:
+functional models from inputs to logits, which standardise their inputs
+themselves."""
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -8,7 +10,10 @@ from typing import Any
 import keras
 
 from mlc_tf.errors import unknown_name
+from mlc_tf.networks import applications
 from mlc_tf.networks import statistics
+from mlc_tf.networks.applications import application
+from mlc_tf.networks.hub import hub_classifier
 from mlc_tf.networks.lenet import lenet
 from mlc_tf.networks.mlp import mlp
 from mlc_tf.networks.resnet50 import resnet50
@@ -43,26 +48,40 @@ NETWORKS = {
     "resnet50": Network(resnet50, measure=None, pretrained=True),
     "word_window": Network(word_window, measure=statistics.tables),
 }
+FAMILIES = ("keras_applications:NAME", "keras_hub:PRESET")
 
 
 def get(name: str) -> Network:
     """Returns the network with a name.
 
     Args:
-        name: A name of `NETWORKS`.
+        name: A name of `NETWORKS`; "keras_applications:NAME" for a network of
+            `keras.applications`; or "keras_hub:PRESET" for an image classifier
+            of KerasHub, where PRESET may be a folder.
 
     Raises:
         InputError: for an unknown name; the message suggests the nearest name.
     """
+    family, _, member = name.partition(":")
+    if family == "keras_applications" and member:
+        applications.check(member)
+        build = functools.partial(application, member)
+        return Network(build, measure=None, pretrained=True)
+    if family == "keras_hub" and member:
+        build = functools.partial(hub_classifier, member)
+        return Network(build, measure=None, pretrained=True)
     if name not in NETWORKS:
-        raise unknown_name("network.name", name, NETWORKS)
+        raise unknown_name("network.name", name, [*NETWORKS, *FAMILIES])
     return NETWORKS[name]
 
 
 __all__ = [
+    "FAMILIES",
     "NETWORKS",
     "Network",
+    "application",
     "get",
+    "hub_classifier",
     "lenet",
     "mlp",
     "resnet50",

@@ -241,7 +241,8 @@ def _co_teaching(context: RunContext) -> dict[str, Any]:
     if context.noise_rate is None:
         raise InputError(
             "`method.co_teaching.forget_rate` should be given unless noise of "
-            "a known ratio is injected. Received: none."
+            "a known ratio is injected (`method.name` = "
+            "'co_teaching_estimated' estimates it). Received: none."
         )
     return {**arguments, "forget_rate": context.noise_rate}
 
@@ -251,6 +252,19 @@ def _forgetting_nothing(
 ) -> PairModel:
     """Returns co-teaching that keeps every example: plain cross-entropy."""
     return CoTeaching(base, **{**arguments, "forget_rate": 0.0})
+
+
+def _co_teaching_estimated(context: RunContext) -> dict[str, Any]:
+    """As `_co_teaching`, with the noise rate of an estimate of T."""
+    estimate = _dual(context)["transition"]
+    probs = context.probabilities(context.training_set)
+    shares = np.bincount(probs.argmax(1), minlength=len(estimate)) / len(probs)
+    rate = 1 - float(shares @ np.diag(estimate))
+    return {
+        "peer": context.new_base(),
+        "steps": context.epochs * context.steps_per_epoch,
+        "forget_rate": min(rate, _MOST_FORGOTTEN),
+    }
 
 
 def _masking(context: RunContext) -> dict[str, Any]:
@@ -268,6 +282,31 @@ def _masking(context: RunContext) -> dict[str, Any]:
         )
     support = context.true_transition > 0
     return {**arguments, "structure": np.maximum(support, np.eye(len(support)))}
+
+
+def _masking_estimated(context: RunContext) -> dict[str, Any]:
+    """As `_seeded_masking`, with the structure of an estimate of T."""
+    return {
+        **_anchor_points(context),
+        "structure": _structure_of(_dual(context)["transition"]),
+        "seed": context.seed,
+    }
+
+
+def _structure_of(estimate: np.ndarray) -> np.ndarray:
+    """Returns where T is not 0, by an estimate of T.
+
+    An entry counts if it is at least half the mean of its row's entries off the
+    diagonal. Then uniform noise keeps its entries, and small errors beside one
+    large entry are left out.
+
+    Args:
+        estimate: T, `(classes, classes)`, rows are clean classes.
+    """
+    size = len(estimate)
+    mean = (1 - np.diag(estimate)) / (size - 1)
+    allowed = estimate >= np.maximum(mean / 2, _LEAST_ENTRY)[:, np.newaxis]
+    return np.maximum(allowed, np.eye(size))
 
 
 def _seeded_masking(context: RunContext) -> dict[str, Any]:
@@ -296,6 +335,10 @@ def _pencil_stages(context: RunContext) -> dict[str, Any]:
     return arguments
 
 
+# An estimated noise rate is at most this, so that co-teaching keeps examples.
+_MOST_FORGOTTEN = 0.9
+# An estimated entry of T below this is taken as 0.
+_LEAST_ENTRY = 1e-3
 # The weights of the classes of the trusted set, by name.
 _CLASS_WEIGHTS: Mapping[
     str, Callable[[RunContext, Examples], np.ndarray | None]
@@ -451,6 +494,13 @@ METHODS: Mapping[str, Method] = {
         oracle="the noise rate",
         instead="forget_rate",
     ),
+    # `dual_t` estimates the noise rate.
+    "co_teaching_estimated": Method(
+        (
+            _MERGED,
+            Phase(CoTeaching, data="merged", arguments=_co_teaching_estimated),
+        )
+    ),
     "masking": Method(
         (
             _MERGED,
@@ -464,6 +514,19 @@ METHODS: Mapping[str, Method] = {
         ),
         oracle="the structure of T",
         instead="structure",
+    ),
+    # `dual_t` estimates the structure.
+    "masking_estimated": Method(
+        (
+            _MERGED,
+            Phase(
+                Masking,
+                data="merged",
+                arguments=_masking_estimated,
+                prepare=Masking.pretrain,
+                fresh=False,
+            ),
+        )
     ),
     "masking_hard": Method(
         (

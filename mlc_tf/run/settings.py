@@ -80,11 +80,14 @@ def default_config() -> ml_collections.ConfigDict:
     )
     config.network = ml_collections.ConfigDict(
         {
+            # A name of `networks.NETWORKS`, "keras_applications:NAME", or
+            # "keras_hub:PRESET".
             "name": "mlp",
             "weight_decay": 0.0,
             # The initial weights, a name of `initialization.INITIALIZERS`.
             "initializer": "he_normal",
-            # For resnet50: "imagenet" or a file; "" for random weights.
+            # "imagenet" or a file, for resnet50 and "keras_applications:NAME";
+            # "preset" for "keras_hub:PRESET"; "" for random weights.
             "weights": "",
             # The options of single networks.
             "mlp": {"hidden_units": (128,)},
@@ -189,6 +192,15 @@ def default_config() -> ml_collections.ConfigDict:
     config.method.glc_em.expectation_rate = update.get_oneway_ref(
         "expectation_rate"
     )
+    # What estimates its oracle has the other options of the method.
+    for method, options in (
+        ("co_teaching", ("learning_rate", "ramp")),
+        ("masking", ("learning_rate",)),
+    ):
+        for option in options:
+            config.method[f"{method}_estimated"][option] = config.method[
+                method
+            ].get_oneway_ref(option)
     config.method.robot.meta_gradient = mlc.get_oneway_ref("meta_gradient")
     config.optimizer = ml_collections.ConfigDict(
         {

@@ -113,6 +113,54 @@ def test_a_forget_rate_that_is_given_is_not_told():
     assert "forget_rate" not in asked
 
 
+# A quarter of class 0 has the label 1.
+ESTIMATED = np.array([[0.75, 0.25, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
+
+
+def labelled_by(matrix, count=300):
+    """Labels by shares of T, and a network that is right and almost sure."""
+    classes = np.arange(count) % 3
+    labels = classes.copy()
+    for row in range(3):
+        members = np.flatnonzero(classes == row)
+        bounds = np.round(np.cumsum(matrix[row]) * len(members)).astype(int)
+        for column, part in enumerate(np.split(members, bounds[:-1])):
+            labels[part] = column
+    noisy = Arrays(inputs_from(0, count), labels)
+
+    def probabilities(inputs):
+        number = inputs.x[:, 0].astype(int)
+        # No two inputs alike: the anchor points leave out the surest.
+        doubt = (1 + number / count)[:, np.newaxis] * 1e-4
+        return (1 - 3 * doubt) * np.eye(3)[number % 3] + doubt
+
+    return {"noisy": noisy, "clean": None, "probabilities": probabilities}
+
+
+def test_an_estimated_noise_rate_is_the_share_of_wrong_labels():
+    told = labelled_by(ESTIMATED)
+    asked = arguments_of("co_teaching_estimated", **told, noise_rate=None)
+    # A third of the examples is of class 0, and a quarter of these is wrong.
+    assert asked["forget_rate"] == pytest.approx(0.25 / 3, abs=1e-3)
+    wrong = np.full((3, 3), 0.5) - 0.5 * np.eye(3)  # every label is wrong
+    told = labelled_by(wrong)
+    asked = arguments_of("co_teaching_estimated", **told)
+    assert asked["forget_rate"] == 0.9
+
+
+def test_an_estimated_structure_leaves_out_small_entries():
+    asked = arguments_of(
+        "masking_estimated", **labelled_by(ESTIMATED), true_transition=None
+    )
+    np.testing.assert_array_equal(asked["structure"], ESTIMATED > 0)
+    # Spread noise keeps all entries; a small one beside a large one goes.
+    mixed = np.array([[0.6, 0.2, 0.2], [0.38, 0.6, 0.02], [0.0, 0.0, 1.0]])
+    asked = arguments_of("masking_estimated", **labelled_by(mixed))
+    np.testing.assert_array_equal(
+        asked["structure"], [[1, 1, 1], [1, 1, 0], [0, 0, 1]]
+    )
+
+
 def test_an_unknown_noise_rate_has_to_be_given():
     with pytest.raises(
         InputError, match=r"forget_rate` should be given unless"
@@ -227,7 +275,9 @@ def test_which_data_each_method_trains_on():
         "confusion": ["noisy", "merged"],
         "lre": ["noisy"],
         "co_teaching": ["merged"],
+        "co_teaching_estimated": ["merged", "merged"],
         "masking": ["merged", "merged"],
+        "masking_estimated": ["merged", "merged"],
         "masking_hard": ["merged", "merged"],
         "pencil": ["merged"],
         "volmin": ["merged"],

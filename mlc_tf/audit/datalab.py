@@ -1,0 +1,113 @@
+"""Hands an audit over to cleanlab's Datalab, beside its other issues."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from typing import Any
+
+from mlc_tf.audit.label_audit import Audit
+from mlc_tf.errors import InputError
+from mlc_tf.errors import import_optional
+
+# The name of the issue: Datalab has an issue "label" of its own.
+ISSUE = "audited_label"
+
+
+def to_datalab(
+    audit: Audit, data: Mapping[str, Any] | None = None, label: str = "label"
+) -> Any:
+    """Returns a `cleanlab.Datalab` with the label issues of an audit.
+
+    The issue is called "audited_label": `lab.report()` lists it, and
+    `lab.get_issues("audited_label")` is its table.
+    `lab.find_issues(pred_probs=..., features=...)` adds the issues that
+    Datalab finds, such as outliers and near duplicates, to the same report.
+
+    Args:
+        audit: The audit, as `audit_labels` returns it.
+        data: The columns of the dataset, in the order of the audit: a dict or a
+            DataFrame, or a Hugging Face `datasets.Dataset`. Defaults to None, a
+            single column of the given class ids.
+        label: The name of the column of labels. Defaults to "label".
+
+    Raises:
+        InputError: if cleanlab is not installed, or if `data` has no such
+            column or another number of examples than the audit. Also if the
+            labels of `data` differ from the audited labels in their order or
+            in their number of classes.
+    """
+    cleanlab = import_optional("cleanlab.datalab.datalab", "cleanlab")
+    given = audit.label_issues["given_label"].to_numpy()
+    if data is None:
+        data = {label: given.tolist()}
+    columns = getattr(data, "column_names", data)
+    if label not in columns:
+        raise InputError(
+            f"`data` should have the column {label!r} of labels. Received: the "
+            f"columns {', '.join(map(str, columns))}."
+        )
+    labels = list(data[label])
+    if len(labels) != len(given):
+        raise InputError(
+            f"`data` should have the {len(given)} examples of the audit. "
+            f"Received: {len(labels)}."
+        )
+    pairs = {*zip(given.tolist(), labels)}
+    if not len(pairs) == len({*given.tolist()}) == len({*labels}):
+        raise InputError(
+            f"The column {label!r} should hold the labels that were audited, "
+            "in their order. Received: other labels."
+        )
+    _issue_manager()  # Datalab knows the issue from now on
+    lab = cleanlab.Datalab(
+        data=dict(data) if isinstance(data, dict) else data, label_name=label
+    )
+    lab.find_issues(issue_types={ISSUE: {"audit": audit}})
+    return lab
+
+
+@functools.cache
+def _issue_manager() -> Any:
+    """Registers the issue with cleanlab, as cleanlab documents it."""
+    manager = import_optional(
+        "cleanlab.datalab.internal.issue_manager", "cleanlab"
+    )
+    factory = import_optional(
+        "cleanlab.datalab.internal.issue_manager_factory", "cleanlab"
+    )
+
+    class AuditedLabels(manager.IssueManager):
+        """The label issues of an `Audit`."""
+
+        description = (
+            "The given label is not the most probable class, by the network "
+            "and the transition matrix T of mlc_tf."
+        )
+        issue_name = ISSUE
+        verbosity_levels = {0: ["noise_rate"], 1: [], 2: ["transition"]}
+
+        def find_issues(self, audit: Audit, **_: Any) -> None:
+            table = audit.label_issues
+            self.issues = table[["is_label_issue", "label_quality"]].rename(
+                columns={
+                    "is_label_issue": f"is_{ISSUE}_issue",
+                    "label_quality": self.issue_score_key,
+                }
+            )
+            self.summary = self.make_summary(
+                float(table["label_quality"].mean())
+            )
+            self.info = self.collect_info(audit)
+
+        def collect_info(self, audit: Audit) -> dict[str, Any]:
+            return {
+                "noise_rate": audit.noise_rate,
+                "transition": audit.transition,
+                "given_label": audit.label_issues["given_label"].to_list(),
+                "predicted_label": audit.label_issues[
+                    "predicted_label"
+                ].to_list(),
+            }
+
+    return factory.register(AuditedLabels)

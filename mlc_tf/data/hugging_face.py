@@ -1,0 +1,107 @@
+"""Hugging Face's `datasets.Dataset` as `(inputs, labels)`.
+
+The label is the column of class ids; every other column is an input. Columns
+are read as `dataset.with_format("numpy")` gives them.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from mlc_tf.errors import InputError
+
+_BATCH = 512
+_LABELS = ("label", "labels")
+
+
+def is_dataset(source: Any) -> bool:
+    """Returns whether an object is of a class of Hugging Face's `datasets`."""
+    return type(source).__module__.split(".")[0] == "datasets"
+
+
+class Batches:
+    """The examples of a `datasets.Dataset`, in batches that an index reads.
+
+    Args:
+        which: Name of the set, for messages, such as "noisy".
+        dataset: A `datasets.Dataset` with one column of class ids, which is the
+            only `ClassLabel`, or is called "label" or "labels".
+
+    Raises:
+        InputError: if `dataset` is a dict of splits or is not read by index, or
+            if it is empty or its column of labels is not clear.
+    """
+
+    def __init__(self, which: str, dataset: Any) -> None:
+        if not hasattr(dataset, "with_format") or not hasattr(
+            dataset, "__len__"
+        ):
+            raise InputError(
+                f"The {which} set should be a datasets.Dataset that has a "
+                f"length. Received: a {type(dataset).__name__}."
+            )
+        if isinstance(dataset, dict):
+            raise InputError(
+                f"The {which} set should be one split of Hugging Face's "
+                f"dataset. Received: a {type(dataset).__name__} of the splits "
+                f"{', '.join(dataset)}; take one by its name."
+            )
+        self.which, self.label = which, _label_column(which, dataset)
+        self.inputs = [
+            name for name in dataset.column_names if name != self.label
+        ]
+        if not self.inputs or not len(dataset):
+            raise InputError(
+                f"The {which} set should have examples, and a column of inputs "
+                f"beside {self.label!r}. Received: {len(dataset)} examples of "
+                f"the columns {', '.join(dataset.column_names)}."
+            )
+        self.dataset = dataset.with_format("numpy")
+
+    def __len__(self) -> int:
+        return -(-len(self.dataset) // _BATCH)
+
+    def __getitem__(self, index: int) -> tuple[Any, np.ndarray]:
+        """Returns inputs and labels of a batch.
+
+        The inputs are an array, or a dict of arrays if there are several
+        columns of inputs.
+
+        Raises:
+            InputError: if a column has values of several shapes.
+        """
+        batch = self.dataset[index * _BATCH : (index + 1) * _BATCH]
+        for name in self.inputs:
+            first = np.asarray(batch[name])
+            if first.dtype == object and not isinstance(first.flat[0], str):
+                raise InputError(
+                    f"The {self.which} set should have values of one shape in "
+                    f"the column {name!r}. Received: values such as "
+                    f"{_shapes(first)}; make them alike with `dataset.map`, or "
+                    "leave the column out with `dataset.remove_columns`."
+                )
+        inputs = {name: np.asarray(batch[name]) for name in self.inputs}
+        x = inputs if len(inputs) > 1 else inputs[self.inputs[0]]
+        return x, np.asarray(batch[self.label])
+
+
+def _label_column(which: str, dataset: Any) -> str:
+    features = dataset.features
+    named = [
+        name
+        for name, feature in features.items()
+        if type(feature).__name__ == "ClassLabel"
+    ] or [name for name in _LABELS if name in features]
+    if len(named) != 1:
+        raise InputError(
+            f"The {which} set should have one column of class ids: the only "
+            "ClassLabel, or a column called 'label'. Received: the columns "
+            f"{', '.join(features)}; `dataset.select_columns` and "
+            "`dataset.rename_column` help."
+        )
+    return named[0]
+
+
+def _shapes(values: np.ndarray) -> str:
+    found = {str(np.shape(value)) for value in values if value is not None}
+    return " and ".join(sorted(found)[:2]) or "None"

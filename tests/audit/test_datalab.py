@@ -1,0 +1,81 @@
+"""An audit in cleanlab's Datalab."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mlc_tf import audit
+from mlc_tf.errors import InputError
+
+GIVEN = np.array([0, 0, 1, 1, 2, 2])
+NAMES = np.array(["ant", "bee", "cat"])
+
+
+@pytest.fixture
+def audited():
+    quality = np.array([0.9, 0.2, 0.8, 0.7, 0.1, 0.6], np.float32)
+    predicted = np.array([0, 1, 1, 1, 0, 2])
+    table = pd.DataFrame(
+        {
+            "is_label_issue": predicted != GIVEN,
+            "label_quality": quality,
+            "given_label": GIVEN,
+            "predicted_label": predicted,
+        }
+    )
+    return audit.Audit(table, np.diag([2.0, 2.0, 2.0]) + 0.1)
+
+
+@pytest.mark.parametrize("with_data", [False, True])
+def test_the_issues_of_the_audit_are_those_of_the_lab(audited, with_data):
+    data = {"label": NAMES[GIVEN].tolist()} if with_data else None
+    lab = audit.to_datalab(audited, data)
+    table = lab.get_issues("audited_label")
+    np.testing.assert_array_equal(
+        table["is_audited_label_issue"], audited.label_issues["is_label_issue"]
+    )
+    np.testing.assert_allclose(
+        table["audited_label_score"], audited.label_issues["label_quality"]
+    )
+    summary = lab.get_issue_summary("audited_label")
+    assert summary["num_issues"].item() == 2
+    info = lab.get_info("audited_label")
+    assert info["noise_rate"] == pytest.approx(audited.noise_rate)
+    np.testing.assert_allclose(info["transition"], audited.transition)
+
+
+def test_the_report_names_the_worst_label(audited, capsys):
+    lab = audit.to_datalab(audited)
+    lab.report(num_examples=1)
+    out = capsys.readouterr().out
+    assert "audited_label issues" in out and "noise_rate" in out
+    worst = out.split("most severe")[1].splitlines()[2]
+    assert worst.split()[:2] == ["4", "True"]
+
+
+def test_other_issues_of_the_lab_stand_beside(audited):
+    lab = audit.to_datalab(audited)
+    probs = np.eye(3)[[0, 1, 1, 1, 0, 2]] * 0.7 + 0.1
+    lab.find_issues(pred_probs=probs, issue_types={"label": {}})
+    assert {"label", "audited_label"} <= {
+        *lab.get_issue_summary()["issue_type"]
+    }
+
+
+@pytest.mark.parametrize(
+    "data, message",
+    [
+        (
+            {"y": GIVEN.tolist()},
+            "the column 'label' of labels. Received: the",
+        ),
+        ({"label": [0, 1]}, "the 6 examples of the audit. Received: 2"),
+        (
+            {"label": [0, 1, 1, 0, 2, 2]},
+            "labels that were audited, in their",
+        ),
+    ],
+)
+def test_data_that_is_not_the_audited_data(audited, data, message):
+    with pytest.raises(InputError, match=message):
+        audit.to_datalab(audited, data)
