@@ -88,6 +88,7 @@ setup(
             "ai-edge-litert",
             "hypothesis",
             "kubernetes-validate",
+            "markdown-it-py",
             "mypy",
             "onnxruntime",
             "pytest",

@@ -58,7 +58,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         config.optimizer.learning_rate = 1e-4  # paper
         config.clean.batch_size = 500  # paper: m, the whole clean set
         config.train.warmup_epochs = 0  # the paper has no warm-up
-        # Open in the paper; the length is that of the released code.
+        # Open in the paper; the released code has this length.
         config.network.initializer = "uniform"
     elif variant == "gpu":
         # Not tuned. XLA is chosen by itself (`train.jit_compile` = "auto").

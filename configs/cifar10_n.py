@@ -3,9 +3,10 @@
 The paper does not use this dataset; the settings come from configs/cifar10.py.
 The sets of labels are human:aggregate (9 % wrong), human:random1,
 human:random2, human:random3 (17-18 % wrong) and human:worst (40 % wrong).
---config.dataset.download=True downloads the images; the page of TFDS on
-cifar10_n describes how to get the labels, and --config.dataset.manual_dir names
-their folder.
+
+The setting --config.dataset.download=True downloads the images. The page of
+TFDS on cifar10_n describes how to get the labels, and
+--config.dataset.manual_dir names their folder.
 Images are not augmented, as in the paper; --config.train.augment=crop_and_flip
 crops and mirrors them as the GLC code does.
 

@@ -30,7 +30,8 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.clean.per_class = 50  # paper
     config.network.name = "lenet"  # paper: "a network like LeNet"
     # The paper gives only a learning rate of 0.01. Our values were chosen on
-    # held-out training images, the same for all methods; see BUILD_NOTES.md.
+    # held-out training images, the same for all methods
+    # (docs/results/settings.md).
     config.network.weight_decay = 1e-3
     config.optimizer.learning_rate = 0.05
     config.optimizer.momentum = 0.9

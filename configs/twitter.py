@@ -22,9 +22,9 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     """Returns the config.
 
     Args:
-        variant: "paper" has the paper's settings for the paper's algorithm, but
-            for the embeddings; "smoke" shrinks every size. Defaults to "", our
-            settings.
+        variant: "paper" has the paper's settings for the paper's algorithm,
+            except for the embeddings; "smoke" shrinks every size. Defaults to
+            "", our settings.
 
     Raises:
         InputError: for any other variant.
@@ -83,6 +83,6 @@ def _follow_paper(config: ml_collections.ConfigDict) -> None:
     # Paper: m = 200, the whole clean set. Ours has 187 words, since a tag has
     # fewer than eight words to give.
     config.clean.batch_size = 200
-    # The paper does not give these; the length is that of the GLC code.
+    # The paper does not give these; the GLC code has this length.
     config.network.initializer = "uniform"
     config.train.epochs = 15

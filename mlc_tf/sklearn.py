@@ -30,9 +30,10 @@ _BATCH_SIZE = 256  # of predictions
 class MetaLossCorrectionClassifier(ClassifierMixin, BaseEstimator):
     """A classifier for labels of which some are wrong.
 
-    With trusted examples it trains by `mlc_tf.MetaLossCorrection`, without by
-    `mlc_tf.baselines.RobustBilevel`, which takes the same steps on noisy labels
-    alone. It works in pipelines, grid searches and cleanlab's `CleanLearning`.
+    With trusted examples it trains by `mlc_tf.MetaLossCorrection`. Without them
+    it trains by `mlc_tf.baselines.RobustBilevel`, which takes the same steps on
+    noisy labels alone. It works in pipelines, grid searches and cleanlab's
+    `CleanLearning`.
 
     ```python
     classifier = MetaLossCorrectionClassifier(trusted=(x_clean, y_clean))

@@ -1,9 +1,9 @@
 """One step of Algorithm 1 in NumPy, which calls nothing of the package.
 
-A network is a function `logits(weights, x)` that is analytic in its weights,
-so that the derivative along `d` is `Im f(w + i h d) / h` to rounding (complex
-steps have no cancellation): no backward pass is written here that could share
-a mistake with the one under test.
+A network is a function `logits(weights, x)` that is analytic in its weights.
+So the derivative along `d` is `Im f(w + i h d) / h` to rounding, since complex
+steps have no cancellation. No backward pass is written here that could share a
+mistake with the one under test.
 """
 
 import numpy as np

@@ -16,6 +16,7 @@ DOCUMENTS = [
     "docs/fidelity.md",
 ]
 _PATH = re.compile(
+    r"(?<![\w/])"
     r"(?:mlc_tf|configs|launch|tests|results|\.ci)/[\w./-]*\w|setup\.py"
 )
 

@@ -48,9 +48,9 @@ def measure(network: str, rounds: int) -> dict[str, Any]:
     """Measures steps in turns; returns times and their ratios.
 
     Returns:
-        The milliseconds of the steps; the ratios to float32 without XLA; and
-        the ratios to the cross-entropy step that is executed in the same way;
-        and what XLA lacks for the steps that are left out.
+        The milliseconds of the steps, their ratios to float32 without XLA, and
+        their ratios to the cross-entropy step that is executed in the same way.
+        For a step that is left out: what XLA lacks.
     """
     actions, lacking = {}, {}
     for form, settings in forms().items():

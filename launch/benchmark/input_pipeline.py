@@ -35,9 +35,9 @@ def input_pipeline(
 
     Returns:
         The images per second of the pipeline alone, and of a cross-entropy step
-        that the pipeline feeds; and the time of a step that `pair` feeds, as a
-        ratio to the time of the same step on a plain shuffled pipeline without
-        clean set and noise. The times include fetching the batch. Either the
+        that the pipeline feeds. The time of a step that `pair` feeds is a ratio
+        to the time of the same step on a plain shuffled pipeline without clean
+        set and noise. The times include fetching the batch. Either the
         labels hold the noise already, or `add_noise` injects the noise into the
         stream.
     """

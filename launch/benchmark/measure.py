@@ -75,7 +75,7 @@ def main(argv: list[str]) -> None:
         if name not in SUBJECTS:
             raise unknown_name("networks", name, SUBJECTS)
     if not _NETWORKS.value:
-        raise bad_argument("networks", f"of {', '.join(SUBJECTS)}", "none")
+        raise bad_argument("networks", f"among {', '.join(SUBJECTS)}", "none")
     for name in ("dtype", "jit_compile", "strategy"):
         if config.train[name] != settings.default_config().train[name]:
             raise bad_argument(
@@ -119,7 +119,7 @@ def main(argv: list[str]) -> None:
             for run, measured in results.read(file).items()
             if run == f"step-{measured.get('network')}"
         }
-        if ratios:  # those of a peer have a result of their own
+        if ratios:  # a peer's ratios have a result of their own
             figure = charts.ratios_figure(ratios)
             figure.savefig(file.with_suffix(".png"), dpi=150)
 

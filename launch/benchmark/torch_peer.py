@@ -1,7 +1,7 @@
 """The same training steps in PyTorch, for a comparison on one machine.
 
-PyTorch runs in a process of its own, since its libraries and those of
-TensorFlow disturb each other. It starts from the weights of the Keras network,
+PyTorch runs in a process of its own, since its libraries and TensorFlow's
+disturb each other. It starts from the weights of the Keras network,
 and its gradient of T is compared with ours before it is timed.
 """
 
@@ -144,7 +144,7 @@ def _problem(
 def _compare(
     found: np.ndarray, base: keras.Model, element: Any, transition: np.ndarray
 ) -> None:
-    """Raises a `RuntimeError` unless a gradient of T is that of our step."""
+    """Raises a `RuntimeError` unless a gradient of T equals our step's."""
     (x, labels), clean = tf.nest.map_structure(tf.constant, element)
     forward = AllWeights(base).forward(x)
     expected = meta_gradient.exact(

@@ -76,11 +76,11 @@ def measure(
 
     Returns:
         `auroc` and `average_precision` for each way to find wrong labels:
-        `audit`, the audited network without T (`network_alone`) and `cleanlab`;
-        test accuracies of cross-entropy on the given labels, on the labels that
-        `audit` corrects and on the labels that `cleanlab` corrects; and the
-        scores on the clean set with planted errors, None for a run that was
-        fitted to the clean labels.
+        `audit`, the audited network without T (`network_alone`) and `cleanlab`.
+        Test accuracies of cross-entropy on the given labels, on the labels that
+        `audit` corrects and on the labels that `cleanlab` corrects. The scores
+        on the clean set with planted errors, None for a run that was fitted to
+        the clean labels.
 
     Raises:
         InputError: as `check`.

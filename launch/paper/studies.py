@@ -60,10 +60,10 @@ _ALL_THREE = {**_HE_NORMAL, **_M_64, **_MOMENTUM}
 _PLAIN = {"method.name": "ce_control", "method.ce_control.learning_rate": 0.01}
 _LONGER = {"train.epochs": 10}
 # Four fifths of MNIST's training set are held out: 12,000 images are left, and
-# the accuracy is that on 48,000.
+# the accuracy is measured on 48,000.
 _TWELVE_THOUSAND = {"dataset.validation": 0.8}
 
-# The rates of the letter are those of configs/mnist.py:paper.
+# The rates of the letter are the rates of configs/mnist.py:paper.
 _LETTER_STEPS = {
     name: value
     for name, value in _LETTER_AS_MLC.items()
@@ -126,9 +126,9 @@ def _controls(expectation_rate: float) -> dict[str, Changes]:
     }
 
 
-# What a trusted set is worth: methods without one, at the shared rate of the
-# config and with the settings of their papers, since the config's own settings
-# of methods may have been chosen by a trusted set; and methods with one.
+# What a trusted set is worth: methods without one, and methods with one. The
+# former have the shared rate of the config and the settings of their papers,
+# since a trusted set may have chosen the config's own settings of methods.
 _WITHOUT = (
     "cross_entropy",
     "gce",
@@ -253,8 +253,8 @@ STUDIES: Mapping[str, Study] = {
         noises=_INSTANCE_TOO,
     ),
     # What each difference between the letter and mlc is worth: added one after
-    # another, and taken from mlc alone (the decay of T's steps is the last
-    # difference, so its row is the last that was added); and what there is
+    # another, and taken from mlc alone. (The decay of T's steps is the last
+    # difference, so its row is the last that was added.) Then what there is
     # without the meta-gradient. All with the training of mlc.
     "parts_digits": Study(
         config="digits",

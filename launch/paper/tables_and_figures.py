@@ -163,7 +163,7 @@ def _configs(target: str) -> list[ml_collections.ConfigDict]:
     known = ("clothing1m",) if target == "table2" else plans.DATASETS
     names = [known[0]] if _DATASET.value is None else _DATASET.value
     if not names:
-        raise bad_argument("dataset", f"of {', '.join(known)}", "none")
+        raise bad_argument("dataset", f"among {', '.join(known)}", "none")
     return [
         plans.config_of(name, known, _VARIANT.value, _MANUAL_DIR.value)
         for name in names
@@ -179,7 +179,7 @@ def _table1(config: ml_collections.ConfigDict) -> None:
         ("ratios", ratios, published.RATIOS),
     ):
         if not values or not {*values} <= {*known}:
-            expected = f"of {', '.join(map(str, known))}"
+            expected = f"among {', '.join(map(str, known))}"
             raise bad_argument(flag, expected, values)
     plan = plans.conditions(
         config, _methods("table1"), _seeds(), _NOISES.value, ratios

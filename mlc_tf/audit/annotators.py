@@ -46,11 +46,11 @@ class VotesAudit:
         posterior: `(examples, classes)`, p(clean class | x, votes).
         transitions: `(annotators, classes, classes)`, the T of each annotator.
             Rows are clean classes and sum to 1.
-        label_issues: One row per example with the columns `votes`, their
-            number; `given_label`, the class with most votes (the lowest id of
-            several); `predicted_label`, the most probable clean class;
-            `label_quality`, the probability that the given label is right; and
-            `is_label_issue`, whether the two labels differ.
+        label_issues: One row per example. `votes` is the number of votes, and
+            `given_label` the class with most votes (the lowest id of several).
+            `predicted_label` is the most probable clean class. `label_quality`
+            is the probability that the given label is right. `is_label_issue`
+            is whether the two labels differ.
         annotators: One row per annotator with the columns `votes`, their
             number, and `accuracy`, the expected share of right votes.
     """

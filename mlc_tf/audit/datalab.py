@@ -32,10 +32,10 @@ def to_datalab(
         label: The name of the column of labels. Defaults to "label".
 
     Raises:
-        InputError: if cleanlab is not installed; if `data` has no such column
-            or another number of examples than the audit; or if the labels of
-            `data` are not the labels that were audited, by their order or by
-            their number of classes.
+        InputError: if cleanlab is not installed, or if `data` has no such
+            column or another number of examples than the audit. Also if the
+            labels of `data` differ from the audited labels in their order or
+            in their number of classes.
     """
     cleanlab = import_optional("cleanlab.datalab.datalab", "cleanlab")
     given = audit.label_issues["given_label"].to_numpy()

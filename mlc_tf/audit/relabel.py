@@ -98,23 +98,24 @@ def apply(
         config: The configuration of the run whose labels were reviewed. Its
             dataset is "npz:PATH", "folder:PATH" or "csv:PATH", without injected
             noise.
-        decisions: A CSV file with the columns identity (as `identities`
-            returns it for the training set), given_label (a class id), decision
-            (one of `DECISIONS`) and label (a class id if the decision is
-            "relabel", else empty). Examples that are missing from the file are
-            kept.
+        decisions: A CSV file with the columns identity, given_label, decision
+            and label. `identities` returns the identities of the training set.
+            A given label is a class id, a decision is one of `DECISIONS`, and a
+            label is a class id if the decision is "relabel", else empty.
+            Examples that are missing from the file are kept.
         output: The file to write, which must not exist. For "npz:PATH" it is a
-            `.npz` with the arrays of the original; for "csv:PATH" the table
-            with its new labels; and for "folder:PATH" a CSV of all images with
-            their labels and splits, for the setting `dataset.labels`.
+            `.npz` with the arrays of the original. For "csv:PATH" it is the
+            table with its new labels. For "folder:PATH" it is a CSV of all
+            images with their labels and splits, for the setting
+            `dataset.labels`.
         class_names: The class names of the run, to which the class ids of the
-            decisions belong. Defaults to None, the class names of now.
+            decisions belong. Defaults to None, the present class names.
 
     Raises:
         InputError: for any other dataset, for decisions on examples that the
             dataset lacks or has with other labels, for decisions that leave a
             class without examples, or if the output exists or cannot be
-            written. Nothing is written then.
+            written. In these cases nothing is written.
     """
     suffix = check_source(config)
     scheme, _, path = config.dataset.name.partition(":")
@@ -157,7 +158,7 @@ def apply(
 def _decided(
     path: str | Path, splits: datasets.Splits, given: np.ndarray
 ) -> pd.DataFrame:
-    """Returns the decisions with the index of each example of now."""
+    """Returns the decisions with the present index of each example."""
     table = _read(path, splits.num_classes)
     found = identity.identities(splits.train)
     if found is None:
@@ -291,7 +292,7 @@ def _write_table(
     kept: np.ndarray,
     output: Path,
 ) -> None:
-    """Writes the table as it is, but for changed labels and dropped rows."""
+    """Writes the table with changed labels and without dropped rows."""
     given = np.asarray(splits.train.labels)
     assert splits.train.names is not None  # noqa: S101, a table's rows have names
     rows = [int(name.rpartition(":")[2]) for name in splits.train.names]

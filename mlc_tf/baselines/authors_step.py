@@ -1,14 +1,16 @@
 """Meta Loss Correction as the authors' released code computes it.
 
-The step differs from the paper (and from `MetaLossCorrection`) in four ways:
+The step differs from the paper in three ways:
 
 * T multiplies the *logits*, not the probabilities;
 * T starts from the identity in every iteration, takes one meta step, corrects
   one training step and is discarded;
-* the columns of T are normalised, not the rows;
 * the noisy loss is the *sum* over the batch, not the mean.
 
-BUILD_NOTES.md lists the differences in the protocol.
+As in the paper, the columns of T are normalised; `MetaLossCorrection`
+normalises rows.
+
+docs/explanation/fidelity.md lists the differences in the protocol.
 """
 
 from typing import Any
@@ -29,9 +31,9 @@ from mlc_tf.models.pair_model import PairModel
 class AuthorsStep(PairModel):
     """Takes one meta step on T, from the identity, before each weight step.
 
-    The loss is a sum over the batch, so a learning rate of this method
-    corresponds to a rate of a mean loss that is larger by the batch size: the
-    released 1e-4 corresponds to 6.4e-3 with batches of 64.
+    The loss is a sum over the batch. So a learning rate of this method
+    corresponds to a larger rate of a mean loss, by a factor of the batch size:
+    the released 1e-4 corresponds to 6.4e-3 with batches of 64.
 
     Args:
         base: A built `keras.Model` from inputs to logits `(batch, classes)`.

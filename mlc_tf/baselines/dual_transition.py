@@ -19,7 +19,7 @@ def dual_transition(
 
     Args:
         intermediate: p(predicted class | clean class), `(classes, classes)`,
-            rows are clean classes and sum to 1, such as
+            rows are clean classes and sum to 1, as
             `forward_correction.anchor_point_transition` returns it.
         probs: The softmax of the network for the training inputs,
             `(examples, classes)`.

@@ -16,7 +16,7 @@ from mlc_tf.models.pair_model import PairModel
 class LearningToReweight(PairModel):
     """Weights each noisy example by how much it would lower the clean loss.
 
-    e are the weights of the examples in a virtual step, evaluated at e = 0:
+    Let e be the weights of the examples in a virtual step, evaluated at e = 0:
 
         L(theta, e) = sum_i e_i loss_i
         w_i ~ max(-dL_clean(theta - alpha grad L) / de_i, 0)

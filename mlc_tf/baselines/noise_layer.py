@@ -22,7 +22,7 @@ _DIAGONAL = 0.9
 class NoiseLayer(PairModel):
     """Alternates a clean step without the layer and a noisy step with it.
 
-    z are the logits, f is their softmax, and A are the weights of the layer,
+    Let z be the logits, f their softmax, and A the weights of the layer,
     `(classes, classes)`.
 
         clean step:  theta minimises the mean of -log f[clean label]

@@ -24,8 +24,8 @@ class Pencil(PairModel):
     """Trains the network and a label distribution d of each example together.
 
     Each example has label logits y with d = softmax(y), and a given label t
-    with one-hot vector e_t. f is the network's softmax, C is the number of
-    classes, and the means are over a batch of n:
+    with one-hot vector e_t. The network's softmax is f, the number of classes
+    is C, and the means are over a batch of n:
 
         L_c = mean of KL(f || d)   makes network and labels compatible
         L_o = mean of -log d[t]    keeps d near the given labels

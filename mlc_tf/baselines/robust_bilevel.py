@@ -17,8 +17,8 @@ class RobustBilevel(MetaLossCorrection):
 
     Every second example of a noisy batch makes the virtual step. The meta loss
     is the mean absolute error of the virtual network on the noisy labels of the
-    others. It is robust: where noise is spread evenly over the classes, the
-    network that is right about the clean classes has the least such error. (The
+    other examples. It is robust: where noise is spread evenly over the classes,
+    the network that is right about the clean classes has the least error. (The
     reverse cross-entropy, with log 0 taken as -4, is twice this loss.) The
     whole batch trains the network under the new T. With `clean_weight` = 0, the
     default, the clean half of each element is not read.

@@ -25,22 +25,23 @@ class TransitionRevision(PairModel):
     is the clean risk if f and T are right. The optimizer moves the network with
     the weights held constant. T starts from `transition` and moves down the
     gradient of the loss through the weights, at `revision_rate`. Its rows are
-    then normalised (ours): otherwise the loss would fall by letting all of T
-    grow. The published method trains with a fixed T first, revises T afterwards
-    by Adam, and keeps the best epoch on noisy held-out labels. The baseline
+    then normalised (ours): otherwise the loss would fall as all of T grows.
+
+    The published method trains with a fixed T first, revises T afterwards by
+    Adam, and keeps the best epoch on noisy held-out labels. The baseline
     "t_revision" does both at once, and keeps the last epoch.
 
     Args:
         base: A built `keras.Model` from inputs to logits `(batch, classes)`.
         transition: The first T, `(classes, classes)`, rows are clean classes
-            and sum to 1, such as
-            `forward_correction.anchor_point_transition` returns it.
+            and sum to 1, as `forward_correction.anchor_point_transition`
+            returns it.
         revision_rate: The rate of T, a float >= 0. Defaults to 0: T stays
             fixed, as in the second stage of the published method.
         name: Name of the model. Defaults to a unique name.
 
     Raises:
-        InputError: if `transition` is no such matrix, or the rate is not a
+        InputError: if `transition` is not such a matrix, or the rate is not a
             finite float >= 0.
 
     References:

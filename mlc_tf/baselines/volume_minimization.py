@@ -24,8 +24,8 @@ class VolumeMinimization(PairModel):
             its sum
         loss = mean of -log (f @ T)[noisy label] + volume_weight * log |det T|
 
-    Of all T that explain the noisy labels, the true one has the least volume,
-    if the true probabilities of the examples are spread widely enough
+    Of all T that explain the noisy labels, the true T has the least volume if
+    the true probabilities of the examples are spread widely enough
     ("sufficiently scattered"). No trusted label is needed: the clean half of
     each element is not read. The optimizer moves the network. W, `(classes,
     classes)`, moves by plain gradient descent.
@@ -87,13 +87,13 @@ class VolumeMinimization(PairModel):
 
 
 def transition_of(kernel: tf.Tensor) -> tf.Tensor:
-    """Returns T, whose rows sum to 1, of W; both are `(classes, classes)`."""
+    """Returns the T of W, `(classes, classes)`; its rows sum to 1."""
     ones = tf.ones(tf.shape(kernel)[:1], kernel.dtype)
     odds = tf.linalg.set_diag(tf.sigmoid(kernel), ones)
     return odds / tf.reduce_sum(odds, axis=1, keepdims=True)
 
 
 def log_volume(transition: tf.Tensor) -> tf.Tensor:
-    """Returns log |det T|, a scalar; XLA has it in this form."""
+    """Returns log |det T|, a scalar, in a form that XLA can compile."""
     square = tf.matmul(transition, transition, transpose_b=True)
     return tf.linalg.logdet(square) / 2.0

@@ -213,7 +213,7 @@ def check_labels(dataset: Any, num_classes: int) -> Any:
 def checked_labels(which: str, labels: Any, num_classes: int) -> tf.Tensor:
     """Returns a batch of labels with a check of the class ids in its graph.
 
-    XLA cannot compile the check: it belongs into a dataset, not into a step.
+    XLA cannot compile the check: it belongs in a dataset, not in a step.
 
     Args:
         which: Name of the set, for messages, such as "noisy".
@@ -328,8 +328,8 @@ def count_classes(which: str, labels: np.ndarray) -> int:
         labels: `(examples,)` class ids, at least one.
 
     Raises:
-        InputError: if the ids are no numbering of the classes: the largest id
-            is above 1000, and ten times the number of different ids.
+        InputError: if the ids do not number the classes: the largest id is
+            above 1000, and above ten times the number of different ids.
     """
     largest, different = int(labels.max()), len(np.unique(labels))
     if largest > max(1000, 10 * different):

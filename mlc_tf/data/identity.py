@@ -1,7 +1,7 @@
 """Distinguishes examples and whole sets, whatever order or index they have.
 
 Decisions on labels belong to examples, and a run belongs to its data. An index
-identifies neither: one file more in a folder moves all indices behind it.
+identifies neither: one more file in a folder moves all indices behind it.
 """
 
 import hashlib

@@ -31,7 +31,7 @@ def as_inputs(which: str, x: Any) -> Any:
 
     Raises:
         InputError: if the inputs are empty, ragged or of different lengths, or
-            if a value is no finite number that float32 can hold and no text.
+            if a value is neither text nor a finite number within float32.
     """
     arrays = _structure(which, "inputs", x)
     leaves = tf.nest.flatten(arrays)

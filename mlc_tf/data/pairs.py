@@ -53,10 +53,10 @@ def pair(
         noisy: `(x, labels)` arrays, where `x` may be a dict or tuple of
             arrays; a `tf.data.Dataset` of `(x, label)` or of batches; a
             `keras.utils.PyDataset` of batches; a Hugging Face
-            `datasets.Dataset`, whose label is its only `ClassLabel` or is
-            called "label", and whose other columns are inputs; or
-            `mlc_tf.data.examples.Examples`. A dataset of unknown length is read
-            once, to count its examples.
+            `datasets.Dataset`; or `mlc_tf.data.examples.Examples`. The label of
+            a Hugging Face dataset is its only `ClassLabel` or is called
+            "label", and its other columns are inputs. A dataset of unknown
+            length is read once, to count its examples.
         clean: The trusted set, in any of the forms of `noisy`. Defaults to
             None: there is none, for the methods that train without it.
         batch_size: Number of noisy examples in a batch. Defaults to 64.
@@ -99,12 +99,11 @@ def pair(
         InputError: if a set is empty or smaller than its batch, or if a batch
             size is not a multiple of the replicas of `input_context`. Arrays
             also fail if their lengths differ, an input is NaN or infinite, or
-            a label is neither an id >= 0 nor a row of probabilities; and if
-            the noisy set or the clean set has a single class (a clean set
-            without some class is a warning). `fit` checks the labels of
-            datasets, but not their inputs. With `with_index` or
-            `sample_weight`, a noisy set that has another order each time it is
-            read fails.
+            a label is neither an id >= 0 nor a row of probabilities. A noisy
+            set or a clean set with a single class fails; a clean set that lacks
+            some class gives a warning. `fit` checks the labels of datasets, but
+            not their inputs. With `with_index` or `sample_weight`, a noisy set
+            whose order changes from one reading to the next fails.
 
     Example:
 

@@ -34,11 +34,10 @@ def cached(examples: Examples, cache: str, identity: str) -> Examples:
         # Batches are joined, so that all inputs exist twice for a moment.
         if 2 * _size(examples) > _memory():
             raise InputError(
-                "`dataset.cache` should be disk:DIR or none where the inputs "
-                f"do not fit in memory, or `dataset.image_size` smaller. "
-                f"Received: `dataset.cache` = 'memory', {_inputs(examples)}, "
-                f"and {_gib(_memory())} of memory, of which twice the inputs "
-                "are needed."
+                "`dataset.cache` should be disk:DIR or none, or "
+                "`dataset.image_size` should be smaller, so that twice the "
+                "inputs fit in memory. Received: `dataset.cache` = 'memory', "
+                f"{_inputs(examples)}, and {_gib(_memory())} of memory."
             )
         return examples_module.in_memory(examples)
     name = hashlib.blake2b(identity.encode(), digest_size=16).hexdigest()
@@ -53,8 +52,8 @@ def cached(examples: Examples, cache: str, identity: str) -> Examples:
             # The file is mapped into memory: a full disk would end the process.
             raise InputError(
                 "`dataset.cache` should be on a disk with room for the inputs, "
-                "or `dataset.image_size` smaller. Received: `dataset.cache` = "
-                f"{cache!r}, {_inputs(examples)}, and "
+                "or `dataset.image_size` should be smaller. Received: "
+                f"`dataset.cache` = {cache!r}, {_inputs(examples)}, and "
                 f"{_gib(shutil.disk_usage(folder).free)} free."
             )
         return examples_module.on_disk(examples, path)
@@ -76,7 +75,7 @@ def _check_file(path: Path, examples: Examples) -> None:
     raise InputError(
         f"The cache {path} should hold inputs of shape {shape} and dtype "
         f"{np.dtype(dtype)}. Received: {received}; remove the file, and it is "
-        "written anew."
+        "written again."
     )
 
 

@@ -2,7 +2,7 @@
 
 An image belongs to the class folder that holds it, at any depth, as in
 `keras.utils.image_dataset_from_directory`. Class folders and images may be
-links, so that a set can be made of links into a store; a link to a folder
+links, so that a set can be made of links into a store. A link to a folder
 inside a class folder is not followed, since it may lead in a circle.
 """
 
@@ -22,7 +22,7 @@ _STRANGE = "files of another kind"
 
 
 class Found:
-    """The images of a folder, and the files in it that are no examples.
+    """The images of a folder, and the files in it that are not examples.
 
     Attributes:
         rows: (file, class, split) of each image; the file is relative to the
@@ -78,7 +78,7 @@ def find(root: Path, splits: tuple[str, ...]) -> Found:
             _find_classes(path, root, found)
         elif os.path.isdir(path) and not _hidden(name):
             for file in _image_files(path, root):
-                found.leave_out("images in folders that are no split", file)
+                found.leave_out("images in folders that are not splits", file)
         elif name in splits and _broken(path):
             found.broken.append(name)
         elif _is_image(name):
@@ -125,7 +125,7 @@ def _find_images(folder: Path, root: Path, split: str, found: Found) -> None:
         elif _broken(path):
             found.broken.append(file)
         elif not os.path.isfile(path):  # a named pipe, a socket, a device
-            found.leave_out("that are no regular files", file)
+            found.leave_out("that are not regular files", file)
         else:
             rows.append((file, folder.name, split))
             if path.parent != folder:

@@ -342,7 +342,7 @@ def _kind(
         return "categorical", None
     if kind is None and _counts_rows(numbers.to_numpy()):
         raise InputError(
-            f"{path} should have inputs that say something of the example. "
+            f"{path} should have inputs that say something about the example. "
             f"Received: the column {name!r}, which counts the rows; set "
             f"--config.dataset.columns={name}:ignore (or {name}:numeric)."
         )

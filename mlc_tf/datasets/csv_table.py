@@ -27,18 +27,18 @@ def load(path: str, options: Options) -> Splits:
 
     The file has a column of labels, and may have a column "split" (train, test,
     or the name that `clean` gives); without it, all rows are training rows. All
-    other columns are inputs: numbers are used as they are, a date in ISO 8601
-    becomes days since 1970-01-01, and a column of text becomes one input of 0
+    other columns are inputs. Numbers are used as they are, and a date in ISO
+    8601 becomes days since 1970-01-01. A column of text becomes one input of 0
     and 1 for each value that occurs in the training rows. `notes` says what
     each column became.
 
     Args:
         path: The CSV file, in UTF-8; or a file that ends in `.parquet`.
-        options: `label_key`, the name of the label column ("label" by default);
-            `clean`: "split:NAME" for rows with that split, or "column:NAME" for
-            training rows in which that column is true; and `columns`, such as
-            "age:numeric,id:ignore", the kinds of columns that should not be
-            guessed (`columns.KINDS`).
+        options: `label_key` is the name of the label column, "label" by
+            default. `clean` is "split:NAME" for rows with that split, or
+            "column:NAME" for training rows in which that column is true.
+            `columns`, such as "age:numeric,id:ignore", gives the kinds of
+            columns that should not be guessed (`columns.KINDS`).
 
     Raises:
         InputError: if a column or a cell is missing, a test label does not
@@ -166,8 +166,8 @@ def _splits(
             raise InputError(
                 f"{path} should have the splits {', '.join(roles)}. Received: "
                 f"{name!r} in {count:,} rows, the first in "
-                f"{tables.place(path, row)}. Did you mean {near[0]!r}? Rows of "
-                "another split should have a name that is less like it."
+                f"{tables.place(path, row)}. Did you mean {near[0]!r}? Give "
+                "rows of another split a name that is less similar."
             )
         found[name] = role
     roles_of_rows = splits.map(found).to_numpy(str)

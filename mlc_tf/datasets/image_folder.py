@@ -50,16 +50,16 @@ def load(path: str, options: Options | None = None) -> Splits:
     Args:
         path: The folder.
         options: `image_size`; `cache`; `labels`, a CSV with the columns file
-            (relative to the folder), label and split; `clean`, "split:NAME"
-            ("split:clean" by default, if that split exists), "column:NAME" (a
-            column of the CSV, true for trusted training images) or "list:FILE"
-            (a text file of trusted training images).
+            (relative to the folder), label and split; and `clean`. `clean` is
+            "split:NAME", "column:NAME" (a column of the CSV, true for trusted
+            training images) or "list:FILE" (a text file of trusted training
+            images). It is "split:clean" by default, if that split exists.
 
     Raises:
         InputError: if a folder, file or column is missing or empty, a file is
-            named twice or is in two splits, a split has a class that `train`
-            lacks, the images differ in size and `image_size` is not given, or
-            an image cannot be read.
+            named twice or is in two splits, or an image cannot be read. Also if
+            a split has a class that `train` lacks, or the images differ in size
+            and `image_size` is not given.
     """
     options = options or Options()
     options.only("folder:PATH", "image_size", "cache", "labels", "clean")
@@ -154,7 +154,7 @@ def _listed(
         elif not os.path.isfile(root / file):
             wrong = "which does not exist"
             if os.path.lexists(root / file):
-                wrong = "which is no file, or a broken link"
+                wrong = "which is not a file, or is a broken link"
         else:
             continue
         raise InputError(

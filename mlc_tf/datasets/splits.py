@@ -187,7 +187,7 @@ class Splits:
         return replace(self._keep(kept), clean=clean).checked()
 
     def with_twin_notes(self) -> "Splits":
-        """Returns splits with notes on equal inputs that are no error.
+        """Returns splits with notes on equal inputs that are not errors.
 
         A note counts the test inputs that are training inputs too, or the
         training inputs that have several labels.

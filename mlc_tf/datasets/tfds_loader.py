@@ -79,8 +79,8 @@ def prepared(name: str, options: Options, downloads: bool = True) -> Any:
     Args:
         name: A name for `tfds.builder`.
         options: `data_dir`, `manual_dir` and `download` are used.
-        downloads: Whether the preparation may download. It is then made only
-            where `options.download` says so. Defaults to True.
+        downloads: Whether the preparation has to download, which
+            `options.download` must then allow. Defaults to True.
 
     Raises:
         InputError: if the dataset is unknown, is not prepared and may not or

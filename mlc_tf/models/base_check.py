@@ -31,15 +31,15 @@ _SIZE = 16
 def check(base: Any) -> int:
     """Returns the number of classes of a network that emits logits.
 
-    Where the last operation is no linear Dense layer, the network is called on
+    If the last operation is not a linear Dense layer, the network is called on
     a few random inputs.
 
     Args:
         base: A built network from inputs to logits `(batch, classes)`.
 
     Raises:
-        InputError: if `base` is no Keras model, is not built, cannot be
-            trained, or has outputs that are no logits `(batch, classes)` with
+        InputError: if `base` is not a Keras model, is not built, cannot be
+            trained, or has outputs other than logits `(batch, classes)` with
             classes >= 2.
     """
     if not isinstance(base, keras.Model):
@@ -254,7 +254,7 @@ def _fits(size: tuple[Any, ...], expected: tuple[Any, ...]) -> bool:
 
 
 def _last_layer(base: Any) -> keras.layers.Layer | None:
-    """Returns the layer whose values the outputs are, if that can be seen."""
+    """Returns the layer whose values are the outputs, if it can be found."""
     while isinstance(base, keras.Model):
         outputs = getattr(base, "outputs", None)
         if not outputs:
@@ -267,7 +267,7 @@ def _last_layer(base: Any) -> keras.layers.Layer | None:
 
 
 def _layer_of(base: keras.Model, output: Any) -> Any:
-    """Returns the layer that computes an output, before layers that keep it."""
+    """Returns the layer that computes an output, before any identity layers."""
     by_output: list[tuple[Any, Any]] = []
     for layer in base.layers:
         try:
@@ -300,7 +300,7 @@ def _check_activation(last: keras.layers.Layer) -> None:
 def _no_logits(reason: str) -> InputError:
     return InputError(
         "`base` should end in logits, without a softmax or another activation. "
-        f"Received: `base` = a model whose outputs are no logits: {reason}."
+        f"Received: `base` = a model whose outputs are not logits: {reason}."
     )
 
 

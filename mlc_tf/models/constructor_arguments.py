@@ -20,7 +20,7 @@ class ConstructorArguments(keras.Model):
         # A class of a test or of a user may have the name of another.
         package = cls.__module__.partition(".")[0]
         keras.saving.register_keras_serializable(package=package)(cls)
-        # Before Python 3.11.4 the signature would be that of `__new__`.
+        # Before Python 3.11.4 the signature of `__new__` would be shown.
         parameters = inspect.signature(cls.__init__).parameters.values()
         cls.__signature__ = inspect.Signature([*parameters][1:])
 

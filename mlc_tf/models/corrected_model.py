@@ -1,4 +1,4 @@
-"""Training with a loss corrected by a T from before training."""
+"""Training with a loss that a given T corrects."""
 
 from typing import Any
 
@@ -24,9 +24,9 @@ class CorrectedModel(PairModel):
         base: A built `keras.Model` from inputs to logits `(batch, classes)`.
         transition: T, `(classes, classes)`, rows are clean classes and sum
             to 1.
-        expectation_rate: If > 0, each step moves T towards what explains the
-            noisy labels: the rate of `transitions.expectation_step`. Defaults
-            to 0, T stays fixed.
+        expectation_rate: The rate of `transitions.expectation_step`, with
+            which each step moves T towards the T that explains the noisy
+            labels. Defaults to 0, T stays fixed.
         clean_weight: As in `PairModel`. Defaults to 0.
         clean_class_weight: As in `PairModel`. Defaults to None.
         name: Name of the model. Defaults to a unique one.

@@ -138,11 +138,11 @@ def write(
             functional or Sequential model; a subclassed model requires it.
 
     Raises:
-        InputError: if the format is unknown, the path does not fit the format
-            or cannot be written, the inputs of the network are not known,
-            `class_names` or `transition` do not fit the network, the format
-            does not support an operation or the float16 or bfloat16 layers of
-            the network, or the format's library is missing.
+        InputError: if the format is unknown or its library is missing, the
+            path does not fit the format or cannot be written, or the inputs of
+            the network are not known. Also if `class_names` or `transition` do
+            not fit the network, or the format does not support an operation or
+            the float16 or bfloat16 layers of the network.
     """
     check_path("filepath", filepath, format)
     if format == "onnx":

@@ -177,8 +177,8 @@ class LastLayer:
     def check(self) -> None:
         """Raises an `InputError` if the last layer can no longer be moved.
 
-        It may have been frozen, or got an adapter, since the network was
-        wrapped.
+        The layer may have been frozen, or got an adapter, after the network
+        was wrapped.
         """
         _last_dense(self._base)
 
@@ -277,8 +277,8 @@ def values(variables: list[keras.Variable]) -> Tensors:
 def _share_statistics(base: keras.Model) -> None:
     """Averages BatchNorm's moving statistics over the replicas.
 
-    In Keras each replica has its own statistics; then the statistics that one
-    worker saves differ from those with which another worker evaluates.
+    In Keras each replica has its own statistics. One worker would then save
+    other statistics than another worker evaluates with.
     """
     if distribution.num_replicas() == 1:
         return

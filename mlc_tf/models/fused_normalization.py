@@ -118,7 +118,8 @@ def _by_the_batch(epsilon: float) -> Any:
             epsilon=epsilon,
         )
         count = tf.cast(tf.size(x) / x.shape[-1], x.dtype)
-        # The kernel's is the estimate for a population, Keras' that of a batch.
+        # The kernel estimates the variance of a population; Keras takes the
+        # variance of the batch.
         variance = result.batch_variance * (count - 1.0) / count
 
         def kernel(gradient: tf.Tensor, x: tf.Tensor, scale: tf.Tensor) -> Any:

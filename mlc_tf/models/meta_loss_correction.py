@@ -309,8 +309,8 @@ def _checked_update(given: Any) -> transitions.TransitionUpdate:
     if not isinstance(given, transitions.TransitionUpdate):
         raise bad_argument(
             "transition",
-            "an object of mlc_tf.transitions, as Exponentiated(); a matrix to "
-            "start from is its argument `initial`",
+            "an object of mlc_tf.transitions, such as Exponentiated(), whose "
+            "argument `initial` takes a matrix to start from",
             given,
         )
     return given

@@ -78,7 +78,7 @@ class PairModel(ConstructorArguments, MultiWorkerFit):
         name: Name of the model. Defaults to a unique name.
 
     Raises:
-        InputError: if `base` is no Keras model, is not built, ends in a
+        InputError: if `base` is not a Keras model, is not built, ends in a
             softmax, or has no output of width >= 2; or for a bad weight.
     """
 
@@ -203,7 +203,7 @@ class PairModel(ConstructorArguments, MultiWorkerFit):
             self.__dict__.pop("_validation_inputs", None)
 
     def _choose_xla(self, pairs: Any) -> None:
-        """Lets XLA compile the steps, if that is left open and pays."""
+        """Lets XLA compile the steps if the user left it open and it pays."""
         if not self._chooses_xla or self.run_eagerly:
             return
         self._chooses_xla = False

@@ -25,8 +25,8 @@ def check(jit_compile: Any) -> None:
 def pays(strategy: tf.distribute.Strategy) -> bool:
     """Returns whether XLA can be expected to make steps faster.
 
-    It does on one GPU. On a CPU TensorFlow's own convolutions are faster. Keras
-    does not compile steps of several replicas either.
+    XLA makes steps faster on one GPU. On a CPU TensorFlow's own convolutions
+    are faster. Keras does not compile steps of several replicas.
 
     Args:
         strategy: The strategy of the model.

@@ -292,4 +292,4 @@ def read_history(path: Path) -> History:
             by_epoch = dict(zip(epochs.tolist(), learned, strict=True))
             return History(by_epoch, archive.get("true"))
     except npz.UNREADABLE:
-        raise directory.damaged(path, "it is no archive of T") from None
+        raise directory.damaged(path, "it is not an archive of T") from None

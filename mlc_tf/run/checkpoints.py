@@ -134,8 +134,8 @@ class Checkpoints(keras.callbacks.Callback):
     def latest(self) -> tuple[Position, Path | None]:
         """Returns the position and the file of the last valid checkpoint.
 
-        A checkpoint with a wrong size or checksum, of another run or of another
-        position than its name has, is skipped with a printed line. Without a
+        A checkpoint is skipped with a printed line if its size or checksum is
+        wrong, or if it belongs to another run or position. Without a
         valid checkpoint, the position is the start of the run and the file is
         None.
 
@@ -154,9 +154,9 @@ class Checkpoints(keras.callbacks.Callback):
     def restore(self, file: Path, metrics: Path, history: Path) -> None:
         """Restores the records of the epochs before a checkpoint.
 
-        The rows of `metrics.jsonl` are those that the checkpoint has. The
-        history of T is kept if it is what it was; otherwise it starts again.
-        Whatever is changed is said in a printed line.
+        `metrics.jsonl` gets the rows that the checkpoint has. The history of T
+        is kept if it has not changed; otherwise it starts again. A printed line
+        reports each change.
 
         Args:
             file: The checkpoint.

@@ -87,7 +87,7 @@ def check(workdir: str | Path, problem: Problem) -> None:
 def check_config(workdir: Path, config: ml_collections.ConfigDict) -> None:
     """Checks that the data of a finished run are still what it was trained on.
 
-    Data that cannot be read any more are a printed line.
+    If the data can no longer be read, a printed line reports that.
 
     Args:
         workdir: The directory of the run.

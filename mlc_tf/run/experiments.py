@@ -47,8 +47,8 @@ def run_all(
     Interrupted runs resume. Results of finished runs are copied to `results`,
     unless the file already has them, as in a fresh clone. If the loss of a run
     diverges, or if a run is rejected, this function reports the run and
-    continues with the others. But if the first run to end is rejected, no other
-    run starts.
+    continues with the others. If the first run to end is rejected, no other run
+    starts.
 
     Args:
         configs: Configs for `training.run` by the names of the runs. These are

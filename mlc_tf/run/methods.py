@@ -240,8 +240,8 @@ def _co_teaching(context: RunContext) -> dict[str, Any]:
         return arguments
     if context.noise_rate is None:
         raise InputError(
-            "`method.co_teaching.forget_rate` should be given where no noise "
-            "of a known ratio is injected (`method.name` = "
+            "`method.co_teaching.forget_rate` should be given unless noise of "
+            "a known ratio is injected (`method.name` = "
             "'co_teaching_estimated' estimates it). Received: none."
         )
     return {**arguments, "forget_rate": context.noise_rate}
@@ -277,8 +277,8 @@ def _masking(context: RunContext) -> dict[str, Any]:
         return arguments
     if context.true_transition is None:
         raise InputError(
-            "`structure` should be given to this method where no noise is "
-            "injected, whose structure it could use. Received: none."
+            "`structure` should be given to this method unless noise is "
+            "injected. Received: none."
         )
     support = context.true_transition > 0
     return {**arguments, "structure": np.maximum(support, np.eye(len(support)))}
@@ -296,9 +296,9 @@ def _masking_estimated(context: RunContext) -> dict[str, Any]:
 def _structure_of(estimate: np.ndarray) -> np.ndarray:
     """Returns where T is not 0, by an estimate of T.
 
-    That is where an entry is at least half the mean of the other entries beside
-    the diagonal of its row: uniform noise then keeps its entries, and small
-    errors beside one large entry are left out.
+    An entry counts if it is at least half the mean of its row's entries off the
+    diagonal. Then uniform noise keeps its entries, and small errors beside one
+    large entry are left out.
 
     Args:
         estimate: T, `(classes, classes)`, rows are clean classes.
@@ -494,7 +494,7 @@ METHODS: Mapping[str, Method] = {
         oracle="the noise rate",
         instead="forget_rate",
     ),
-    # The noise rate is that of `dual_t`.
+    # `dual_t` estimates the noise rate.
     "co_teaching_estimated": Method(
         (
             _MERGED,
@@ -515,7 +515,7 @@ METHODS: Mapping[str, Method] = {
         oracle="the structure of T",
         instead="structure",
     ),
-    # The structure is that of `dual_t`.
+    # `dual_t` estimates the structure.
     "masking_estimated": Method(
         (
             _MERGED,

@@ -27,7 +27,7 @@ class Difference:
 
     @property
     def excludes_zero(self) -> bool:
-        """Whether the interval is on one side of zero; False without one."""
+        """Whether zero is outside the interval; False without an interval."""
         return self.low > 0 or self.high < 0
 
     def __str__(self) -> str:
@@ -70,9 +70,9 @@ def difference(
 def is_as_good(one: Mapping[int, float], best: Mapping[int, float]) -> bool:
     """Returns whether a method is not worse than the best, as far as is known.
 
-    It is as good if the interval of the difference contains zero. With fewer
-    than two common seeds there is no interval, and nothing is known: not even
-    of the best itself.
+    The method is as good if the interval of the difference contains zero. With
+    fewer than two common seeds there is no interval, and nothing is known, not
+    even of the best method itself.
 
     Args:
         one: The accuracy for each seed.

@@ -67,8 +67,8 @@ class Problem:
     def folds(self, count: int, seed: int) -> list["Problem"]:
         """Returns problems for a cross-validation on the trusted set.
 
-        Each has another part of the trusted set in the place of the test set,
-        and the rest as its trusted set. The examples of each class are divided
+        Each has a different part of the trusted set as its test set, and the
+        rest as its trusted set. The examples of each class are divided
         as equally as possible. The only example of a class stays in the trusted
         set of each problem.
 
@@ -115,9 +115,9 @@ class Problem:
 def load(config: ml_collections.ConfigDict) -> Problem:
     """Returns the data of a run, with injected noise.
 
-    The trusted set is that of the dataset, or is drawn from a training set
-    whose labels are not noisy as they come. Where there is no test set, a tenth
-    of the training set is held out.
+    The trusted set comes with the dataset, or is drawn from the training set if
+    the labels of the dataset are not noisy as they come. Where there is no test
+    set, a tenth of the training set is held out.
 
     Args:
         config: The configuration of the run.

@@ -281,7 +281,7 @@ def learning_rate(config: ml_collections.ConfigDict) -> float:
 def evaluated_on(config: ml_collections.ConfigDict) -> str:
     """Returns where runs with injected noise and a test set are evaluated.
 
-    That is "test", or "validation" if training examples are held out.
+    The value is "test", or "validation" if training examples are held out.
     """
     return "validation" if config.dataset.validation else "test"
 

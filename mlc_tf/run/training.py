@@ -607,7 +607,7 @@ def _augment(
     name, shape = config.train.augment, problem.noisy.input_spec.shape
     if name != "none" and len(shape) != 3:
         raise InputError(
-            "`train.augment` should be 'none' for inputs that are no images. "
+            "`train.augment` should be 'none' for inputs other than images. "
             f"Received: `train.augment` = {name!r} and inputs of shape "
             f"{tuple(shape)}."
         )

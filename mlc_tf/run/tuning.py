@@ -2,9 +2,9 @@
 
 The best trial is the best in cross-validation on the trusted set: a user has no
 other labels to choose by. Held-out training examples (`dataset.validation`),
-with the labels that the dataset has, can be measured besides, or decide in its
-place, as without a trusted set. The first trial is the config as it is.
-Combinations of values that a method refuses are drawn again.
+with the labels of the dataset, can be measured as well. Without a trusted set
+they decide. The first trial is the config as it is. Combinations of values that
+a method refuses are drawn again.
 """
 
 import contextlib
@@ -159,13 +159,14 @@ def search(
 
     Returns:
         The content of a JSON file: `dataset`, `network`, `validation`, `folds`,
-        `epochs`, `tried` (the values of each setting), `conditions`; `trials`,
-        each with its `values`, its `accuracy` in [0, 1] (the mean over the
-        conditions, and over the folds), its `held_out_accuracy` (None if
-        nothing is held out), its accuracies `by_condition` (0 for a loss that
-        diverged) and its `seconds`; `best`, the values of the trial with the
-        best accuracy; and `best_held_out`, those of the trial with the best
-        held-out accuracy, or None.
+        `epochs`, `tried` (the values of each setting), `conditions`, `trials`,
+        `best` and `best_held_out`. A trial has its `values`, its `accuracy` in
+        [0, 1] (the mean over the conditions, and over the folds) and its
+        `held_out_accuracy` (None if nothing is held out). It also has its
+        accuracies `by_condition` (0 for a loss that diverged) and its
+        `seconds`. `best` has the values of the trial with the best accuracy,
+        and `best_held_out` the values of the trial with the best held-out
+        accuracy, or None.
 
     Raises:
         InputError: for a bad setting, or `runs` of another search.
@@ -218,7 +219,7 @@ def search(
 def _best(
     trials: Sequence[Mapping[str, Any]], name: str
 ) -> dict[str, Any] | None:
-    """Returns the values of the trial where a number is greatest."""
+    """Returns the values of the trial with the greatest number."""
     measured = [trial for trial in trials if trial[name] is not None]
     best = max(measured, key=lambda trial: trial[name], default=None)
     return None if best is None else dict(best["values"])
@@ -420,7 +421,7 @@ def _values(config: ml_collections.ConfigDict, name: str) -> tuple[Any, ...]:
     """Returns the values to try for a setting, the config's value first."""
     if name not in _SCALES and name not in _VALUES:
         raise bad_argument(
-            "searched", f"of {', '.join((*_SCALES, *_VALUES))}", name
+            "searched", f"among {', '.join((*_SCALES, *_VALUES))}", name
         )
     own = settings.flat(config)[name]
     section, _, argument = name.rpartition(".")
@@ -441,7 +442,7 @@ def _values(config: ml_collections.ConfigDict, name: str) -> tuple[Any, ...]:
 def _class_default(
     config: ml_collections.ConfigDict, section: str, argument: str
 ) -> Any:
-    """Returns what an update of T has where its section gives no value."""
+    """Returns the default of an update of T for a value that is not given."""
     name = settings.flat(config)[f"{section}.name"]
     return getattr(transitions.get(name), argument)
 

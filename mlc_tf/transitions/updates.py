@@ -115,7 +115,7 @@ class TransitionUpdate(abc.ABC):
         return self.move(transition, change)
 
     def get_config(self) -> dict[str, Any]:
-        """Returns the arguments of the constructor, as JSON has them."""
+        """Returns the arguments of the constructor, as JSON values."""
         initial = self.initial
         return {
             "learning_rate": self.learning_rate,
@@ -137,8 +137,8 @@ class Exponentiated(TransitionUpdate):
     """Multiplies each entry of T by `exp(-step)` and normalises rows; ours.
 
     This is mirror descent on the simplex, or T as a softmax whose logits take
-    the step. Entries near zero stay there until step after step agrees on
-    another value, where a projected step adds up what the batches disagree on.
+    the step. An entry near zero grows only if many steps agree. With projected
+    steps the disagreement between batches adds up.
 
         change = learning_rate * meta-gradient, at most `max_step` long, decayed
         T      = normalise(T * exp(-change))
@@ -151,10 +151,10 @@ class Exponentiated(TransitionUpdate):
             `smoothing=0` to start from exactly this T, whose zeros then stay
             zero. Defaults to None, the identity.
         smoothing: The share of uniform noise in the first T:
-            `(1 - smoothing) * initial + smoothing / classes`, in [0, 1). Above
-            0 for the identity, since a step cannot move an entry that is zero;
-            and a network that starts with T = I starts fitting the noise.
-            Defaults to 0.2.
+            `(1 - smoothing) * initial + smoothing / classes`, in [0, 1). It
+            must be above 0 for the identity, since a step cannot move an entry
+            that is zero. A network that starts with T = I begins to fit the
+            noise. Defaults to 0.2.
         max_step: The longest `learning_rate * meta-gradient`, in the Frobenius
             norm; a longer one is shortened. The meta-gradient grows like
             1 / p(label) where the network is sure of another class than the
@@ -166,9 +166,9 @@ class Exponentiated(TransitionUpdate):
             the noisy labels, which follows each step along the meta-gradient
             (`steps.expectation_step`), without decay. A few trusted examples
             per class determine little of a row of T; this step fits T to all
-            noisy labels as well. The noisy labels alone do not determine T, and
-            a high rate follows a network that knows nothing yet: begin with
-            0.03. Defaults to 0, no such step.
+            noisy labels as well. The noisy labels alone do not determine T.
+            With a high rate T follows a network that has not learned yet, so
+            begin with 0.03. Defaults to 0, no such step.
 
     Raises:
         InputError: for an argument outside its range.
@@ -321,9 +321,10 @@ def for_run(steps: int, num_classes: int) -> Exponentiated:
 
     The meta-gradient gives the direction of a step, and not its length: the
     length falls along half a cosine over the run. The lengths add up to `120
-    sqrt(classes)` (less in a run of fewer than `80 sqrt(classes)` steps, since
-    no step is longer than 3), and the shares by which the noisy labels move a
-    row of T (`expectation_rate`) to 6, if classes are equally frequent.
+    sqrt(classes)`. They add up to less in a run of fewer than `80
+    sqrt(classes)` steps, since no step is longer than 3. The shares by which
+    the noisy labels move a row of T (`expectation_rate`) add up to 6, if
+    classes are equally frequent.
 
     The two numbers were chosen on held-out digits and 12,000 MNIST images, and
     fall behind searched rates on Twitter, with its rare classes (RESULTS.md,
@@ -334,7 +335,7 @@ def for_run(steps: int, num_classes: int) -> Exponentiated:
         num_classes: The number of classes, at least 2.
 
     Raises:
-        InputError: for a number below that.
+        InputError: for a smaller number.
     """
     for name, value, least in (
         ("steps", steps, 1),
@@ -352,7 +353,7 @@ def for_run(steps: int, num_classes: int) -> Exponentiated:
 
 
 def get(name: str, **arguments: Any) -> TransitionUpdate:
-    """Returns the update of a name, as a config file has it.
+    """Returns the update that a config file names.
 
     Args:
         name: "exponentiated", "projected" or "projected_columns".
@@ -360,7 +361,8 @@ def get(name: str, **arguments: Any) -> TransitionUpdate:
             not have is left out.
 
     Raises:
-        InputError: for an unknown name or argument, or as the class.
+        InputError: for an unknown name or argument, or an argument that the
+            class refuses.
     """
     if name not in UPDATES:
         raise unknown_name("name", name, UPDATES)

@@ -37,7 +37,7 @@ def test_one_step_of_expectation_maximisation_by_hand():
             if votes[example, annotator] >= 0:
                 pooled[:, votes[example, annotator]] += posterior[example]
     pooled /= pooled.sum(1, keepdims=True)
-    counts = pooled.copy()  # one vote like those of all annotators
+    counts = pooled.copy()  # one vote, as all annotators vote
     for example in range(40):
         if votes[example, 2] >= 0:
             counts[:, votes[example, 2]] += posterior[example]

@@ -137,6 +137,6 @@ def test_a_transition_of_columns_is_told_with_rows_that_sum_to_1(tmp_path):
     run = make_run(tmp_path, transition=columns, method="mlc_paper")
     rows = run.row_transition
     np.testing.assert_allclose(rows.sum(axis=1), 1)
-    # The same T but for the scale of its columns.
+    # The same T, up to the scale of its columns.
     np.testing.assert_allclose(rows[0] / rows[1], columns[0] / columns[1])
     assert make_run(tmp_path).row_transition is T

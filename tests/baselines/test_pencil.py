@@ -78,7 +78,7 @@ def test_the_closed_form_is_the_derivative_of_the_total_loss(rng):
     z, y = rng.normal(size=(2, 5, 3))
     labels = np.arange(5) % 3
     (slope,) = numpy_reference.gradient(lambda y: total(z, y[0], labels), [y])
-    # The rate is that of a batch of 128; this one has 5.
+    # The rate is for a batch of 128; this one has 5.
     moved = step(z, y, labels, ALPHA, 128 / 5)
     np.testing.assert_allclose(moved, slope, **FLOAT64)
 

@@ -107,7 +107,7 @@ def test_clothing1m(full, tmp_path, monkeypatch):
             compile_model(self, optimizer, run_eagerly=True, **kwargs)
 
         monkeypatch.setattr(PairModel, "compile", compile_eagerly)
-    # The count that Keras tells of its body, and 2048 * 14 + 14.
+    # The count that Keras gives for its body, and 2048 * 14 + 14.
     parameters = 23_587_712 + 28_686
     text = check(config, tmp_path / "run", parameters, 32, **smaller)
     assert "inputs (224, 224, 3) uint8, 14 classes" in text

@@ -23,7 +23,7 @@ FORMS = ("arrays", "disk", "files", "stream", "decoded")
 
 
 def images(first, count):
-    """Images that tell their number, in every pixel and first of all."""
+    """Images that show their number, in every pixel and first of all."""
     rows = [
         np.random.default_rng(number).integers(0, 256, SHAPE, np.uint8)
         for number in range(first, first + count)
@@ -34,7 +34,7 @@ def images(first, count):
 
 
 def labels_of(x):
-    """A label that tells whether it still belongs to its example."""
+    """A label that shows whether it still belongs to its example."""
     return (x[:, 0, 0, 0].astype(int) * 7 + 3) % 5
 
 
@@ -457,7 +457,7 @@ def test_join_promotes_the_inputs_as_numpy_does(first, second):
     assert sorted(x.flat) == [0.5, 1, 2.5, 255]
 
 
-# What the first pixels of 300 images tell, 8 bits each.
+# What the first pixels of 300 images show, 8 bits each.
 WRAPPED = np.arange(300) % 256
 
 

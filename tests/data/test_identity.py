@@ -1,4 +1,4 @@
-"""What tells examples and sets apart."""
+"""What distinguishes examples, and sets."""
 
 import hashlib
 from pathlib import Path

@@ -152,7 +152,7 @@ def test_the_seed_decides(rng):
         corrupt(x, labels, seed=3).labels, first.labels
     )
     other = corrupt(x, labels, seed=4)
-    # Which are wrong, how often, and where to: all are drawn anew.
+    # Which are wrong, how often, and where to: all are drawn again.
     assert np.mean((other.labels != labels) != (first.labels != labels)) > 0.3
     assert np.all(np.diag(other.expected) != np.diag(first.expected))
 

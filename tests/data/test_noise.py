@@ -8,7 +8,7 @@ import tensorflow as tf
 from mlc_tf.data import noise
 from mlc_tf.errors import InputError
 
-# Sizes like those of MNIST's classes, and 30 % of each, rounded by hand.
+# Sizes like the sizes of MNIST's classes, and 30 % of each, rounded by hand.
 UNEVEN = [592, 674, 596, 613, 584, 542, 592, 627, 586, 598]
 SELECTED = [178, 202, 179, 184, 175, 163, 178, 188, 176, 179]
 T = np.array([[0.5, 0.3, 0.2], [0.25, 0.25, 0.5], [0.0, 0.0, 1.0]])
@@ -293,7 +293,7 @@ def test_empirical_transition_by_hand():
 
 
 def stream(clean):
-    """A dataset whose inputs tell their position."""
+    """A dataset whose inputs are their positions."""
     return tf.data.Dataset.from_tensor_slices((np.arange(len(clean)), clean))
 
 

@@ -19,7 +19,7 @@ NOISY, CLEAN = 24, 6
 
 
 def labels_of(x):
-    """A label that tells whether it still belongs to its example."""
+    """A label that shows whether it still belongs to its example."""
     return (x[:, 0].astype(int) * 7 + 3) % 5
 
 

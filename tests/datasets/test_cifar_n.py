@@ -8,7 +8,7 @@ from mlc_tf.errors import InputError
 
 TRAIN, TEST = 20, 6
 CLASSES = {"cifar10_n": 10, "cifar100_n": 100}
-# Columns of the authors' table of CIFAR-10N, behind that of the true labels.
+# Columns of the authors' table of CIFAR-10N, after the true labels' column.
 SETS = ("aggregate", "worst", "random1", "random2", "random3")
 
 
@@ -29,7 +29,7 @@ def human_labels(name):
 
 
 def write_images(path, name, indices):
-    """Images whose pixels tell their number, in the form of the download."""
+    """Images whose pixels show their number, in the form of the download."""
     records = []
     for index in indices:
         coarse = [] if name == "cifar10_n" else [0]

@@ -29,7 +29,7 @@ def keys_of(name):
 
 
 def write_image(path, number):
-    """Red grows downward, green to the right, 40 to 200; blue tells one."""
+    """Red grows downward, green to the right, 40 to 200; blue shows which."""
     pixels = np.empty((HEIGHT, WIDTH, 3))
     pixels[..., 0] = np.linspace(40, 200, HEIGHT)[:, np.newaxis]
     pixels[..., 1] = np.linspace(40, 200, WIDTH)

@@ -528,7 +528,7 @@ def test_images_in_sub_folders_belong_to_the_class(root, rng):
         ),
         (
             ["valid/ant/a.png", "valid/b.png"],
-            r"2 images in folders that are no split \(such as valid/b.png\)",
+            r"2 images in folders that are not splits \(such as valid/b.png\)",
         ),
     ],
 )
@@ -546,7 +546,7 @@ def test_a_pipe_and_a_linked_folder_are_left_out(root):
     os.mkfifo(root / "train/ant/pipe.png")
     (root / "train/ant/circle").symlink_to(root / "train")
     (note,) = load(root).notes
-    assert "1 that are no regular files (such as train/ant/pipe.png)" in note
+    assert "1 that are not regular files (such as train/ant/pipe.png)" in note
     assert "1 linked folders inside a class folder (such as train/ant/c" in note
 
 

@@ -16,7 +16,7 @@ NAMES = ("ant", "bee", "cat")
 
 
 def examples(first, count):
-    """Inputs that tell their number, with labels 0, 1, 2, 0, ..."""
+    """Inputs that show their number, with labels 0, 1, 2, 0, ..."""
     x = np.stack([np.arange(first, first + count)] * 2, axis=1)
     return Arrays(x.astype(np.float32), np.arange(first, first + count) % 3)
 

@@ -499,7 +499,7 @@ def test_mnist():
     assert splits.train.x.shape == (60_000, 28, 28, 1)
     assert splits.test.x.shape == (10_000, 28, 28, 1)
     assert splits.class_names == tuple("0123456789")
-    # As LeCun's page tells them for the training set.
+    # As LeCun's page gives them for the training set.
     np.testing.assert_array_equal(
         np.bincount(splits.train.labels),
         [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949],

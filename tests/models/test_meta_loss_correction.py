@@ -376,7 +376,7 @@ def test_the_steps_of_the_transition_fall_along_a_cosine(rng):
     [
         ({"virtual_learning_rate": -1}, "`virtual_learning_rate` should be"),
         ({"transition": "identity"}, "an object of mlc_tf.transitions"),
-        ({"transition": np.eye(3)}, "to start from is its argument `initial`"),
+        ({"transition": np.eye(3)}, "argument `initial` takes a matrix"),
         (
             {"transition": Exponentiated(initial=np.eye(4))},
             r"`initial` should be a matrix of shape \(3, 3\)",

@@ -162,7 +162,7 @@ def test_a_job_that_is_ended_resumes_on_one_device(tmp_path):
     workdir, epochs = tmp_path / "run", 20
     process = cluster(workdir, epochs)
     wait_for_a_checkpoint(workdir, process)
-    # One is asked to end, and it tells the other.
+    # One is asked to end, and it passes that on.
     os.kill(worker_processes(workdir)[1], signal.SIGTERM)
     out, errors = process.communicate()
     assert process.returncode == 143, errors

@@ -1,4 +1,4 @@
-"""What the world does to a run: each fault is told, and the run resumes."""
+"""What the world does to a run: each fault is reported, and the run resumes."""
 
 import errno
 import os

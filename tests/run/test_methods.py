@@ -162,7 +162,9 @@ def test_an_estimated_structure_leaves_out_small_entries():
 
 
 def test_an_unknown_noise_rate_has_to_be_given():
-    with pytest.raises(InputError, match=r"forget_rate` should be given where"):
+    with pytest.raises(
+        InputError, match=r"forget_rate` should be given unless"
+    ):
         arguments_of("co_teaching", noise_rate=None)
 
 
@@ -222,10 +224,10 @@ def test_a_structure_of_a_file_stands_for_the_true_one(name, tmp_path):
 @pytest.mark.parametrize(
     "name, message",
     [
-        ("masking", "`structure` should be given .* where no noise is inj"),
+        ("masking", "`structure` should be given .* unless noise is inj"),
         (
             "masking_hard",
-            "`structure` should be given .* where no noise is inj",
+            "`structure` should be given .* unless noise is inj",
         ),
         ("true_forward", "should be run with injected noise"),
     ],

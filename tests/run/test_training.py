@@ -790,7 +790,7 @@ def test_what_the_user_tells_is_no_oracle(tmp_path, short):
 def test_noise_of_an_unknown_rate_needs_a_forget_rate(tmp_path, short):
     overrides = own_arrays(tmp_path / "own.npz")
     config = small("co_teaching", **overrides)
-    with pytest.raises(InputError, match="forget_rate` should be given where"):
+    with pytest.raises(InputError, match="forget_rate` should be given unless"):
         training.run(config, tmp_path / "run")
     config.method.co_teaching.forget_rate = 0.25
     assert training.run(config, tmp_path / "run", 0)["oracle"] == ""
@@ -1050,7 +1050,9 @@ def test_what_is_trained_for_its_result_alone_keeps_nothing(
 def test_only_images_are_augmented(tmp_path):
     overrides = own_arrays(tmp_path / "own.npz")
     overrides["train.augment"] = "crop_and_flip"
-    with pytest.raises(InputError, match=r"no images\. .* of shape \(4,\)"):
+    with pytest.raises(
+        InputError, match=r"other than images\. .* of shape \(4,\)"
+    ):
         training.run(small(**overrides), tmp_path / "run")
 
 

@@ -24,13 +24,13 @@ def config_of():
     config.dataset.validation = 0.25
     config.train.epochs = 1
     for method in ("mlc", "cross_entropy", "ce_control"):
-        config.method[method].learning_rate = None  # that of all
+        config.method[method].learning_rate = None  # the shared rate
     return config
 
 
 @pytest.fixture
 def trained(monkeypatch):
-    """What was trained, with accuracies that tell settings apart."""
+    """What was trained, with accuracies that distinguish settings."""
     configs = []
 
     def network_of(config, problem):
@@ -245,7 +245,10 @@ def test_rates_that_follow_from_the_run_are_not_searched():
         ({"folds": 11}, "`folds` should be at most the trusted examples"),
         ({"searched": ()}, "`searched` should be names of settings"),
         ({"conditions": {}}, "`conditions` should be at least one"),
-        ({"searched": ("train.epochs",)}, "`searched` should be of optimizer"),
+        (
+            {"searched": ("train.epochs",)},
+            "`searched` should be among",
+        ),
         (
             {"conditions": {"bad": {"method.name": "mlcc"}}},
             "Did you mean 'mlc'",

@@ -48,7 +48,7 @@ def test_the_runs_of_a_study_have_its_ratios_and_seeds():
 
 @pytest.mark.parametrize("name", PARTS)
 def test_all_parts_together_are_mlc(name):
-    # But for the decay, the last difference.
+    # Except for the decay, the last difference.
     plan = plans.study(studies.STUDIES[name])
     variants = list(dict.fromkeys(run.split("/")[0] for run in plan))
     last = [each for each in variants if each[0].isdigit()][-1]
