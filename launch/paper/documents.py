@@ -186,8 +186,8 @@ RENEWERS: dict[str, Callable[..., Any]] = {
         [*_read(folder, path).values()]
     ),
     # Table 1 of a dataset, the means of several such tables, the differences of
-    # a method from all others, the distances of T from the true T, and the
-    # differences from the paper's table.
+    # a method from all others in one and in several such tables, the distances
+    # of T from the true T, and the differences from the paper's table.
     "conditions": lambda folder, path: tables.conditions_table(
         _table_1(folder, path)
     ),
@@ -196,6 +196,9 @@ RENEWERS: dict[str, Callable[..., Any]] = {
     ),
     "differences": lambda folder, path, method: tables.differences_table(
         _table_1(folder, path), method
+    ),
+    "leads": lambda folder, method, *paths: tables.leads_table(
+        {path: _table_1(folder, path) for path in paths}, method
     ),
     "distances": lambda folder, path: tables.distances_table(
         _table_1(folder, path)

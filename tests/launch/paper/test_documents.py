@@ -539,6 +539,18 @@ def test_the_means_of_several_datasets_stand_side_by_side():
     assert lines[5] == ""  # `glc` has no mean in either table
 
 
+def test_the_lead_of_a_method_on_several_datasets():
+    by_header = {
+        "mnist": summaries.by_condition(CONDITIONS, "mnist"),
+        "fewer": summaries.by_condition(CONDITIONS[:2], "mnist"),
+    }
+    lines = tables.leads_table(by_header, "cross_entropy").splitlines()
+    assert lines[0] == "| `cross_entropy` less | mnist | fewer |"
+    assert "| `mlc` | -1.00 | -1.00 |" in lines
+    with pytest.raises(InputError, match="`means of pencil on mnist` should"):
+        tables.leads_table(by_header, "pencil")
+
+
 def test_distances_of_t_have_a_table():
     conditions = summaries.by_condition(CONDITIONS, "mnist")
     assert tables.distances_table(conditions).splitlines() == [
