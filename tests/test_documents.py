@@ -28,7 +28,7 @@ DOCUMENTS = sorted(
 )
 PAGES = [name for name in DOCUMENTS if name.startswith(("README", "docs/"))]
 _PATH = re.compile(
-    r"(?:mlc_tf|configs|launch|tests|results|\.ci)/[\w./-]*\w|setup\.py"
+    r"(?<![\w./-])(?:mlc_tf|configs|launch|tests|results|\.ci)/[\w./-]*\w|setup\.py"
 )
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 _LINK = re.compile(r"\]\((?!https?:)([^)\s]+)\)")
@@ -74,10 +74,8 @@ def commands_of(name, *languages):
                     r"mlc_tf (\w+)|python launch/([\w/]+)\.py", part
                 )
                 if found:
-                    program, *arguments = shlex.split(part, comments=True)
-                    launcher = found[1] or found[2]
-                    rest = arguments[1:]
-                    commands.append((launcher, *rest))
+                    _, _, *arguments = shlex.split(part, comments=True)
+                    commands.append((found[1] or found[2], *arguments))
     return commands
 
 
@@ -159,12 +157,12 @@ def test_outputs_are_compared():
     assert not same_output("a: 0.95\nmore\n", "a: 0.95\n")
 
 
-RUN = [
+WITH_COMMANDS = [
     name for name in PAGES if commands_of(name, "sh") and name != "README.md"
 ]
 
 
-@pytest.mark.parametrize("name", RUN)
+@pytest.mark.parametrize("name", WITH_COMMANDS)
 def test_the_commands_of_a_page_run(name, tmp_path):
     script, shown = script_of(name)
     commands = commands_of(name, "sh")
