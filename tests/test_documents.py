@@ -141,7 +141,7 @@ def run_script(script, shown, folder):
 
 
 def same_output(printed, shown):
-    """Returns whether two texts are the same, but for 5 % in the numbers."""
+    """Returns whether two texts are the same, within 5 % in the numbers."""
     numbers = [
         [*map(float, _NUMBER.findall(text))] for text in (printed, shown)
     ]

@@ -185,9 +185,8 @@ RENEWERS: dict[str, Callable[..., Any]] = {
     "label_issues": lambda folder, path: tables.label_issues_table(
         [*_read(folder, path).values()]
     ),
-    # Table 1 of a dataset, the means of several such tables, the differences of
-    # a method from all others in one and in several such tables, the distances
-    # of T from the true T, and the differences from the paper's table.
+    # Table 1 of a dataset; the means of several such tables; and the differences
+    # of a method from all others in one table, and in several.
     "conditions": lambda folder, path: tables.conditions_table(
         _table_1(folder, path)
     ),
@@ -200,6 +199,8 @@ RENEWERS: dict[str, Callable[..., Any]] = {
     "leads": lambda folder, method, *paths: tables.leads_table(
         {path: _table_1(folder, path) for path in paths}, method
     ),
+    # The distances of T from the true T, and the differences from the paper's
+    # table.
     "distances": lambda folder, path: tables.distances_table(
         _table_1(folder, path)
     ),
