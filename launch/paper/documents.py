@@ -185,8 +185,8 @@ RENEWERS: dict[str, Callable[..., Any]] = {
     "label_issues": lambda folder, path: tables.label_issues_table(
         [*_read(folder, path).values()]
     ),
-    # Table 1 of a dataset; the means of several such tables; and the differences
-    # of a method from all others in one table, and in several.
+    # Table 1 of a dataset; the means of several such tables; the differences
+    # of a method from all others, in one table and in several.
     "conditions": lambda folder, path: tables.conditions_table(
         _table_1(folder, path)
     ),
