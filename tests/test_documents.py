@@ -215,9 +215,8 @@ def test_every_command_is_one_that_we_have(name, tmp_path):
     program.write_text(_PARSE)
     for launcher, *arguments in sorted({*commands_of(name)}):
         # `figure2` has no runs to plan: it reads the data.
-        if launcher == "paper/tables_and_figures" and not (
-            "--what=figure2" in arguments
-        ):
+        planned = launcher == "paper/tables_and_figures"
+        if planned and "--what=figure2" not in arguments:
             made = processes.run(
                 ROOT / "launch" / f"{launcher}.py", *arguments, "--dry_run"
             )
