@@ -381,8 +381,8 @@ def study_table(variants: pd.DataFrame, order: Iterable[str]) -> str:
     return (
         f"{_markdown(lines)}\nAccuracy on held-out images after the last "
         f"epoch, mean ± standard deviation over {seeds}. The paired difference "
-        f"from `{reference}` has its 95 % interval, and is bold if the interval "
-        "excludes 0. The distance of T is the mean over the noises.\n"
+        f"from `{reference}` has its 95 % interval, and is bold if the "
+        "interval excludes 0. The distance of T is the mean over the noises.\n"
     )
 
 
