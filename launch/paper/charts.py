@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -9,14 +10,26 @@ import pandas as pd
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
+from matplotlib.ticker import NullFormatter
+from matplotlib.ticker import StrMethodFormatter
+
+from mlc_tf.run import figures
 
 _MARKERS = "osD^v<>Xph*"
+# The method that the others are compared with stands out.
+_OURS = {"color": "black", "linewidth": 2.5, "markersize": 6, "zorder": 3}
+# The space above and below the curves, as a factor.
+_MARGIN = 1.25
 
 
 def conditions_figure(
     conditions: pd.DataFrame, title: str = "", x: str = "ratio"
 ) -> Figure:
-    """Returns curves of accuracy, with one panel for each noise.
+    """Returns curves of the error, with one panel for each noise.
+
+    The axis of the error is logarithmic: on an axis of the accuracy the curves
+    of methods that are right nearly always would be one line.
 
     Args:
         conditions: One row per noise, method and x, with the columns noise,
@@ -31,8 +44,8 @@ def conditions_figure(
     styles = _method_styles(conditions)
     for ax, noise in zip(axes, noises):
         rows_of_noise = conditions[conditions["noise"] == noise]
-        _accuracy_panel(ax, rows_of_noise, "method", styles, noise, x)
-    axes[0].set_ylabel("test accuracy, %")
+        _error_panel(ax, rows_of_noise, "method", styles, noise, x)
+    _set_error_axis(axes, conditions)
     axes[-1].legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
 
@@ -54,7 +67,7 @@ def robustness_figure(
     panels = 1 + len(noises)
     figure = Figure(figsize=(4.4 * panels, 4.6), layout="constrained")
     figure.suptitle(title)
-    axes = figure.subplots(1, panels, squeeze=False)[0]
+    axes = figure.subplots(1, panels, sharey=True, squeeze=False)[0]
     two = conditions[conditions["method"].isin(methods)]
     curves = two.assign(curve=two["method"] + ", " + two["noise"])
     styles = {
@@ -62,13 +75,13 @@ def robustness_figure(
         for method, line in zip(methods, ("-", "--"))
         for number, noise in enumerate(noises)
     }
-    _accuracy_panel(axes[0], curves, "curve", styles, " and ".join(methods))
+    _error_panel(axes[0], curves, "curve", styles, " and ".join(methods))
     axes[0].legend(fontsize=7)
     styles = _method_styles(conditions)
     for ax, noise in zip(axes[1:], noises):
         rows_of_noise = conditions[conditions["noise"] == noise]
-        _accuracy_panel(ax, rows_of_noise, "method", styles, noise)
-    axes[0].set_ylabel("test accuracy, %")
+        _error_panel(ax, rows_of_noise, "method", styles, noise)
+    _set_error_axis(axes, conditions)
     axes[-1].legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
 
@@ -133,6 +146,57 @@ def clean_budget_figure(sizes: pd.DataFrame, title: str = "") -> Figure:
     return figure
 
 
+@dataclass(frozen=True)
+class Suspect:
+    """An image whose label looks wrong.
+
+    Attributes:
+        image: `(height, width, 1 or 3)`.
+        given: The name of its given class.
+        suggested: The name of the class that the audit suggests.
+        right: Whether the suggested class is the true class.
+    """
+
+    image: np.ndarray
+    given: str
+    suggested: str
+    right: bool
+
+
+def first_look_figure(
+    matrices: Mapping[str, np.ndarray], suspects: Sequence[Suspect]
+) -> Figure:
+    """Returns heat maps of T and, beside them, images with suspicious labels.
+
+    Args:
+        matrices: Each T by its title, `(classes, classes)`.
+        suspects: The images, sorted by the suggested class in the figure.
+    """
+    figure = Figure(figsize=(13, 3.6), layout="constrained")
+    parts = figure.subfigures(1, 2, width_ratios=(1.35, 1))
+    axes = parts[0].subplots(1, len(matrices), squeeze=False)[0]
+    for ax, (title, matrix) in zip(axes, matrices.items()):
+        figures.heat_map(ax, matrix, None)
+        ax.set_title(title)
+    rows, columns = 2, -(-len(suspects) // 2)
+    grid = parts[1].subplots(rows, columns, squeeze=False).ravel()
+    for ax in grid:
+        ax.axis("off")
+    in_order = sorted(suspects, key=lambda suspect: suspect.suggested)
+    for ax, suspect in zip(grid, in_order):
+        grey = suspect.image.shape[-1] == 1
+        image = figures.to_uint8(suspect.image)
+        ax.imshow(image[..., 0] if grey else image, cmap="gray")
+        ax.set_title(
+            f"given {suspect.given}\nsuggested {suspect.suggested}",
+            fontsize=9,
+            color="darkgreen" if suspect.right else "firebrick",
+            parse_math=False,
+        )
+    parts[1].suptitle("Most suspicious label of each class", fontsize=10)
+    return figure
+
+
 def ratios_figure(ratios: Mapping[str, Mapping[str, Any]]) -> Figure:
     """Returns bars of the time of a step, relative to cross-entropy.
 
@@ -168,7 +232,7 @@ def ratios_figure(ratios: Mapping[str, Mapping[str, Any]]) -> Figure:
     return figure
 
 
-def _accuracy_panel(
+def _error_panel(
     ax: Axes,
     rows: pd.DataFrame,
     curve: str,
@@ -176,24 +240,38 @@ def _accuracy_panel(
     title: str,
     x: str = "ratio",
 ) -> None:
-    """Draws accuracy over x, with a curve for each value of column `curve`."""
+    """Draws the error over x, with a curve for each value of column `curve`."""
     for name, style in styles.items():
         points = rows[rows[curve] == name]
         ax.errorbar(
             100 * points["ratio"] if x == "ratio" else points[x],
-            points["accuracy"],
+            100 - points["accuracy"],
             yerr=points["deviation"].fillna(0),
-            markersize=4,
             capsize=2,
             label=name,
             **style,
         )
     if x == "ratio":
         ax.set_xlabel("noise ratio, %")
+        ax.set_xticks(np.unique(100 * rows["ratio"]))
     else:
         _set_trusted_axis(ax, rows[x].unique())
     ax.set_title(title)
     ax.grid(alpha=0.3)
+
+
+def _set_error_axis(axes: Sequence[Axes], conditions: pd.DataFrame) -> None:
+    """Makes the shared axis of the error logarithmic, around the means."""
+    errors = (100 - conditions["accuracy"]).replace(0, np.nan)
+    axes[0].set(
+        ylabel="test error, % (logarithmic)",
+        yscale="log",
+        ylim=(errors.min() / _MARGIN, errors.max() * _MARGIN),
+    )
+    axis = axes[0].yaxis
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def _set_trusted_axis(ax: Axes, sizes: Sequence[int]) -> None:
@@ -205,11 +283,18 @@ def _set_trusted_axis(ax: Axes, sizes: Sequence[int]) -> None:
 
 def _method_styles(conditions: pd.DataFrame) -> dict[str, dict[str, Any]]:
     names = enumerate(conditions["method"].unique())
-    return {method: _style(number) for number, method in names}
+    return {
+        method: _style(number) | (_OURS if method == "mlc" else {})
+        for number, method in names
+    }
 
 
 def _style(number: int) -> dict[str, Any]:
     return {
         "marker": _MARKERS[number % len(_MARKERS)],
-        "color": colormaps["tab20"](number % 20),
+        "color": colormaps["tab10"](number % 10),
+        "linestyle": "--" if number // 10 % 2 else "-",
+        "markersize": 4,
+        "linewidth": 1.2,
+        "elinewidth": 0.8,
     }
