@@ -26,7 +26,7 @@ nox.options.default_venv_backend = "uv"
 nox.options.sessions = ["core"]
 
 MATRIX_FILE = Path("results/matrix.jsonl")
-COVERAGE_FILE = Path("results/coverage.json")
+COVERAGE_FILE = Path("results/coverage.jsonl")
 DIST = Path("dist")
 # The behaviour of the library. What starts programs is left out, since it takes
 # longest and depends least on the versions.
@@ -42,12 +42,13 @@ CORE = (
 COVERED = (*CORE, "tests/audit", "tests/datasets", "tests/networks")
 # After so many failures the versions have failed.
 MOST_FAILURES = 5
-# (Python, TensorFlow, Keras): the newest versions on each Python, the oldest
-# that pass, and the versions before these.
+# (Python, TensorFlow, Keras): the newest versions on each Python, the oldest that
+# are promised (`setup.py`), and the versions before each of these.
 MATRIX = [
     ("3.11", "2.21.0", "3.15.1"),
     ("3.12", "2.21.0", "3.15.1"),
     ("3.13", "2.21.0", "3.15.1"),
+    ("3.11", "2.21.0", "3.15.0"),
     ("3.11", "2.21.0", "3.14.1"),
     ("3.11", "2.20.0", "3.15.1"),
 ]
@@ -75,12 +76,15 @@ def core(session: nox.Session, tensorflow: str, keras: str) -> None:
         return
     outcome = _outcome(report)
     if not session.posargs:
+        code = "import platform; print(platform.python_version())"
+        printed = session.run("python", "-c", code, silent=True)
         versions = {
-            "python": _printed(session, "platform", "python_version()"),
+            "python": str(printed).strip(),
             "tensorflow": tensorflow,
             "keras": keras,
         }
-        _record(MATRIX_FILE, {**versions, **outcome})
+        run = {"run": " ".join(versions.values()), **versions, **outcome}
+        _write(MATRIX_FILE, [run])
     if outcome["failed"]:
         session.error(f"{outcome['failed']} tests failed")
 
@@ -108,32 +112,19 @@ def _outcome(report: Path) -> dict[str, object]:
         "skipped": count["skipped"],
         "stopped": failed >= MOST_FAILURES,
         "failures": failures,
+        "tests": CORE,
         "date": _today(),
     }
 
 
-def _printed(session: nox.Session, module: str, expression: str) -> str:
-    code = f"import {module}; print({module}.{expression})"
-    printed = session.run("python", "-c", code, silent=True)
-    return str(printed).strip()
-
-
-def _record(path: Path, entry: dict[str, object]) -> None:
-    """Writes an entry, in place of an older one of the same versions."""
-    key = ("python", "tensorflow", "keras")
+def _write(path: Path, entries: list[dict[str, Any]]) -> None:
+    """Writes results as `mlc_tf.run.results` does, which nox cannot import."""
     lines = path.read_text().splitlines() if path.exists() else []
-    others = [
-        known
-        for known in map(json.loads, lines)
-        if any(known[name] != entry[name] for name in key)
-    ]
-    entries = sorted(
-        [*others, entry],
-        key=lambda known: [
-            [int(part) for part in str(known[name]).split(".")] for name in key
-        ],
+    known = {entry["run"]: entry for entry in map(json.loads, lines)}
+    known |= {entry["run"]: entry for entry in entries}
+    path.write_text(
+        "".join(f"{json.dumps(known[run])}\n" for run in sorted(known))
     )
-    path.write_text("".join(f"{json.dumps(known)}\n" for known in entries))
 
 
 @nox.session(python="3.12")
@@ -154,25 +145,25 @@ def coverage(session: nox.Session) -> None:
     session.run("coverage", "report", "--sort=cover", "--skip-covered")
     session.run("coverage", "json", "--quiet", "-o", str(report))
     if not session.posargs:
-        found = _percent_by_package(json.loads(report.read_text())["files"])
-        entry = {"tests": COVERED, "percent": found, "date": _today()}
-        COVERAGE_FILE.write_text(json.dumps(entry, indent=2) + "\n")
+        files = json.loads(report.read_text())["files"]
+        _write(COVERAGE_FILE, _by_package(files))
 
 
-def _percent_by_package(files: dict[str, Any]) -> dict[str, float]:
-    """Returns the share of lines that ran, of each package and of all."""
+def _by_package(files: dict[str, Any]) -> list[dict[str, Any]]:
+    """Returns the lines of each package and of all, and those that ran."""
     lines: dict[str, Counter[str]] = defaultdict(Counter)
     for path, found in files.items():
-        for package in (".".join(Path(path).parts[:2]), "all"):
-            lines[package].update(
-                run=found["summary"]["covered_lines"],
-                all=found["summary"]["num_statements"],
+        package = ".".join(Path(path).with_suffix("").parts[:2])
+        for name in (package, "all"):
+            lines[name].update(
+                lines=found["summary"]["num_statements"],
+                covered=found["summary"]["covered_lines"],
             )
-    return {
-        package.removesuffix(".py"): round(100 * count["run"] / count["all"], 1)
-        for package, count in sorted(lines.items())
-        if count["all"]
-    }
+    return [
+        {"run": name, **count, "tests": COVERED, "date": _today()}
+        for name, count in lines.items()
+        if count["lines"]
+    ]
 
 
 @nox.session(python="3.12")
