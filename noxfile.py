@@ -42,8 +42,8 @@ CORE = (
 COVERED = (*CORE, "tests/audit", "tests/datasets", "tests/networks")
 # After so many failures the versions have failed.
 MOST_FAILURES = 5
-# (Python, TensorFlow, Keras): the newest versions on each Python, the oldest that
-# are promised (`setup.py`), and the versions before each of these.
+# (Python, TensorFlow, Keras): the newest versions on each Python, the oldest
+# that are promised (`setup.py`), and the versions before each of these.
 MATRIX = [
     ("3.11", "2.21.0", "3.15.1"),
     ("3.12", "2.21.0", "3.15.1"),
