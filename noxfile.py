@@ -25,8 +25,8 @@ nox.needs_version = ">=2025.2.9"
 nox.options.default_venv_backend = "uv"
 nox.options.sessions = ["core"]
 
-MATRIX_FILE = Path("results/matrix.jsonl")
-COVERAGE_FILE = Path("results/coverage.jsonl")
+MATRIX_FILE = Path("results/release/matrix.jsonl")
+COVERAGE_FILE = Path("results/release/coverage.jsonl")
 DIST = Path("dist")
 # The behaviour of the library. What starts programs is left out, since it takes
 # longest and depends least on the versions.
@@ -119,6 +119,7 @@ def _outcome(report: Path) -> dict[str, object]:
 
 def _write(path: Path, entries: list[dict[str, Any]]) -> None:
     """Writes results as `mlc_tf.run.results` does, which nox cannot import."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     lines = path.read_text().splitlines() if path.exists() else []
     known = {entry["run"]: entry for entry in map(json.loads, lines)}
     known |= {entry["run"]: entry for entry in entries}

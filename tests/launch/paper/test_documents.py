@@ -228,7 +228,7 @@ def test_versions_and_how_their_tests_ended(tmp_path):
     versions = {
         "python": "3.11.7",
         "tensorflow": "2.21.0",
-        "date": "2026-11-27",
+        "date": "2026-1-2",
     }
     write(
         tmp_path / "matrix.jsonl",
