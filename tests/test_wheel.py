@@ -1,9 +1,12 @@
 """The wheel: it holds the whole package, and works without the checkout."""
 
+import json
 import os
+import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import zipfile
 from pathlib import PurePosixPath
 
@@ -13,8 +16,6 @@ from mlc_tf.launch import main
 from tests import test_documents
 from tests.support import ROOT
 
-pytest.importorskip("setuptools")
-pytest.importorskip("wheel")
 # The folders of the checkout, and where the wheel installs each.
 FOLDERS = {
     "mlc_tf": "mlc_tf",
@@ -23,29 +24,44 @@ FOLDERS = {
 }
 
 
+# What the wheel is built from: also in launch/cluster/Dockerfile.
+SOURCES = ("setup.py", "pyproject.toml", "README.md", "LICENSE", *FOLDERS)
+
+
 @pytest.fixture(scope="module")
-def unzipped(tmp_path_factory):
-    """Returns a folder in which the wheel is unpacked."""
-    folder = tmp_path_factory.mktemp("wheel")
-    source = folder / "source"
+def built(tmp_path_factory):
+    """Returns a folder with a copy of the checkout, the sdist and the wheel."""
+    folder = tmp_path_factory.mktemp("built")
     # A copy: setuptools would take what lies in build/ of the checkout, too.
-    source.mkdir()
-    for name in ("setup.py", "pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, source)
-    for name in FOLDERS:
+    for name in (*FOLDERS, ".ci", "docs", "results", "tests"):
         shutil.copytree(
             ROOT / name,
-            source / name,
-            ignore=shutil.ignore_patterns("__pycache__"),
+            folder / "checkout" / name,
+            ignore=shutil.ignore_patterns("__pycache__", "*.pyc"),
         )
-    options = "--no-deps", "--no-build-isolation", "--quiet"
-    pip = [sys.executable, "-m", "pip", "wheel", *options, str(source)]
-    built = subprocess.run(pip, cwd=folder, capture_output=True, text=True)
-    assert built.returncode == 0, built.stderr
-    (wheel,) = folder.glob("mlc_tf-*.whl")
+    for path in ROOT.iterdir():
+        # The .git of a worktree is a file.
+        if path.is_file() and not path.name.startswith((".git", ".coverage")):
+            shutil.copy(path, folder / "checkout")
+    shutil.copy(ROOT / ".gitignore", folder / "checkout")
+    # The wheel is built from the sdist.
+    command = [sys.executable, "-m", "build", "--no-isolation"]
+    made = subprocess.run(
+        [*command, f"--outdir={folder}", str(folder / "checkout")],
+        capture_output=True,
+        text=True,
+    )
+    assert made.returncode == 0, made.stdout + made.stderr
+    return folder
+
+
+@pytest.fixture(scope="module")
+def unzipped(built):
+    """Returns a folder in which the wheel is unpacked."""
+    (wheel,) = built.glob("mlc_tf-*.whl")
     with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(folder / "unzipped")
-    return folder / "unzipped"
+        archive.extractall(built / "unzipped")  # noqa: S202, our own
+    return built / "unzipped"
 
 
 def files(folder):
@@ -56,8 +72,25 @@ def files(folder):
     }
 
 
-# It runs tests, which a wheel does not have.
-OF_THE_CHECKOUT = {"gpu_check.sh"}
+# They run tests and build the package, neither of which a wheel has.
+OF_THE_CHECKOUT = {"gpu_check.sh", "Dockerfile"}
+
+
+def test_the_sdist_is_the_checkout(built):
+    with tarfile.open(next(built.glob("mlc_tf-*.tar.gz"))) as archive:
+        found = {
+            PurePosixPath(*PurePosixPath(member.name).parts[1:])
+            for member in archive
+            if member.isfile()
+        }
+    made = {PurePosixPath(name) for name in ("PKG-INFO", "setup.cfg")}
+    found = {path for path in found if not path.parts[0].endswith(".egg-info")}
+    checkout = {
+        path
+        for path in files(built / "checkout")
+        if not path.parts[0].endswith(".egg-info")
+    }
+    assert found - made == checkout
 
 
 def test_the_wheel_holds_every_file_of_the_package(unzipped):
@@ -91,7 +124,9 @@ def test_the_wheel_says_what_it_is(unzipped):
         for line in lines
         if line.startswith("Requires-Dist: ") and "extra ==" not in line
     }
-    assert {name.partition(">")[0].strip(" (") for name in required} == {
+    # Versions of setuptools differ in "-" and "_".
+    names = {name.partition(">")[0].strip(" (") for name in required}
+    assert {name.replace("_", "-") for name in names} == {
         "absl-py",
         "keras",
         "ml-collections",
@@ -103,10 +138,44 @@ def test_the_wheel_says_what_it_is(unzipped):
     }
     extras = {line.split()[1] for line in lines if "Provides-Extra" in line}
     assert {"all", "audit", "cuda", "figures", "files", "onnx"} <= extras
-    assert {"test", "tfds", "tune"} <= extras
+    assert {"develop", "test", "tfds", "tune"} <= extras
     assert [*unzipped.glob("*.dist-info/**/LICENSE")]
     (entries,) = unzipped.glob("*.dist-info/entry_points.txt")
     assert "mlc_tf = mlc_tf.launch.main:main" in entries.read_text()
+
+
+def test_the_description_has_no_link_into_the_checkout(unzipped):
+    (metadata,) = unzipped.glob("*.dist-info/METADATA")
+    text = metadata.read_text().partition("\n\n")[2]
+    inline = re.findall(r"\]\(([^)]+)\)", text)
+    named = re.findall(r"^\[[^\]]+\]: (\S+)$", text, re.MULTILINE)
+    assert inline or named
+    for link in (*inline, *named):
+        assert link.startswith(("https:", "#")), link
+    # Each name that is used is defined, each that is defined is used.
+    uses = set(re.findall(r"\]\[([^\]]+)\]", text))
+    assert uses == set(re.findall(r"^\[([^\]]+)\]: ", text, re.MULTILINE))
+
+
+def test_the_versions_are_those_that_passed(unzipped):
+    (metadata,) = unzipped.glob("*.dist-info/METADATA")
+    text = metadata.read_text()
+    lines = (ROOT / "results/release/matrix.jsonl").read_text().splitlines()
+    passed = [run for run in map(json.loads, lines) if not run["failed"]]
+
+    def versions(name):
+        return [tuple(map(int, run[name].split("."))) for run in passed]
+
+    for package in ("tensorflow", "keras"):
+        floor = re.search(rf"^Requires-Dist: {package}>=(\S+)$", text, re.M)[1]
+        promised = tuple(map(int, floor.split(".")))
+        assert promised in [
+            version[: len(promised)] for version in versions(package)
+        ]
+    pythons = {f"{major}.{minor}" for major, minor, _ in versions("python")}
+    # CI runs the whole suite with the oldest.
+    pythons.add(re.search(r"^Requires-Python: >=(\S+)$", text, re.M)[1])
+    assert pythons == set(re.findall(r":: Python :: (3\.\d+)$", text, re.M))
 
 
 def test_the_wheel_works_in_an_empty_folder(unzipped, tmp_path):

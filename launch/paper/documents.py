@@ -179,6 +179,13 @@ RENEWERS: dict[str, Callable[..., Any]] = {
     "campaign": lambda folder, path: tables.campaign_table(
         [*_read(folder, path).values()]
     ),
+    # The versions that passed or failed, and the lines that tests run.
+    "versions": lambda folder, path: tables.versions_table(
+        [*_read(folder, path).values()]
+    ),
+    "coverage": lambda folder, path: tables.coverage_table(
+        [*_read(folder, path).values()]
+    ),
     # Accuracy over the size of the trusted set.
     "clean_budget": _clean_budget,
     # How well wrong labels were found.

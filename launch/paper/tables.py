@@ -152,6 +152,42 @@ def campaign_table(contents: Sequence[Result]) -> str:
     return _markdown(lines)
 
 
+def versions_table(contents: Sequence[Result]) -> str:
+    """Returns the versions that were tested, as a Markdown table.
+
+    Args:
+        contents: What `noxfile.py` recorded, one result for each combination.
+    """
+    lines = [
+        ["Python", "TensorFlow", "Keras", "passed", "failed", "skipped"]
+        + ["date"],
+        ["---"] * 7,
+    ]
+    for content in contents:
+        least = "at least " if content["stopped"] else ""
+        versions = [content[name] for name in ("python", "tensorflow", "keras")]
+        passed, skipped = (
+            "–" if least else f"{content[name]:,}"
+            for name in ("passed", "skipped")
+        )
+        failed = f"{least}{content['failed']:,}"
+        lines.append([*versions, passed, failed, skipped, content["date"]])
+    return _markdown(lines)
+
+
+def coverage_table(contents: Sequence[Result]) -> str:
+    """Returns the shares of lines that tests run, as a Markdown table.
+
+    Args:
+        contents: What `noxfile.py` recorded, one result for each package.
+    """
+    lines = [["package", "lines", "run by the tests, %"], ["---"] * 3]
+    for content in contents:
+        percent = f"{100 * content['covered'] / content['lines']:.1f}"
+        lines.append([f"`{content['run']}`", f"{content['lines']:,}", percent])
+    return _markdown(lines)
+
+
 def conditions_table(conditions: pd.DataFrame) -> str:
     """Returns Table 1 of one dataset.
 

@@ -33,6 +33,8 @@ OPTIONS = (
     "image_size",
 )
 KEYS = ("input_key", "label_key", "train_split", "test_split")
+# "NAMESPACE:NAME"; what follows the colon of a version is a digit or "*".
+_NAMESPACED = re.compile(r"[\w-]+:[A-Za-z]")
 
 
 def loader(name: str) -> Callable[[Options], Splits]:
@@ -83,9 +85,17 @@ def prepared(name: str, options: Options, downloads: bool = True) -> Any:
             `options.download` must then allow. Defaults to True.
 
     Raises:
-        InputError: if the dataset is unknown, is not prepared and may not or
-            cannot be downloaded, or its description is damaged.
+        InputError: if the dataset is unknown or has a namespace, is not
+            prepared and may not or cannot be downloaded, or its description is
+            damaged.
     """
+    if _NAMESPACED.match(name):
+        # Whatever `download` says; and a name may come from a received run.
+        raise InputError(
+            "`dataset.name` should name a dataset without a namespace, since "
+            "TFDS downloads the code of a namespace and runs it. Received: "
+            f"{name!r}."
+        )
     tfds = import_optional("tensorflow_datasets", "tfds")
     folder = options.data_dir or "TFDS_DATA_DIR or ~/tensorflow_datasets"
     if os.path.lexists(folder) and not os.path.isdir(folder):

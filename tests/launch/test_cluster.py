@@ -1,16 +1,21 @@
 """Tests the cluster examples without a cluster, by schema and by dry run."""
 
+import collections
+import io
 import json
 import os
 import shutil
 import subprocess
 import sys
 
+import dockerfile_parse
 import kubernetes_validate
 import pytest
 import yaml
 
+import mlc_tf
 from tests import processes
+from tests import test_wheel
 from tests.support import ROOT
 
 FOLDER = ROOT / "launch" / "cluster"
@@ -31,13 +36,21 @@ def manifests():
 
 
 def test_the_manifests_are_valid(manifests):
-    assert set(manifests) == {"Service", "Job"}
+    assert set(manifests) == {"Service", "NetworkPolicy", "Job"}
     for manifest in manifests.values():
         kubernetes_validate.validate(manifest, "1.30", strict=True)
     manifests["Job"]["spec"]["paralelism"] = 2
     with pytest.raises(kubernetes_validate.ValidationError, match="paralelism"):
         kubernetes_validate.validate(manifests["Job"], "1.30", strict=True)
     del manifests["Job"]["spec"]["paralelism"]
+
+
+def test_only_the_pods_reach_the_pods(manifests):
+    policy, job = manifests["NetworkPolicy"]["spec"], manifests["Job"]
+    workers = {"matchLabels": {"job-name": job["metadata"]["name"]}}
+    assert policy["podSelector"] == workers
+    assert policy["policyTypes"] == ["Ingress"]
+    assert policy["ingress"] == [{"from": [{"podSelector": workers}]}]
 
 
 def test_the_pods_find_each_other(manifests):
@@ -176,3 +189,59 @@ def test_an_environment_of_no_cluster_is_refused(flags, environment, message):
     completed = tf_config(environment, *flags)
     assert completed.returncode == 2
     assert message in completed.stderr and "Traceback" not in completed.stderr
+
+
+def hadolint(file):
+    return subprocess.run(
+        ["hadolint", "--format=json", str(file)], capture_output=True, text=True
+    )
+
+
+def test_the_image_is_linted(tmp_path):
+    linted = hadolint(FOLDER / "Dockerfile")
+    assert linted.returncode == 0, linted.stdout
+    (tmp_path / "Dockerfile").write_text("FROM python:latest\n")
+    assert "DL3007" in hadolint(tmp_path / "Dockerfile").stdout
+
+
+@pytest.fixture
+def image():
+    """The stages of the Dockerfile, each {instruction: values}."""
+    # dockerfile_parse writes the files that it opens.
+    content = io.BytesIO((FOLDER / "Dockerfile").read_bytes())
+    stages = []
+    for step in dockerfile_parse.DockerfileParser(fileobj=content).structure:
+        if step["instruction"] == "FROM":
+            stages.append(collections.defaultdict(list))
+        if stages:
+            stages[-1][step["instruction"]].append(step["value"])
+    return stages
+
+
+def test_the_image_holds_a_copy_of_the_package(image):
+    build, final = image
+    copied = {path for step in build["COPY"] for path in step.split()[:-1]}
+    assert copied == set(test_wheel.SOURCES)
+    # The context of the build: all is left out but these.
+    ignored = (ROOT / ".dockerignore").read_text().split()
+    assert {name[1:] for name in ignored if name[0] == "!"} == copied
+    assert not final["COPY"]
+    assert final["ENTRYPOINT"] == ['["mlc_tf"]']
+    # A Python that passed, as those of setup.py (tests/test_wheel.py).
+    (python,) = {stage["FROM"][0].partition(" ")[0] for stage in image}
+    classifier = "Programming Language :: Python :: 3.{}"
+    known = (ROOT / "setup.py").read_text()
+    minor = python.removeprefix("python:3.").removesuffix("-slim")
+    assert f'"{classifier.format(minor)}"' in known
+
+
+def test_the_pods_run_this_image_and_not_as_root(image, manifests):
+    pod = manifests["Job"]["spec"]["template"]["spec"]
+    (user,) = image[-1]["USER"]
+    assert pod["securityContext"] == {
+        "runAsNonRoot": True,
+        "fsGroup": int(user),
+    }
+    name = pod["containers"][0]["image"]
+    assert name.endswith(f":{mlc_tf.__version__}")
+    assert f"--tag={name}" in (FOLDER / "Dockerfile").read_text()

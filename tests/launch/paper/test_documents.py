@@ -265,6 +265,40 @@ def test_a_campaign_is_summed_up(tmp_path):
     assert "old" not in filled
 
 
+def test_versions_and_how_their_tests_ended(tmp_path):
+    outcome = {"passed": 1200, "failed": 0, "skipped": 3, "stopped": False}
+    failed = {"passed": 70, "failed": 5, "skipped": 0, "stopped": True}
+    versions = {
+        "python": "3.11.7",
+        "tensorflow": "2.21.0",
+        "date": "2026-1-2",
+    }
+    write(
+        tmp_path / "matrix.jsonl",
+        [
+            {**versions, "keras": "3.14.1", **failed},
+            {**versions, "keras": "3.15.0", **outcome},
+        ],
+    )
+    mark = "<!-- versions: matrix -->\n{}<!-- end of table -->"
+    assert documents.fill_tables(mark.format("old\n"), tmp_path) == mark.format(
+        "\n| Python | TensorFlow | Keras | passed | failed | skipped | date |\n"
+        "| --- | --- | --- | --- | --- | --- | --- |\n"
+        "| 3.11.7 | 2.21.0 | 3.14.1 | – | at least 5 | – | 2026-1-2 |\n"
+        "| 3.11.7 | 2.21.0 | 3.15.0 | 1,200 | 0 | 3 | 2026-1-2 |\n\n"
+    )
+
+
+def test_the_lines_that_tests_run(tmp_path):
+    write(
+        tmp_path / "coverage.jsonl",
+        [{"run": "mlc_tf.audit", "lines": 1600, "covered": 1520}],
+    )
+    mark = "<!-- coverage: coverage -->\n{}<!-- end of table -->"
+    filled = documents.fill_tables(mark.format("old\n"), tmp_path)
+    assert "| `mlc_tf.audit` | 1,600 | 95.0 |\n" in filled
+
+
 def test_an_unknown_mark_is_refused(tmp_path):
     text = "<!-- tabel: mnist uniform 0.4 -->\n<!-- end of table -->"
     with pytest.raises(InputError, match="Did you mean 'table'"):
