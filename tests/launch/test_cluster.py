@@ -227,7 +227,7 @@ def test_the_image_holds_a_copy_of_the_package(image):
     assert {name[1:] for name in ignored if name[0] == "!"} == copied
     assert not final["COPY"]
     assert final["ENTRYPOINT"] == ['["mlc_tf"]']
-    # A Python that passed, as those of setup.py (tests/test_wheel.py).
+    # A Python that passed, as setup.py lists them (tests/test_wheel.py).
     (python,) = {stage["FROM"][0].partition(" ")[0] for stage in image}
     classifier = "Programming Language :: Python :: 3.{}"
     known = (ROOT / "setup.py").read_text()

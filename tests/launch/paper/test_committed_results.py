@@ -66,7 +66,7 @@ def test_all_results_were_carried_over_to_the_last_bit():
     for path in RESULTS.rglob("*.jsonl"):
         recorded = results.read(path)
         if path.parent.name == "release":
-            continue  # noxfile.py records them anew for each release
+            continue  # noxfile.py records them for each release
         content = sorted(
             (run, [*numbers(row)]) for run, row in recorded.items()
         )
