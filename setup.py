@@ -26,6 +26,17 @@ _EXTRAS = {
     "onnx": ["onnx", "tf2onnx>=1.17"],
 }
 _ALL = sorted({name for extra in _EXTRAS.values() for name in extra})
+# The site: `mkdocs build`. It executes the tutorials.
+_DOCS = [
+    *_EXTRAS["audit"],
+    "ipykernel",
+    "jupytext",
+    "mkdocs>=1.6,<2",
+    "mkdocs-material",
+    "mkdocstrings[python]",
+    "nbclient>=0.10.1",
+    "ruff",
+]
 
 setup(
     name="mlc_tf",
@@ -81,8 +92,10 @@ setup(
         **_EXTRAS,
         "all": _ALL,
         "cuda": ["tensorflow[and-cuda]>=2.21"],
+        "docs": _DOCS,
         "test": [
             *_ALL,
+            *_DOCS,
             "ai-edge-litert",
             "cleanlab",
             "hypothesis",
@@ -91,7 +104,6 @@ setup(
             "onnxruntime",
             "pytest",
             "pytest-xdist",
-            "ruff",
             "selenium",
             "setuptools",
             "wheel",
