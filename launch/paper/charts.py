@@ -9,14 +9,24 @@ import pandas as pd
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
+from matplotlib.ticker import NullFormatter
+from matplotlib.ticker import ScalarFormatter
 
 _MARKERS = "osD^v<>Xph*"
+# The method that the others are compared with stands out.
+_OURS = {"color": "black", "linewidth": 2.5, "markersize": 6, "zorder": 3}
+# The space above and below the curves, as a factor.
+_MARGIN = 1.25
 
 
 def conditions_figure(
     conditions: pd.DataFrame, title: str = "", x: str = "ratio"
 ) -> Figure:
-    """Returns curves of accuracy, with one panel for each noise.
+    """Returns curves of the error, with one panel for each noise.
+
+    The axis of the error is logarithmic: on an axis of the accuracy the curves
+    of methods that are right nearly always would be one line.
 
     Args:
         conditions: One row per noise, method and x, with the columns noise,
@@ -31,8 +41,8 @@ def conditions_figure(
     styles = _method_styles(conditions)
     for ax, noise in zip(axes, noises):
         rows_of_noise = conditions[conditions["noise"] == noise]
-        _accuracy_panel(ax, rows_of_noise, "method", styles, noise, x)
-    axes[0].set_ylabel("test accuracy, %")
+        _error_panel(ax, rows_of_noise, "method", styles, noise, x)
+    _set_error_axis(axes, conditions)
     axes[-1].legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
 
@@ -54,7 +64,7 @@ def robustness_figure(
     panels = 1 + len(noises)
     figure = Figure(figsize=(4.4 * panels, 4.6), layout="constrained")
     figure.suptitle(title)
-    axes = figure.subplots(1, panels, squeeze=False)[0]
+    axes = figure.subplots(1, panels, sharey=True, squeeze=False)[0]
     two = conditions[conditions["method"].isin(methods)]
     curves = two.assign(curve=two["method"] + ", " + two["noise"])
     styles = {
@@ -62,13 +72,13 @@ def robustness_figure(
         for method, line in zip(methods, ("-", "--"))
         for number, noise in enumerate(noises)
     }
-    _accuracy_panel(axes[0], curves, "curve", styles, " and ".join(methods))
+    _error_panel(axes[0], curves, "curve", styles, " and ".join(methods))
     axes[0].legend(fontsize=7)
     styles = _method_styles(conditions)
     for ax, noise in zip(axes[1:], noises):
         rows_of_noise = conditions[conditions["noise"] == noise]
-        _accuracy_panel(ax, rows_of_noise, "method", styles, noise)
-    axes[0].set_ylabel("test accuracy, %")
+        _error_panel(ax, rows_of_noise, "method", styles, noise)
+    _set_error_axis(axes, conditions)
     axes[-1].legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
 
@@ -168,7 +178,7 @@ def ratios_figure(ratios: Mapping[str, Mapping[str, Any]]) -> Figure:
     return figure
 
 
-def _accuracy_panel(
+def _error_panel(
     ax: Axes,
     rows: pd.DataFrame,
     curve: str,
@@ -176,14 +186,13 @@ def _accuracy_panel(
     title: str,
     x: str = "ratio",
 ) -> None:
-    """Draws accuracy over x, with a curve for each value of column `curve`."""
+    """Draws the error over x, with a curve for each value of column `curve`."""
     for name, style in styles.items():
         points = rows[rows[curve] == name]
         ax.errorbar(
             100 * points["ratio"] if x == "ratio" else points[x],
-            points["accuracy"],
+            100 - points["accuracy"],
             yerr=points["deviation"].fillna(0),
-            markersize=4,
             capsize=2,
             label=name,
             **style,
@@ -196,6 +205,20 @@ def _accuracy_panel(
     ax.grid(alpha=0.3)
 
 
+def _set_error_axis(axes: Sequence[Axes], conditions: pd.DataFrame) -> None:
+    """Makes the shared axis of the error logarithmic, around the means."""
+    errors = (100 - conditions["accuracy"]).replace(0, np.nan)
+    axes[0].set(
+        ylabel="test error, % (logarithmic)",
+        yscale="log",
+        ylim=(errors.min() / _MARGIN, errors.max() * _MARGIN),
+    )
+    axis = axes[0].yaxis
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter(ScalarFormatter())
+    axis.set_minor_formatter(NullFormatter())
+
+
 def _set_trusted_axis(ax: Axes, sizes: Sequence[int]) -> None:
     """Labels the x-axis for trusted examples, with a tick for each size."""
     ax.set(xlabel="trusted examples", xscale="log")
@@ -205,11 +228,17 @@ def _set_trusted_axis(ax: Axes, sizes: Sequence[int]) -> None:
 
 def _method_styles(conditions: pd.DataFrame) -> dict[str, dict[str, Any]]:
     names = enumerate(conditions["method"].unique())
-    return {method: _style(number) for number, method in names}
+    return {
+        method: _style(number) | (_OURS if method == "mlc" else {})
+        for number, method in names
+    }
 
 
 def _style(number: int) -> dict[str, Any]:
     return {
         "marker": _MARKERS[number % len(_MARKERS)],
         "color": colormaps["tab20"](number % 20),
+        "markersize": 4,
+        "linewidth": 1.2,
+        "elinewidth": 0.8,
     }

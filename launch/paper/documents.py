@@ -34,6 +34,16 @@ _METHOD_ROW = re.compile(
 )
 
 
+def with_marks(folder: Path) -> list[Path]:
+    """Returns the Markdown files of a folder and of its docs/ that have marks.
+
+    Args:
+        folder: The folder, such as the checkout.
+    """
+    paths = [*folder.glob("*.md"), *(folder / "docs").rglob("*.md")]
+    return sorted(path for path in paths if _MARKED.search(path.read_text()))
+
+
 def fill_tables(document: str, folder: str | Path) -> str:
     """Returns a document with the text after each mark renewed.
 

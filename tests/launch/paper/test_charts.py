@@ -40,21 +40,35 @@ def test_a_panel_for_each_noise_and_a_curve_for_each_method():
     figure = charts.conditions_figure(CONDITIONS, "a title")
     assert figure.get_suptitle() == "a title"
     for ax, noise, level in zip(
-        figure.axes, ("uniform", "flip_to_one"), (50, 0)
+        figure.axes, ("uniform", "flip_to_one"), (50, 100)
     ):
         assert ax.get_title() == noise
         assert curves(ax) == {
-            "mlc": ([10, 40], [level, level + 1], [0.5, 0]),
-            "glc": ([10, 40], [level + 10, level + 11], [0.5, 0]),
-            "cross_entropy": ([10, 40], [level + 20, level + 21], [0.5, 0]),
+            "mlc": ([10, 40], [level, level - 1], [0.5, 0]),
+            "glc": ([10, 40], [level - 10, level - 11], [0.5, 0]),
+            "cross_entropy": ([10, 40], [level - 20, level - 21], [0.5, 0]),
         }
     assert len(figure.axes) == 2
+
+
+def test_the_error_has_a_logarithmic_axis_that_holds_all_means():
+    # A perfect method has no place on it, and a wide spread does not widen it.
+    rows = CONDITIONS.assign(deviation=90.0)
+    rows.loc[rows.index[0], "accuracy"] = 100.0
+    for figure in (
+        charts.conditions_figure(rows),
+        charts.robustness_figure(rows, ("mlc", "glc")),
+    ):
+        for ax in figure.axes:
+            assert ax.get_yscale() == "log"
+            low, high = ax.get_ylim()
+            assert 20 < low < 29 and 100 < high < 130
 
 
 def test_curves_over_the_size_of_the_trusted_set():
     figure = charts.conditions_figure(CONDITIONS, x="clean_examples")
     ax = figure.axes[1]
-    assert curves(ax)["glc"] == ([100, 400], [10, 11], [0.5, 0])
+    assert curves(ax)["glc"] == ([100, 400], [90, 89], [0.5, 0])
     assert ax.get_xscale() == "log"
     assert ax.get_xlabel() == "trusted examples"
     ticks = [label.get_text() for label in ax.get_xticklabels()]
@@ -65,13 +79,13 @@ def test_two_methods_under_all_noises_and_all_under_each():
     figure = charts.robustness_figure(CONDITIONS, ("mlc", "cross_entropy"))
     first, *rest = figure.axes
     assert curves(first) == {
-        "mlc, uniform": ([10, 40], [50, 51], [0.5, 0]),
-        "mlc, flip_to_one": ([10, 40], [0, 1], [0.5, 0]),
-        "cross_entropy, uniform": ([10, 40], [70, 71], [0.5, 0]),
-        "cross_entropy, flip_to_one": ([10, 40], [20, 21], [0.5, 0]),
+        "mlc, uniform": ([10, 40], [50, 49], [0.5, 0]),
+        "mlc, flip_to_one": ([10, 40], [100, 99], [0.5, 0]),
+        "cross_entropy, uniform": ([10, 40], [30, 29], [0.5, 0]),
+        "cross_entropy, flip_to_one": ([10, 40], [80, 79], [0.5, 0]),
     }
     assert [ax.get_title() for ax in rest] == ["uniform", "flip_to_one"]
-    assert curves(rest[1])["glc"] == ([10, 40], [10, 11], [0.5, 0])
+    assert curves(rest[1])["glc"] == ([10, 40], [90, 89], [0.5, 0])
 
 
 def test_bars_with_the_papers_marks():
