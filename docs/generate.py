@@ -221,15 +221,16 @@ def settings_page() -> str:
 
 _SETTINGS_INTRODUCTION = """# Settings
 
-All settings of a run, with their defaults. Each is a flag of the commands
-([commands](commands.md)): `--config.train.epochs=20`. A config file sets them in
-Python: `config.train.epochs = 20`. A setting that does not exist is an error, and the
-message names the nearest one.
+All settings of a run, with their defaults. Each is a flag of the
+[commands](commands.md): `--config.train.epochs=20`. A config file sets them in
+Python: `config.train.epochs = 20`. A setting that does not exist is an error,
+and the message names the nearest one.
 
 *Not given* means that the default of the class applies, which
-[the methods](api/baselines.md) and [MetaLossCorrection](meta_loss_correction.md) state.
-Each method also has a setting `method.NAME.learning_rate`: the optimizer's rate for this
-method, where it differs from `optimizer.learning_rate`.
+[the methods](api/baselines.md) and
+[MetaLossCorrection](meta_loss_correction.md) state. Each method also has a
+setting `method.NAME.learning_rate`: the optimizer's rate for this method, where
+it differs from `optimizer.learning_rate`.
 
 This page is made from the code: from `mlc_tf/run/settings.py`, from
 `mlc_tf/datasets/options.py`, and from the classes that take the options.
@@ -303,12 +304,13 @@ def is_rate_of_method(name: str) -> bool:
 
 def _of_class(name: str) -> str:
     """Returns the description of an option by the class that takes it."""
-    section, *path, option = name.split(".")
-    if section == "method" and path[1:] == ["transition"]:
+    *sections, option = name.split(".")
+    section, path = sections[:1], sections[1:]
+    if section == ["method"] and path[1:] == ["transition"]:
         return _argument(transitions.Exponentiated, option)
-    if section == "method" and path:
+    if section == ["method"] and path:
         return _argument(methods.METHODS[path[0]].phases[-1].model, option)
-    if section == "network" and path:
+    if section == ["network"] and path:
         return _argument(networks.NETWORKS[path[0]].build, option)
     return ""
 
@@ -319,7 +321,7 @@ def _argument(function: Any, name: str) -> str:
     found = ""
     for described in getattr(function, "__mro__", [function]):
         text = griffe.Docstring(inspect.getdoc(described) or "")
-        for section in text.parse("google"):
+        for section in text.parse("google", warnings=False):
             if section.kind is griffe.DocstringSectionKind.parameters:
                 for argument in section.value:
                     if argument.name == name:
@@ -353,7 +355,9 @@ def _descriptions() -> dict[str, str]:
             if isinstance(found, ast.Dict):
                 described.update(_described(found, target, comments))
                 break
-    options = griffe.Docstring(inspect.getdoc(Options) or "").parse("google")
+    options = griffe.Docstring(inspect.getdoc(Options) or "").parse(
+        "google", warnings=False
+    )
     for part in options:
         if part.kind is griffe.DocstringSectionKind.attributes:
             for option in part.value:
@@ -458,12 +462,13 @@ def commands_page() -> str:
 _COMMANDS_INTRODUCTION = """# Commands
 
 `pip install` installs the command `mlc_tf`. In a checkout,
-`python launch/NAME.py` is the same as `mlc_tf NAME`. A command with a `--config` also
-takes each of the [settings](settings.md) as a flag: `--config.train.epochs=20`.
-`mlc_tf NAME --help` prints what is here.
+`python launch/NAME.py` is the same as `mlc_tf NAME`. A command with a
+`--config` also takes each of the [settings](settings.md) as a flag:
+`--config.train.epochs=20`. `mlc_tf NAME --help` prints what is here.
 
-A mistake in a flag or in the data ends a command with one sentence and the status 2. An
-interrupted run ends with 130 (Ctrl-C) or 143 (SIGTERM); the same command resumes it.
+A mistake in a flag or in the data ends a command with one sentence and the
+status 2. An interrupted run ends with 130 (Ctrl-C) or 143 (SIGTERM); the same
+command resumes it.
 
 | command | what it does |
 |---|---|"""

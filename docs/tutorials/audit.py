@@ -111,7 +111,8 @@ decisions.head(3)
 # ## Relabel
 
 # %% language="bash"
-# mlc_tf relabel --workdir=runs/mine --decisions=decisions.csv --output=mended.npz
+# mlc_tf relabel --workdir=runs/mine --decisions=decisions.csv \
+#     --output=mended.npz
 
 # %% [markdown]
 # How many labels of the training set are right, before and after? Only we can

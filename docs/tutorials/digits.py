@@ -151,7 +151,7 @@ issues.head()
 # The first sixteen, as *given → suggested*. A title is red where the given
 # label is wrong, which only we know.
 
-# %% alt="The sixteen most suspicious digits, each with its given and suggested label."
+# %% alt="The sixteen most suspicious digits: given and suggested label."
 first = issues.head(16)
 titles = [
     f"{given} → {suggested}"

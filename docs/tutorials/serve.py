@@ -48,8 +48,9 @@ import sklearn.datasets
 import tensorflow as tf
 
 served = tf.saved_model.load("served/digits/1")
-image = tf.constant(sklearn.datasets.load_digits().images[:1, :, :, None], tf.float32)
-print("true:", sklearn.datasets.load_digits().target[0])
+digits = sklearn.datasets.load_digits()
+image = tf.constant(digits.images[:1, :, :, None], tf.float32)
+print("true:", digits.target[0])
 for name in ("serving_default", "noisy_label_posterior"):
     answer = served.signatures[name](inputs=image)
     for key, value in sorted(answer.items()):

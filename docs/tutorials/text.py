@@ -65,9 +65,8 @@ pd.DataFrame({"library": np.array(LIBRARIES)[y[:4]], "text": texts[:4]})
 # %%
 test, clean, noisy = slice(0, 400), slice(400, 520), slice(520, None)
 noise = mlc_tf.corrupt(y[noisy], "flip_to_one", ratio=0.4, seed=1)
-print(
-    f"{len(noise.labels)} sentences, {np.mean(noise.labels != y[noisy]):.1%} wrong"
-)
+share = np.mean(noise.labels != y[noisy])
+print(f"{len(noise.labels)} sentences, {share:.1%} wrong")
 
 # %% [markdown]
 # ## From text to numbers

@@ -68,10 +68,11 @@ for number, (image, split, label) in enumerate(zip(pixels, splits, given)):
 
 # %% [markdown]
 # !!! tip "Photographs"
-#     These images are tiny, and `own` trains a perceptron on them, in seconds. For
-#     photographs take `--config=own:images`, a wide residual network, with
-#     `--config.dataset.image_size="(64, 64)"`, which resizes all images. It also mirrors
-#     images at random; `--config.train.augment=none` turns that off.
+#     These images are tiny, and `own` trains a perceptron on them, in seconds.
+#     For photographs take `--config=own:images`, a wide residual network, with
+#     `--config.dataset.image_size="(64, 64)"`, which resizes all images. It
+#     also mirrors images at random; `--config.train.augment=none` turns that
+#     off.
 #
 # The last line that the command printed is the result. `test_accuracy` is the
 # accuracy on `pictures/test`, after the last epoch. [The files of a

@@ -57,7 +57,8 @@ table.iloc[:3, -4:]
 
 # %% language="bash"
 # mlc_tf train --config=own --config.dataset.name=csv:cells.csv \
-#     --config.dataset.label_key=diagnosis --config.dataset.clean=split:trusted \
+#     --config.dataset.label_key=diagnosis \
+#     --config.dataset.clean=split:trusted \
 #     --config.train.epochs=60 --config.network.weight_decay=0.003 \
 #     --config.method.mlc.transition.name=auto \
 #     --config.method.mlc.clean_weight=0.3 --workdir=runs/cells
@@ -69,7 +70,8 @@ table.iloc[:3, -4:]
 
 # %% language="bash"
 # mlc_tf train --config=own --config.dataset.name=csv:cells.csv \
-#     --config.dataset.label_key=diagnosis --config.dataset.clean=split:trusted \
+#     --config.dataset.label_key=diagnosis \
+#     --config.dataset.clean=split:trusted \
 #     --config.train.epochs=60 --config.network.weight_decay=0.003 \
 #     --config.method.name=cross_entropy --workdir=runs/cells-plain
 
