@@ -196,20 +196,21 @@ class Setting(NamedTuple):
 
     @property
     def section(self) -> str:
-        return self.name.rpartition(".")[0] or "run"
+        return self.name.rpartition(".")[0]
 
 
 def settings_page() -> str:
     """Returns the page of all settings, from their definition."""
     parts = [_SETTINGS_INTRODUCTION.format(**_names())]
-    section = ""
+    section = None
     # By section: a section comes before the sections inside it.
     for setting in sorted(all_settings(), key=lambda each: each.section):
         top = setting.section
         if top != section:
             section = top
             level = "###" if "." in top else "##"
-            parts.append(f"\n{level} `{top}`\n")
+            title = f"`{top}`" if top else "All of the run"
+            parts.append(f"\n{level} {title}\n")
             parts.append("| setting | default | what it is |\n|---|---|---|")
         parts.append(
             f"| `{setting.name.rpartition('.')[2]}` | {setting.default} | "
@@ -292,7 +293,8 @@ def all_settings() -> list[Setting]:
             default = f"*not given* ({_type_of(config, name)})"
         else:
             default = f"`{value!r}`"
-            text = re.sub(r"\s*Defaults to .*", "", text)
+            # The default stands beside it, unless the text explains it.
+            text = re.sub(r"\s*Defaults to [^:]*$", "", text)
         found.append(Setting(name, default, _cell(text)))
     return found
 

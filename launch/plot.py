@@ -1,6 +1,6 @@
 """Draws a run's T beside the true T, and the training curves, as PNG.
 
-mlc_tf plot --workdir=runs/digits
+    mlc_tf plot --workdir=runs/digits
 """
 
 from pathlib import Path
