@@ -1,7 +1,7 @@
 """Digits (scikit-learn, embedded) with 40 % of each class flipped to another.
 
-This is the package's smallest real run. Its last line is the result. README.md
-has the expected accuracy of this method and of the other methods.
+This is the package's smallest real run. Its last line is the result.
+docs/results/methods.md has the accuracy of this and of the other methods.
 
     python launch/train.py --config=configs/digits.py
     python launch/train.py --config=configs/digits.py:smoke
@@ -34,8 +34,8 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     mlc = config.method.mlc
     mlc.meta_gradient = "head"  # for its cost; the search had "exact"
     # All values below were chosen by cross-validation on the trusted set, eight
-    # trials for each method that was searched; see RESULTS.md. What they lack
-    # was best at its default, or is of a method that was not searched.
+    # trials for each method that was searched (docs/results/settings.md). What
+    # they lack was best at its default, or is of a method without a search.
     mlc.learning_rate = 0.1
     mlc.virtual_learning_rate = 1.0
     mlc.transition.name = "projected"

@@ -1,8 +1,9 @@
 """MNIST, LeNet, 40 % of each class flipped to another (paper, section 4.1).
 
 The paper's Table 1 has 97.36 % for MLC and 84.68 % for cross-entropy. Our
-numbers are in README.md. TFDS finds MNIST in the folder TFDS_DATA_DIR or
---config.dataset.data_dir; --config.dataset.download=True downloads it.
+numbers are in docs/results/methods.md. TFDS finds MNIST in the folder
+TFDS_DATA_DIR or --config.dataset.data_dir; --config.dataset.download=True
+downloads it.
 
     python launch/train.py --config=configs/mnist.py
     python launch/train.py --config=configs/mnist.py:paper
@@ -67,7 +68,8 @@ def _follow_paper(config: ml_collections.ConfigDict) -> None:
     config.clean.batch_size = 500  # paper: m, which is the whole clean set
     # The paper gives neither initial weights nor batch nor length. With these
     # weights the held-out accuracy was higher than with uniform ones
-    # (RESULTS.md), 64 is the batch on CIFAR, and ten epochs are what we chose.
+    # (docs/results/paper.md), 64 is the batch on CIFAR, and ten epochs are what
+    # we chose.
     config.network.initializer = "he_normal"
     config.train.batch_size = 64
     config.train.epochs = 10

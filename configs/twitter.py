@@ -40,7 +40,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.optimizer.name = "adam"  # paper
     # The paper has a constant learning rate of 1e-3, a weight decay of 5e-5 and
     # batches of 64. In the 15 epochs of the GLC code, trained embeddings
-    # memorise the noisy labels. See RESULTS.md for the search.
+    # memorise the noisy labels. See docs/results/settings.md for the search.
     config.optimizer.learning_rate = 1.5e-3
     config.optimizer.schedule = "cosine"
     config.train.batch_size = 256

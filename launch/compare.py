@@ -6,8 +6,8 @@
 
 Each run trains as `launch/train.py` does, in its own process. Finished runs are
 not repeated. The command copies the results to `results/DATASET.jsonl`, and
-`launch/paper/report.py` makes the tables of README.md from this file. Name a
-change of settings with `--setting=NAME`, and the results go to
+`launch/paper/report.py` makes the tables of docs/results/ from this file. Name
+a change of settings with `--setting=NAME`, and the results go to
 `results/choices/DATASET.jsonl` instead:
 
     python launch/compare.py --config=configs/digits.py --methods=mlc \\

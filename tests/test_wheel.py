@@ -10,6 +10,7 @@ from pathlib import PurePosixPath
 import pytest
 
 from mlc_tf.launch import main
+from tests import test_documents
 from tests.support import ROOT
 
 pytest.importorskip("setuptools")
@@ -139,3 +140,27 @@ main.main()
     reviewed = command("review", "--workdir=run")
     assert reviewed.returncode == 0, reviewed.stderr
     assert (tmp_path / "run" / "review.html").stat().st_size > 10_000
+
+
+def test_the_example_of_the_readme_runs_from_the_wheel(unzipped, tmp_path):
+    script, shown = test_documents.script_of("README.md")
+    # After the sources of the wheel come the installed libraries alone.
+    libraries = [path for path in sys.path if path.endswith("site-packages")]
+    prelude = (
+        f"import sys\nsys.path = {[str(unzipped)]} + sys.path + {libraries}\n"
+    )
+    where = "import mlc_tf\nassert mlc_tf.__file__.startswith(sys.path[0])\n"
+    (tmp_path / "example.py").write_text(prelude + where + script)
+    completed = subprocess.run(
+        [sys.executable, "-S", "example.py"],
+        cwd=tmp_path,
+        env={
+            name: os.environ[name]
+            for name in os.environ
+            if name != "PYTHONPATH"
+        },
+        capture_output=True,
+        text=True,
+    )
+    assert completed.returncode == 0, completed.stderr
+    assert test_documents.same_output(completed.stdout, shown)

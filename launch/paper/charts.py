@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 from matplotlib.ticker import NullFormatter
-from matplotlib.ticker import ScalarFormatter
+from matplotlib.ticker import StrMethodFormatter
+
+from mlc_tf.run import figures
 
 _MARKERS = "osD^v<>Xph*"
 # The method that the others are compared with stands out.
@@ -143,6 +146,57 @@ def clean_budget_figure(sizes: pd.DataFrame, title: str = "") -> Figure:
     return figure
 
 
+@dataclass(frozen=True)
+class Suspect:
+    """An image whose label looks wrong.
+
+    Attributes:
+        image: `(height, width, 1 or 3)`.
+        given: The name of its given class.
+        suggested: The name of the class that the audit suggests.
+        right: Whether the suggested class is the true class.
+    """
+
+    image: np.ndarray
+    given: str
+    suggested: str
+    right: bool
+
+
+def first_look_figure(
+    matrices: Mapping[str, np.ndarray], suspects: Sequence[Suspect]
+) -> Figure:
+    """Returns heat maps of T and, beside them, images with suspicious labels.
+
+    Args:
+        matrices: Each T by its title, `(classes, classes)`.
+        suspects: The images, sorted by the suggested class in the figure.
+    """
+    figure = Figure(figsize=(13, 3.6), layout="constrained")
+    parts = figure.subfigures(1, 2, width_ratios=(1.35, 1))
+    axes = parts[0].subplots(1, len(matrices), squeeze=False)[0]
+    for ax, (title, matrix) in zip(axes, matrices.items()):
+        figures.heat_map(ax, matrix, None)
+        ax.set_title(title)
+    rows, columns = 2, -(-len(suspects) // 2)
+    grid = parts[1].subplots(rows, columns, squeeze=False).ravel()
+    for ax in grid:
+        ax.axis("off")
+    in_order = sorted(suspects, key=lambda suspect: suspect.suggested)
+    for ax, suspect in zip(grid, in_order):
+        grey = suspect.image.shape[-1] == 1
+        image = figures.to_uint8(suspect.image)
+        ax.imshow(image[..., 0] if grey else image, cmap="gray")
+        ax.set_title(
+            f"given {suspect.given}\nsuggested {suspect.suggested}",
+            fontsize=9,
+            color="darkgreen" if suspect.right else "firebrick",
+            parse_math=False,
+        )
+    parts[1].suptitle("Most suspicious label of each class", fontsize=10)
+    return figure
+
+
 def ratios_figure(ratios: Mapping[str, Mapping[str, Any]]) -> Figure:
     """Returns bars of the time of a step, relative to cross-entropy.
 
@@ -199,6 +253,7 @@ def _error_panel(
         )
     if x == "ratio":
         ax.set_xlabel("noise ratio, %")
+        ax.set_xticks(np.unique(100 * rows["ratio"]))
     else:
         _set_trusted_axis(ax, rows[x].unique())
     ax.set_title(title)
@@ -215,7 +270,7 @@ def _set_error_axis(axes: Sequence[Axes], conditions: pd.DataFrame) -> None:
     )
     axis = axes[0].yaxis
     axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axis.set_major_formatter(ScalarFormatter())
+    axis.set_major_formatter(StrMethodFormatter("{x:g}"))
     axis.set_minor_formatter(NullFormatter())
 
 
@@ -237,7 +292,8 @@ def _method_styles(conditions: pd.DataFrame) -> dict[str, dict[str, Any]]:
 def _style(number: int) -> dict[str, Any]:
     return {
         "marker": _MARKERS[number % len(_MARKERS)],
-        "color": colormaps["tab20"](number % 20),
+        "color": colormaps["tab10"](number % 10),
+        "linestyle": "--" if number // 10 % 2 else "-",
         "markersize": 4,
         "linewidth": 1.2,
         "elinewidth": 0.8,

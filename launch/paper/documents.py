@@ -185,9 +185,8 @@ RENEWERS: dict[str, Callable[..., Any]] = {
     "label_issues": lambda folder, path: tables.label_issues_table(
         [*_read(folder, path).values()]
     ),
-    # Table 1 of a dataset, the means of several such tables, the differences of
-    # a method from all others, the distances of T from the true T, and the
-    # differences from the paper's table.
+    # Table 1 of a dataset; the means of several such tables; the differences
+    # of a method from all others, in one table and in several.
     "conditions": lambda folder, path: tables.conditions_table(
         _table_1(folder, path)
     ),
@@ -197,6 +196,11 @@ RENEWERS: dict[str, Callable[..., Any]] = {
     "differences": lambda folder, path, method: tables.differences_table(
         _table_1(folder, path), method
     ),
+    "leads": lambda folder, method, *paths: tables.leads_table(
+        {path: _table_1(folder, path) for path in paths}, method
+    ),
+    # The distances of T from the true T, and the differences from the paper's
+    # table.
     "distances": lambda folder, path: tables.distances_table(
         _table_1(folder, path)
     ),

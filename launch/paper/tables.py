@@ -265,6 +265,50 @@ def differences_table(conditions: pd.DataFrame, method: str) -> str:
     )
 
 
+def leads_table(tables: Mapping[str, pd.DataFrame], method: str) -> str:
+    """Returns how far a method is ahead of all others, by the dataset.
+
+    Args:
+        tables: Tables of `summaries.by_condition`, by the headers of their
+            columns.
+        method: The name of the method.
+
+    Raises:
+        InputError: if the method has no mean over all conditions of a table.
+    """
+    columns = {
+        header: summaries.means_by_seed(table)
+        for header, table in tables.items()
+    }
+    for header, means in columns.items():
+        if not means.get(method):
+            raise bad_argument(
+                f"means of {method} on {header}", "known", "none"
+            )
+    oracles = {
+        other: oracle
+        for table in tables.values()
+        for other, oracle in _oracles(table).items()
+    }
+    lines = [[f"`{method}` less", *columns], ["---"] * (len(columns) + 1)]
+    shown = {}
+    for other in (name for name in methods.METHODS if name in oracles):
+        found = [
+            paired.difference(means[method], means.get(other, {}))
+            for means in columns.values()
+        ]
+        if other != method and any(found):
+            cells = ["–" if each is None else str(each) for each in found]
+            lines.append([method_cell(other, oracles[other]), *cells])
+            shown[other] = oracles[other]
+    return (
+        f"{_markdown(lines)}\nIn points of test accuracy, the mean over the "
+        "conditions, with 95 % intervals of the paired difference over the "
+        "seeds; no interval for one seed. The intervals are not corrected for "
+        f"the number of methods.{oracle_note(shown)}\n"
+    )
+
+
 def _oracles(conditions: pd.DataFrame) -> dict[str, str]:
     """Returns the oracle knowledge of each method, in the table's order."""
     first = conditions.groupby("method", sort=False)["oracle"].first()

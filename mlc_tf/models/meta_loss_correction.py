@@ -16,8 +16,8 @@ class takes the same three stages a step. What differs:
 | trains on the trusted set | no | `clean_weight`, off by default |
 | classes in the meta loss | equal | `clean_class_weight`, off by default |
 
-RESULTS.md ("What each part is worth") shows what these differences are worth on
-digits, with intervals, beside methods without the meta-gradient.
+docs/results/studies.md ("What each part is worth") shows what these differences
+are worth, with intervals, beside methods without the meta-gradient.
 
 | symbol | here |
 |---|---|

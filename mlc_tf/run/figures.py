@@ -69,7 +69,7 @@ def matrices_figure(
     figure.suptitle(title)
     axes = figure.subplots(1, len(matrices), squeeze=False)[0]
     for ax, (name, matrix) in zip(axes, matrices.items()):
-        image = _heat_map(ax, matrix, class_names)
+        image = heat_map(ax, matrix, class_names)
         ax.set_title(name)
     figure.colorbar(image, ax=list(axes), label="p(noisy | clean)", shrink=0.8)
     return figure
@@ -209,9 +209,16 @@ def _figure(**options: Any) -> Figure:
     return figure
 
 
-def _heat_map(
+def heat_map(
     ax: Axes, matrix: np.ndarray, class_names: Sequence[str] | None
 ) -> Any:
+    """Draws a matrix with the values of its cells; returns the image.
+
+    Args:
+        ax: The axes to draw in.
+        matrix: `(classes, classes)`; rows are clean classes.
+        class_names: Labels of the axes, or None for the class ids.
+    """
     image = ax.imshow(matrix, vmin=0, vmax=1, cmap=_COLORS)
     ax.set(xlabel="noisy label", ylabel="clean label")
     size = len(matrix)

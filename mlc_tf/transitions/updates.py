@@ -326,8 +326,8 @@ def for_run(steps: int, num_classes: int) -> Exponentiated:
     row of T (`expectation_rate`) to 6, if classes are equally frequent.
 
     The two numbers were chosen on held-out digits and 12,000 MNIST images, and
-    fall behind searched rates on Twitter, with its rare classes (RESULTS.md,
-    "Rates from the length of the run").
+    fall behind searched rates on Twitter, with its rare classes
+    (docs/results/studies.md, "Rates from the length of the run").
 
     Args:
         steps: The number of training steps of the run, at least 1.

@@ -222,10 +222,10 @@ def test_bad_labels_are_refused(name):
         fit(make_model(name), ((noisy[0], wrong), clean), run_eagerly=True)
 
 
-def rows_of_the_readme():
-    """Maps each method to the other cells of its row."""
-    section = (ROOT / "README.md").read_text().split("\n## Methods")[1]
-    lines = re.findall(r"^\| (`.*) \|$", section.split("\n## ")[0], re.M)
+def documented_rows():
+    """Maps each method to the other cells of its row in the documents."""
+    page = (ROOT / "docs/explanation/methods.md").read_text()
+    lines = re.findall(r"^\| (`.*) \|$", page, re.M)
     cells = [line.split(" | ") for line in lines]
     return {name.strip("`"): others for name, *others in cells}
 
@@ -258,8 +258,8 @@ def test_the_models_that_train_without_a_trusted_set_are_named():
     assert needless == set(pair_model.WITHOUT_CLEAN)
 
 
-def test_dict_suite_and_readme_name_the_same_methods():
-    named = list(rows_of_the_readme())
+def test_dict_suite_and_documents_name_the_same_methods():
+    named = list(documented_rows())
     assert list(methods.METHODS) == list(ARGUMENTS) == named
 
 
@@ -273,9 +273,9 @@ def test_what_is_said_to_be_the_same_is():
 
 
 @each_method
-def test_the_readme_tells_data_oracle_and_file(name):
+def test_the_documents_tell_data_oracle_and_file(name):
     method = methods.METHODS[name]
-    _, clean_set, oracle, file, _, cost = rows_of_the_readme()[name]
+    _, clean_set, oracle, file, _, cost = documented_rows()[name]
     last = method.phases[-1]
     assert (clean_set == "merged") == (
         last.data == "merged" and name not in GLC

@@ -189,11 +189,54 @@ def test_costs_are_the_last_column_of_a_table_of_methods(tmp_path):
         documents.fill_tables(text.replace(": a ", ": b "), tmp_path)
 
 
-@pytest.mark.parametrize("name", ["README.md", "RESULTS.md", "BUILD_NOTES.md"])
+# The documents that have tables, whatever others get some.
+TABLES = [
+    "README.md",
+    "BUILD_NOTES.md",
+    "docs/explanation/methods.md",
+    "docs/how_to/trusted_labels.md",
+    *(
+        f"docs/results/{name}.md"
+        for name in (
+            *("benchmarks", "index", "methods", "paper"),
+            *("settings", "studies"),
+        )
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    "name",
+    sorted(
+        {
+            *TABLES,
+            *(
+                str(path.relative_to(ROOT))
+                for path in documents.with_marks(ROOT)
+            ),
+        }
+    ),
+)
 def test_the_documents_have_the_numbers_of_the_results(name):
     text = (ROOT / name).read_text()
     assert "<!-- end of " in text
     assert documents.fill_tables(text, ROOT / "results") == text
+
+
+def test_documents_with_marks_are_found(tmp_path):
+    marked = "<!-- campaign: chaos -->\n<!-- end of table -->"
+    (tmp_path / "docs/part").mkdir(parents=True)
+    for name, text in {
+        "README.md": marked,
+        "plain.md": "text",
+        "other.txt": marked,
+        "docs/part/page.md": marked,
+    }.items():
+        (tmp_path / name).write_text(text)
+    assert documents.with_marks(tmp_path) == [
+        tmp_path / "README.md",
+        tmp_path / "docs/part/page.md",
+    ]
 
 
 def test_a_campaign_is_summed_up(tmp_path):
@@ -537,6 +580,18 @@ def test_the_means_of_several_datasets_stand_side_by_side():
         "| `true_forward` † | 98.50 | – |",
     ]
     assert lines[5] == ""  # `glc` has no mean in either table
+
+
+def test_the_lead_of_a_method_on_several_datasets():
+    by_header = {
+        "mnist": summaries.by_condition(CONDITIONS, "mnist"),
+        "fewer": summaries.by_condition(CONDITIONS[:2], "mnist"),
+    }
+    lines = tables.leads_table(by_header, "cross_entropy").splitlines()
+    assert lines[0] == "| `cross_entropy` less | mnist | fewer |"
+    assert "| `mlc` | -1.00 | -1.00 |" in lines
+    with pytest.raises(InputError, match="`means of pencil on mnist` should"):
+        tables.leads_table(by_header, "pencil")
 
 
 def test_distances_of_t_have_a_table():
