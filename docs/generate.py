@@ -52,6 +52,10 @@ ROOT = Path(__file__).parents[1]
 _CELL_TIMEOUT = 900
 # Tutorials that are executed at the same time. Each imports TensorFlow.
 _JOBS = min(2, os.cpu_count() or 1)
+# Characters of a table's cell that stay on one line if it has a number.
+_SHORT = 26
+_ROW_CELL = re.compile(r"(?<=\|)[^|\n]+(?=\|)")
+NO_BREAK = "\u00a0"
 _BASH = "%%bash\n"
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _EPOCH = re.compile(r"(?:^Epoch \d+/\d+\n.*\n)+", re.M)
@@ -71,6 +75,20 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         path = f"pictures/{picture.relative_to(ROOT / 'results').as_posix()}"
         files.append(File.generated(config, path, abs_src_path=str(picture)))
     return files
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """Returns a page whose tables do not break a number and its interval."""
+    return "".join(
+        _ROW_CELL.sub(_unbroken, line) if line.startswith("|") else line
+        for line in markdown.splitlines(keepends=True)
+    )
+
+
+def _unbroken(cell: re.Match[str]) -> str:
+    text = cell[0].strip()
+    number = len(text) <= _SHORT and any(map(str.isdigit, text))
+    return f" {text.replace(' ', NO_BREAK)} " if number else cell[0]
 
 
 # Tutorials

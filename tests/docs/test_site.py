@@ -24,8 +24,6 @@ _LOADS = re.compile(
     re.X,
 )
 _IN_STYLE = re.compile(r"(?:@import|url\()\s*[\"']?(?!data:)([^\s\"')]+)")
-# Runs a script in which an unused import would not end the process.
-_PYTHON = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.M)
 
 
 @pytest.fixture(scope="module")
@@ -129,6 +127,13 @@ def test_a_page_shows_what_a_script_printed_and_drew(generate, tmp_path):
     assert files["tutorials/shown/1.png"].startswith(b"\x89PNG")
 
 
+def test_a_number_and_its_interval_stay_on_one_line(generate):
+    text = "| mlc | 0.5 [0.4, 0.6] | 5 of them, as all the others have |\n1 2\n"
+    assert generate.on_page_markdown(text) == text.replace(
+        "0.5 [0.4, 0.6]", "0.5\u00a0[0.4,\u00a00.6]"
+    )
+
+
 def test_the_end_of_a_progress_bar_is_shown(generate):
     epochs = "".join(
         f"Epoch {number}/4\n\r\x1b[1m1/2\x1b[0m\r2/2 - {number}\n"
@@ -176,7 +181,8 @@ def documented_files(heading):
     """Returns the files that a table of the page on a run's files lists."""
     text = (ROOT / "docs/reference/run_directory.md").read_text()
     section = re.search(rf"^## {heading}\n(.*?)(?=^## |\Z)", text, re.S | re.M)
-    files = re.findall(r"^\| `([^`]+)` \|", section[1], re.M)
+    # A name of a column has neither.
+    files = re.findall(r"^\| `([^`]*[./][^`]*)` \|", section[1], re.M)
     return {re.sub(r"epoch-E-step-S", "epoch-N-step-N", name) for name in files}
 
 
@@ -204,7 +210,7 @@ def test_the_files_of_a_run_are_those_on_the_page(tmp_path):
     )
     runs = (
         (
-            "image",
+            "runs/digits",
             ("--config=digits:smoke", "--config.method.mlc.clean_weight=0"),
         ),
         (
@@ -231,15 +237,21 @@ def test_the_files_of_a_run_are_those_on_the_page(tmp_path):
     assert "result.json" in trained and "audit/audit.json" in audited
     documented = trained | audited | {"review.html"}
     # Digits are no table, and the table's labels are noisy as they come.
-    assert written_files(tmp_path / "image") == documented - {"columns.json"}
+    assert written_files(tmp_path / "runs/digits") == documented - {
+        "columns.json"
+    }
     assert written_files(tmp_path / "table") == documented - {"noise.json"}
     page = (ROOT / "docs/reference/run_directory.md").read_text()
+    (fragment,) = re.findall(r"^```py\n(.*?)^```$", page, re.S | re.M)
+    (tmp_path / "page.py").write_text(f"{fragment}print(learned.shape)\n")
+    read = processes.run(tmp_path / "page.py", cwd=tmp_path)
+    assert read.stdout == "(10, 10)\n", read.stderr
     for file, heading in (
         ("result.json", "`result.json`"),
         ("noise.json", "`noise.json`"),
         ("metrics.jsonl", "`metrics.jsonl`"),
     ):
-        content = (tmp_path / "image" / file).read_text().splitlines()
+        content = (tmp_path / "runs/digits" / file).read_text().splitlines()
         text = "".join(content) if file.endswith(".json") else content[0]
         section = page.partition(f"## {heading}\n")[2].partition("\n## ")[0]
         named = {
@@ -251,17 +263,23 @@ def test_the_files_of_a_run_are_those_on_the_page(tmp_path):
         assert entries == named, file
 
 
-@pytest.mark.parametrize(
-    "page", ["index.md", "reference/meta_loss_correction.md"]
-)
-def test_the_python_of_a_page_runs(page, tmp_path):
-    home = _PYTHON.findall((ROOT / "docs" / "index.md").read_text())
-    shown = _PYTHON.findall((ROOT / "docs" / page).read_text())
-    assert home and shown
-    script = "\n".join([*home, *shown, "print(model.evaluate(*test)[1])"])
+def test_the_fragment_on_the_page_of_the_class_runs(tmp_path):
+    # It begins where the script of the first page has its data and network.
+    home, fragment = (
+        "".join(re.findall(rf"^```{language}\n(.*?)^```$", text, re.S | re.M))
+        for language, text in (
+            ("python", (ROOT / "docs/index.md").read_text()),
+            (
+                "py",
+                (ROOT / "docs/reference/meta_loss_correction.md").read_text(),
+            ),
+        )
+    )
+    script = f"{home}{fragment}print(model.evaluate(*test)[1])\n"
     (tmp_path / "page.py").write_text(script)
     completed = processes.run(tmp_path / "page.py", cwd=tmp_path)
     assert completed.returncode == 0, completed.stderr
+    assert (tmp_path / "network.keras").exists()
     assert float(completed.stdout.splitlines()[-1]) > 0.9
 
 
