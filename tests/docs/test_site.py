@@ -280,7 +280,8 @@ def test_the_fragment_on_the_page_of_the_class_runs(tmp_path):
     completed = processes.run(tmp_path / "page.py", cwd=tmp_path)
     assert completed.returncode == 0, completed.stderr
     assert (tmp_path / "network.keras").exists()
-    assert float(completed.stdout.splitlines()[-1]) > 0.9
+    # Plain training ends below 0.8.
+    assert float(completed.stdout.splitlines()[-1]) > 0.85
 
 
 @pytest.mark.wide
