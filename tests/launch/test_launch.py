@@ -32,15 +32,20 @@ def config(name="digits", variant=":smoke"):
 
 def test_train_plot_and_train_again(tmp_path):
     train = "train.py", config(), "--workdir=run"
-    first, plot, again = launch(
-        tmp_path, train, ("plot.py", "--workdir=run"), train
+    first, plot, look, again = launch(
+        tmp_path,
+        train,
+        ("plot.py", "--workdir=run"),
+        ("paper/first_look.py", "--workdir=run"),
+        train,
     )
     assert first[0] == plot[0] == again[0] == 0, first[2] + plot[2]
+    assert look[0] == 0 and look[1] == "results/first_look/digits.png\n"
     assert "Epoch 2/2" in first[1]
     result = json.loads(first[1].splitlines()[-1])
     assert (result["dataset"], result["method"]) == ("digits", "mlc")
     assert plot[1].split() == ["run/curves.png", "run/transition.png"]
-    for name in plot[1].split():
+    for name in (plot[1] + look[1]).split():
         assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
     assert "run holds the finished run: accuracy 0." in first[1]
     assert "run is the finished run: accuracy 0." in again[1]
@@ -742,6 +747,9 @@ MISTAKES = [
         "`train.dtype` should be left as it is",
     ),
     ("paper/report.py", "--document=none.md", "`document` should be a file"),
+    ("paper/report.py", "This folder has no document with marks"),
+    ("paper/first_look.py", "`workdir` should be the directory of a fin"),
+    ("paper/first_look.py", "--workdir=no", "the directory of a finished run"),
 ]
 
 

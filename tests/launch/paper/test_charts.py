@@ -140,3 +140,22 @@ def test_bars_of_ratios_and_their_quartiles():
     ]
     np.testing.assert_allclose(segments, [[1.15, 1.45], [1.4, 1.7]])
     assert [text.get_text() for text in ax.get_yticklabels()] == [*ratios]
+
+
+def test_t_and_the_suspects_stand_side_by_side():
+    def suspect(suggested, right):
+        image = np.arange(16.0).reshape(4, 4, 1)
+        return charts.Suspect(image, "7", suggested, right)
+
+    figure = charts.first_look_figure(
+        {"learned": np.eye(2), "true": np.eye(2)},
+        [suspect("2", False), suspect("1", True), suspect("3", True)],
+    )
+    titles = {
+        ax.get_title(): ax.title.get_color() for ax in figure.axes if ax.images
+    }
+    assert [*titles] == [
+        *("learned", "true"),
+        *(f"given 7\nsuggested {name}" for name in "123"),
+    ]
+    assert [*titles.values()][2:] == ["darkgreen", "firebrick", "darkgreen"]
