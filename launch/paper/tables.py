@@ -380,8 +380,8 @@ def study_table(variants: pd.DataFrame, order: Iterable[str]) -> str:
         seeds += f" (in some cells fewer, at least {min(counts)})"
     return (
         f"{_markdown(lines)}\nAccuracy on held-out images after the last "
-        f"epoch, mean ± standard deviation over {seeds}, and the paired "
-        f"difference from `{reference}` with its 95 % interval; bold if the "
+        f"epoch, mean ± standard deviation over {seeds}. The paired difference "
+        f"from `{reference}` has its 95 % interval, and is bold if the "
         "interval excludes 0. The distance of T is the mean over the noises.\n"
     )
 
@@ -518,7 +518,7 @@ def letter_table(conditions: pd.DataFrame) -> str:
     near = int(sum(rows["accuracy"] >= rows["paper"] - 1))
     return (
         f"{_markdown(lines)}\n{near} of {len(rows)} conditions are at least "
-        "the paper's number minus 1 point. The interval is that of our mean; "
+        "the paper's number minus 1 point. The interval is of our mean; "
         "the paper gives one number without a spread.\n"
     )
 
