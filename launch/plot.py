@@ -1,6 +1,9 @@
 """Draws a run's T beside the true T, and the training curves, as PNG.
 
-mlc_tf plot --workdir=runs/digits
+    mlc_tf plot --workdir=runs/digits
+
+The pictures are `curves.png` and, of a method with a T, `transition.png`. The
+run need not be finished: a whole epoch is enough.
 """
 
 from pathlib import Path
