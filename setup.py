@@ -28,6 +28,17 @@ _EXTRAS = {
     "onnx": ["onnx", "tf2onnx>=1.17"],
 }
 _ALL = sorted({name for extra in _EXTRAS.values() for name in extra})
+# The site: `mkdocs build`. It executes the tutorials.
+_DOCS = [
+    *_EXTRAS["audit"],
+    "ipykernel",
+    "jupytext",
+    "mkdocs>=1.6,<2",
+    "mkdocs-material",
+    "mkdocstrings[python]",
+    "nbclient>=0.10.1",
+    "ruff",
+]
 
 
 def _without_links_into_checkout(markdown: str) -> str:
@@ -104,8 +115,10 @@ setup(
         "all": _ALL,
         "cuda": ["tensorflow[and-cuda]>=2.21"],
         "develop": ["nox[uv]", "pre-commit"],
+        "docs": _DOCS,
         "test": [
             *_ALL,
+            *_DOCS,
             "ai-edge-litert",
             "build",
             "dockerfile-parse",
@@ -117,7 +130,6 @@ setup(
             "onnxruntime",
             "pytest",
             "pytest-xdist",
-            "ruff",
             "selenium",
             "setuptools>=77",  # as in pyproject.toml
             "wheel",

@@ -1,6 +1,9 @@
 """Draws a run's T beside the true T, and the training curves, as PNG.
 
-mlc_tf plot --workdir=runs/digits
+    mlc_tf plot --workdir=runs/digits
+
+The pictures are `curves.png` and, of a method with a T, `transition.png`. The
+run need not be finished: a whole epoch is enough.
 """
 
 from pathlib import Path
@@ -12,6 +15,7 @@ from mlc_tf.errors import InputError
 from mlc_tf.errors import writable_or_error
 from mlc_tf.launch import command_line
 from mlc_tf.run import callbacks
+from mlc_tf.run import data_identity
 from mlc_tf.run import figures
 from mlc_tf.run import finished_run
 from mlc_tf.run import problems
@@ -37,7 +41,9 @@ def main(argv: list[str]) -> None:
     pictures = {"curves.png": figures.curves_figure(metrics, _title(config))}
     if learned:
         last = finished_run.as_rows(learned[max(learned)])
-        pictures["transition.png"] = figures.transition_figure(last, true)
+        pictures["transition.png"] = figures.transition_figure(
+            last, true, data_identity.class_names(workdir)
+        )
     with writable_or_error("output", output):
         output.mkdir(parents=True, exist_ok=True)
         for name, figure in pictures.items():

@@ -106,9 +106,10 @@ def test_every_link_and_picture_exists(name):
         target = (ROOT / name).parent / path if path else ROOT / name
         if str(target.resolve().relative_to(ROOT)).startswith(_GENERATED):
             continue  # the strict build of the site checks these
-        if name.startswith("docs/") and path.startswith("../pictures/"):
+        pictures = ROOT / "docs" / "pictures"
+        if target.resolve().is_relative_to(pictures):
             # The site has the pictures of results/ there.
-            target = ROOT / "results" / path.removeprefix("../pictures/")
+            target = ROOT / "results" / target.resolve().relative_to(pictures)
         assert target.is_file(), link
         if anchor:
             text = target.read_text()

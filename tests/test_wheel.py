@@ -138,7 +138,7 @@ def test_the_wheel_says_what_it_is(unzipped):
     }
     extras = {line.split()[1] for line in lines if "Provides-Extra" in line}
     assert {"all", "audit", "cuda", "figures", "files", "onnx"} <= extras
-    assert {"develop", "test", "tfds", "tune"} <= extras
+    assert {"develop", "docs", "test", "tfds", "tune"} <= extras
     assert [*unzipped.glob("*.dist-info/**/LICENSE")]
     (entries,) = unzipped.glob("*.dist-info/entry_points.txt")
     assert "mlc_tf = mlc_tf.launch.main:main" in entries.read_text()

@@ -40,6 +40,7 @@ def default_config() -> ml_collections.ConfigDict:
     Each `configs/<dataset>.py` starts from these defaults and changes some.
     """
     config = ml_collections.ConfigDict()
+    # Of the initial weights, the order of the examples and the noise.
     config.seed = 0
     config.dataset = ml_collections.ConfigDict(
         {
@@ -60,7 +61,9 @@ def default_config() -> ml_collections.ConfigDict:
             # "human:SET" (of a dataset that has such labels), or "none" for
             # labels that are noisy as they come.
             "kind": "flip_to_one",
+            # The share of each class that is selected for a wrong label.
             "ratio": 0.4,
+            # "exact" selects just as many; "iid" draws each label by chance.
             "mode": "exact",
             # The seed of the classes that "flip_to_one" flips to. It is not the
             # seed of the run: runs of other seeds then have the same T.
@@ -75,7 +78,7 @@ def default_config() -> ml_collections.ConfigDict:
             "per_class": 50,
             # Whether a class with too few examples gives all but one example.
             "fewer_if_rare": False,
-            "batch_size": 64,
+            "batch_size": 64,  # clean examples in a step
         }
     )
     config.network = ml_collections.ConfigDict(
@@ -83,7 +86,7 @@ def default_config() -> ml_collections.ConfigDict:
             # A name of `networks.NETWORKS`, "keras_applications:NAME", or
             # "keras_hub:PRESET".
             "name": "mlp",
-            "weight_decay": 0.0,
+            "weight_decay": 0.0,  # of all kernels, in the loss
             # The initial weights, a name of `initialization.INITIALIZERS`.
             "initializer": "he_normal",
             # "imagenet" or a file, for resnet50 and "keras_applications:NAME";
@@ -97,7 +100,7 @@ def default_config() -> ml_collections.ConfigDict:
     )
     config.method = ml_collections.ConfigDict(
         {
-            "name": "mlc",
+            "name": "mlc",  # a name of `methods.METHODS`
             "mlc": {
                 "virtual_learning_rate": 0.1,
                 "meta_gradient": "exact",
@@ -204,16 +207,16 @@ def default_config() -> ml_collections.ConfigDict:
     config.method.robot.meta_gradient = mlc.get_oneway_ref("meta_gradient")
     config.optimizer = ml_collections.ConfigDict(
         {
-            "name": "sgd",
-            "learning_rate": 0.01,
+            "name": "sgd",  # or adam
+            "learning_rate": 0.01,  # of methods that have none of their own
             "momentum": 0.9,  # of sgd
-            "schedule": "constant",
+            "schedule": "constant",  # or cosine, to 0 at the end of the run
         }
     )
     config.train = ml_collections.ConfigDict(
         {
-            "batch_size": 64,
-            "epochs": 10,
+            "batch_size": 64,  # noisy examples in a step
+            "epochs": 10,  # of each phase of the method
             # The number of steps of an epoch; 0 for one pass over the data.
             "steps_per_epoch": 0,
             # A name of `augmentation.AUGMENTATIONS`.
@@ -221,7 +224,7 @@ def default_config() -> ml_collections.ConfigDict:
             # Epochs of plain cross-entropy before the method, the same for
             # all methods, with a separate optimizer.
             "warmup_epochs": 0,
-            "warmup_learning_rate": 0.01,
+            "warmup_learning_rate": 0.01,  # of these epochs
             "dtype": "float32",  # or mixed_bfloat16, mixed_float16
             # Whether XLA compiles the steps; "auto" where it pays: on one GPU.
             "jit_compile": FieldReference("auto", field_type=object),
@@ -229,10 +232,10 @@ def default_config() -> ml_collections.ConfigDict:
             # GPUs it splits the CPU, to try out. "multi_worker" makes this
             # process one of the workers that TF_CONFIG names.
             "strategy": "none",
-            "replicas": 0,
+            "replicas": 0,  # of "mirrored"; 0 for all GPUs
             # "epoch"; or "N steps" or "N seconds", also within an epoch.
             "checkpoint_every": "epoch",
-            "steps_per_execution": 1,
+            "steps_per_execution": 1,  # as in `keras.Model.compile`
         }
     )
     # A misspelt setting in a config file is then an error, not a new setting.
