@@ -41,11 +41,9 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.train.epochs = 30
     # One more forward pass of the network per step, whatever its size.
     config.method.mlc.meta_gradient = "head"
-    # The noisy labels move T too: a few trusted labels of a class determine
-    # little of a row of T. The rate is low, since a high rate follows a network
-    # that knows nothing yet. `clean_weight` stays 0: then the audit can also
-    # look for wrong labels among the trusted examples.
-    config.method.mlc.transition.expectation_rate = 0.03
+    # The rates of T follow from the length of the run. `clean_weight` stays 0:
+    # then the audit can also look for wrong labels among the trusted examples.
+    config.method.mlc.transition.name = "auto"
     if variant == "images":
         config.network.name = "wide_resnet"
         config.network.wide_resnet.depth = 16

@@ -38,7 +38,7 @@ np.savez(
 
 # %% language="bash"
 # mlc_tf train --config=own --config.dataset.name=npz:mine.npz \
-#     --config.method.mlc.transition.name=auto --workdir=runs/mine
+#     --workdir=runs/mine
 
 # %% [markdown]
 # Each command prints the commands that come next.
@@ -130,7 +130,7 @@ print(f"right after relabelling: {np.mean(mended == true):.1%}")
 
 # %% language="bash"
 # mlc_tf train --config=own --config.dataset.name=npz:mended.npz \
-#     --config.method.mlc.transition.name=auto --workdir=runs/mended
+#     --workdir=runs/mended
 
 # %%
 for name in ("mine", "mended"):

@@ -59,12 +59,12 @@ for number, (image, split, label) in enumerate(zip(pixels, splits, given)):
 #
 # ## Train
 #
-# Each setting is a flag. `transition.name=auto` sets the rates of T by the
-# length of the run, which suits a small dataset.
+# Each setting is a flag. The rates of T follow from the length of the run
+# (`transition.name=auto` of the config).
 
 # %% language="bash"
 # mlc_tf train --config=own --config.dataset.name=folder:pictures \
-#     --config.method.mlc.transition.name=auto --workdir=runs/pictures
+#     --workdir=runs/pictures
 
 # %% [markdown]
 # !!! tip "Photographs"
