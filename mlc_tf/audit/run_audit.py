@@ -14,7 +14,7 @@ from mlc_tf.run.finished_run import FinishedRun
 from mlc_tf.run.problems import Problem
 
 # Larger inputs, and texts, are tested by the logits that the network makes.
-_MOST_NUMBERS = 10_000
+_MOST_NUMBERS = 4096
 _MOST_EXAMPLES = 20_000
 
 

@@ -16,7 +16,10 @@ _LABELS = ("label", "labels")
 
 def is_dataset(source: Any) -> bool:
     """Returns whether an object is of a class of Hugging Face's `datasets`."""
-    return type(source).__module__.split(".")[0] == "datasets"
+    # Without an import of the library, and not of a user's own module of that
+    # name.
+    library = type(source).__module__.split(".")[0] == "datasets"
+    return library and hasattr(source, "with_format")
 
 
 class Batches:
@@ -33,9 +36,7 @@ class Batches:
     """
 
     def __init__(self, which: str, dataset: Any) -> None:
-        if not hasattr(dataset, "with_format") or not hasattr(
-            dataset, "__len__"
-        ):
+        if not hasattr(dataset, "__len__"):
             raise InputError(
                 f"The {which} set should be a datasets.Dataset that has a "
                 f"length. Received: a {type(dataset).__name__}."
