@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import io
 from collections.abc import Mapping
 from typing import Any
 
@@ -63,7 +65,8 @@ def to_datalab(
     lab = cleanlab.Datalab(
         data=dict(data) if isinstance(data, dict) else data, label_name=label
     )
-    lab.find_issues(issue_types={ISSUE: {"audit": audit}})
+    with contextlib.redirect_stdout(io.StringIO()):  # it reports its progress
+        lab.find_issues(issue_types={ISSUE: {"audit": audit}})
     return lab
 
 

@@ -332,7 +332,7 @@ X = images(0, 2)
         ((X, np.array([0, -1])), "clean set .* >= 0.* -1 at example 1"),
         (Batches(), "clean set should not be empty"),
         (WithoutLength(), "`clean` .* a PyDataset that has a length"),
-        (Batches((X, X, X)), "clean set .* three parts; sample weights"),
+        (Batches((X, X, X)), "clean set .* three parts; weights of noisy"),
         (
             Batches((X, np.array([0, 1])), X),
             r"`clean` .* PyDataset of batches \(x, labels\)",

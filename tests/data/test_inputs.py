@@ -124,13 +124,17 @@ def test_structures_and_texts_are_as_in_a_dataset(x):
 
 
 @pytest.mark.parametrize("form", ["arrays", "dataset"])
-def test_sample_weights_are_refused(form):
+def test_weights_in_a_set_are_refused(form):
     half = X, IDS, np.ones(6)
     if form == "dataset":
         half = tf.data.Dataset.from_tensor_slices(half)
-    with pytest.raises(InputError, match="noisy set .* sample weights are not"):
+    with pytest.raises(
+        InputError, match="noisy set .* argument `sample_weight`"
+    ):
         data.pair(half, (X, IDS), 3)
-    with pytest.raises(InputError, match="clean set .* sample weights are not"):
+    with pytest.raises(
+        InputError, match="clean set .* argument `sample_weight`"
+    ):
         data.pair((X, IDS), half, 3)
 
 

@@ -338,13 +338,17 @@ def test_arguments_without_effect_are_refused(arguments, told, examples):
         make_model().fit(pairs, verbose=0, **arguments)
 
 
-def test_weights_in_the_elements_are_refused(examples):
+def test_weights_of_another_form_are_refused(examples):
     x, labels = examples
-    weighted = tf.data.Dataset.from_tensors(
-        ((x, labels, np.ones(30, np.float32)), (x, labels))
-    )
-    with pytest.raises(InputError, match="weights"):
-        make_model().fit(weighted, verbose=0)
+    ones = np.ones(30, np.float32)
+    for noisy, clean, message in (
+        ((x, labels, ones[:, np.newaxis]), (x, labels), "a float, its weight"),
+        ((x, labels, ones, labels), (x, labels), "a float, its weight"),
+        ((x, labels), (x, labels, ones), "batched elements"),
+    ):
+        weighted = tf.data.Dataset.from_tensors((noisy, clean))
+        with pytest.raises(InputError, match=message):
+            make_model().fit(weighted, verbose=0)
 
 
 def test_one_batch_trains_and_tests(examples):
