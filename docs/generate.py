@@ -278,7 +278,10 @@ def _names() -> dict[str, str]:
         "noises": noise.KINDS,
         "methods": methods.METHODS,
         "updates": transitions.UPDATES,
-        "networks": networks.NETWORKS,
+        "networks": [
+            *networks.NETWORKS,
+            *(f"{name}:NAME" for name in networks.FAMILIES),
+        ],
         "optimizers": settings.OPTIMIZERS,
         "schedules": settings.SCHEDULES,
         "augmentations": AUGMENTATIONS,

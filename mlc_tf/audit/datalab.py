@@ -62,9 +62,7 @@ def to_datalab(
             "in their order. Received: other labels."
         )
     _issue_manager()  # Datalab knows the issue from now on
-    lab = cleanlab.Datalab(
-        data=dict(data) if isinstance(data, dict) else data, label_name=label
-    )
+    lab = cleanlab.Datalab(data=data, label_name=label)
     with contextlib.redirect_stdout(io.StringIO()):  # it reports its progress
         lab.find_issues(issue_types={ISSUE: {"audit": audit}})
     return lab

@@ -86,6 +86,30 @@ def check_arrays(which: str, x: Any, labels: Any) -> tuple[Any, Any]:
     return x, labels
 
 
+def as_weights(name: str, given: Any, count: int) -> np.ndarray:
+    """Returns weights of examples or of classes as an array.
+
+    Args:
+        name: Name of the argument, for messages: "sample_weight".
+        given: `(count,)` finite numbers >= 0.
+        count: The number of examples or classes.
+
+    Raises:
+        InputError: if `given` is anything else.
+    """
+    try:
+        weights = np.asarray(given)
+    except ValueError:  # rows of several lengths
+        weights = np.array(None)
+    if (
+        weights.shape != (count,)
+        or weights.dtype.kind not in "iuf"
+        or not (np.isfinite(weights) & (weights >= 0)).all()
+    ):
+        raise bad_argument(name, f"{count} finite numbers >= 0", given)
+    return weights
+
+
 class NoisyHalf(NamedTuple):
     """The noisy half of an element of `mlc_tf.pair`, or its spec.
 

@@ -72,16 +72,16 @@ class Batches:
             InputError: if a column has values of several shapes.
         """
         batch = self.dataset[index * _BATCH : (index + 1) * _BATCH]
-        for name in self.inputs:
-            first = np.asarray(batch[name])
-            if first.dtype == object and not isinstance(first.flat[0], str):
+        inputs = {name: np.asarray(batch[name]) for name in self.inputs}
+        for name, values in inputs.items():
+            texts = isinstance(values.flat[0], str)
+            if values.dtype == object and not texts:
                 raise InputError(
                     f"The {self.which} set should have values of one shape in "
                     f"the column {name!r}. Received: values such as "
-                    f"{_shapes(first)}; make them alike with `dataset.map`, or "
+                    f"{_shapes(values)}; make them alike with `dataset.map` or "
                     "leave the column out with `dataset.remove_columns`."
                 )
-        inputs = {name: np.asarray(batch[name]) for name in self.inputs}
         x = inputs if len(inputs) > 1 else inputs[self.inputs[0]]
         return x, np.asarray(batch[self.label])
 

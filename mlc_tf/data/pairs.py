@@ -168,10 +168,10 @@ def pair(
             )
         )
         more = []
-        if with_index:
-            more.append(noisy.indices_of(raw_halves[0]))
-        if weights is not None:
-            more.append(tf.gather(weights, noisy.indices_of(raw_halves[0])))
+        if by_position:
+            index = noisy.indices_of(raw_halves[0])
+            more += [index] if with_index else []
+            more += [] if weights is None else [tf.gather(weights, index)]
         return (*noisy_half, *more), *(clean_half or ((),))
 
     if epochs is None:
@@ -201,20 +201,10 @@ def _checked_weights(given: Any, count: int) -> tf.Tensor | None:
     """Returns the weights of the noisy examples as float32."""
     if given is None:
         return None
-    try:
-        weights = np.asarray(given)
-    except ValueError:  # rows of several lengths
-        weights = np.array(None)
-    if weights.shape != (count,) or weights.dtype.kind not in "biuf":
-        raise InputError(
-            "`sample_weight` should be one number for each of the "
-            f"{count} noisy examples. Received: {weights.dtype} of shape "
-            f"{weights.shape}."
-        )
-    if not (np.isfinite(weights) & (weights >= 0)).all() or not weights.any():
-        raise InputError(
-            "`sample_weight` should be finite numbers >= 0, not all of them 0. "
-            f"Received: numbers from {weights.min()} to {weights.max()}."
+    weights = checks.as_weights("sample_weight", given, count)
+    if not weights.any():
+        raise bad_argument(
+            "sample_weight", "weights of which some are above 0", given
         )
     return tf.constant(weights, tf.float32)
 

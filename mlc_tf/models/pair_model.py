@@ -21,7 +21,6 @@ from mlc_tf import losses
 from mlc_tf import transitions
 from mlc_tf.data import checks
 from mlc_tf.errors import InputError
-from mlc_tf.errors import bad_argument
 from mlc_tf.errors import check_rate
 from mlc_tf.models import base_check
 from mlc_tf.models import evaluation_data
@@ -106,9 +105,11 @@ class PairModel(ConstructorArguments, MultiWorkerFit):
         self.base = base
         self.num_classes = num_classes
         self.clean_weight = check_rate("clean_weight", clean_weight)
-        self.clean_class_weight = _checked_class_weight(
-            clean_class_weight, num_classes
-        )
+        if clean_class_weight is not None:
+            clean_class_weight = checks.as_weights(
+                "clean_class_weight", clean_class_weight, num_classes
+            )
+        self.clean_class_weight = clean_class_weight
         self.loss_tracker = keras.metrics.Mean(name="loss")
         # Otherwise `fit` under a strategy builds the wrapper symbolically,
         # which fails on elements other than (inputs, targets).
@@ -622,24 +623,6 @@ class PairModel(ConstructorArguments, MultiWorkerFit):
                 None, tf.zeros([1], tf.int64), tf.zeros([1, self.num_classes])
             )
         self.reset_metrics()
-
-
-def _checked_class_weight(given: Any, num_classes: int) -> np.ndarray | None:
-    if given is None:
-        return None
-    try:
-        weights = np.asarray(given)
-    except ValueError:  # rows of several lengths
-        weights = np.array(None)
-    if (
-        weights.shape != (num_classes,)
-        or weights.dtype.kind not in "iuf"
-        or not (np.isfinite(weights) & (weights >= 0)).all()
-    ):
-        raise bad_argument(
-            "clean_class_weight", f"{num_classes} finite numbers >= 0", given
-        )
-    return weights
 
 
 def _as_python(value: Any) -> Any:

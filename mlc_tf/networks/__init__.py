@@ -9,6 +9,7 @@ from typing import Any
 
 import keras
 
+from mlc_tf.errors import import_optional
 from mlc_tf.errors import unknown_name
 from mlc_tf.networks import applications
 from mlc_tf.networks import statistics
@@ -48,7 +49,11 @@ NETWORKS = {
     "resnet50": Network(resnet50, measure=None, pretrained=True),
     "word_window": Network(word_window, measure=statistics.tables),
 }
-FAMILIES = ("keras_applications:NAME", "keras_hub:PRESET")
+# What builds a network FAMILY:NAME, with NAME as its first argument.
+FAMILIES: dict[str, Callable[..., keras.Model]] = {
+    "keras_applications": application,
+    "keras_hub": hub_classifier,
+}
 
 
 def get(name: str) -> Network:
@@ -63,16 +68,28 @@ def get(name: str) -> Network:
         InputError: for an unknown name; the message suggests the nearest name.
     """
     family, _, member = name.partition(":")
-    if family == "keras_applications" and member:
-        applications.check(member)
-        build = functools.partial(application, member)
-        return Network(build, measure=None, pretrained=True)
-    if family == "keras_hub" and member:
-        build = functools.partial(hub_classifier, member)
+    if family in FAMILIES and member:
+        if family == "keras_applications":
+            applications.check(member)
+        build = functools.partial(FAMILIES[family], member)
         return Network(build, measure=None, pretrained=True)
     if name not in NETWORKS:
-        raise unknown_name("network.name", name, [*NETWORKS, *FAMILIES])
+        families = [f"{each}:NAME" for each in FAMILIES]
+        raise unknown_name("network.name", name, [*NETWORKS, *families])
     return NETWORKS[name]
+
+
+def register_layers(name: str) -> None:
+    """Makes Keras know the layers of a saved network.
+
+    Args:
+        name: The name of the network, as in `get`.
+
+    Raises:
+        InputError: if a library is not installed.
+    """
+    if name.startswith("keras_hub:"):
+        import_optional("keras_hub", "hub")
 
 
 __all__ = [
@@ -84,6 +101,7 @@ __all__ = [
     "hub_classifier",
     "lenet",
     "mlp",
+    "register_layers",
     "resnet50",
     "wide_resnet",
     "word_window",

@@ -114,6 +114,13 @@ def _body(name: str, input_shape: tuple[int, ...], weights: str) -> keras.Model:
         if weights not in ("", "imagenet"):
             body.load_weights(weights)
     except Exception as error:  # any error of Keras' downloader or HDF5
+        if "nput size" in str(error):  # some networks need more than 32 pixels
+            raise bad_argument(
+                "input_shape",
+                f"large enough for {name} "
+                f"({' '.join(str(error).split())[:80]})",
+                input_shape,
+            ) from error
         raise InputError(
             "`network.weights` should be weights of "
             f"keras.applications.{name}(include_top=False). Received: "

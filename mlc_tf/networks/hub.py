@@ -38,8 +38,8 @@ def hub_classifier(
             weights. Defaults to "preset".
         weight_decay: 0, since KerasHub's layers have no such penalty. Defaults
             to 0.
-        initializer: Accepted for uniformity; KerasHub initialises the last
-            layer. Defaults to "he_normal".
+        initializer: "he_normal", the default of the configs: KerasHub
+            initialises the last layer in its own way. Defaults to "he_normal".
 
     Returns:
         A functional `keras.Model` from images to logits `(batch, num_classes)`.
@@ -48,13 +48,18 @@ def hub_classifier(
         InputError: if the inputs are no RGB images, if the preset cannot be
             loaded, or for an option that has no effect.
     """
-    del initializer
     keras_hub = import_optional("keras_hub", "hub")
     if weights not in WEIGHTS:
         raise bad_argument("network.weights", "'preset' or ''", weights)
     if weight_decay:
         raise bad_argument(
             "network.weight_decay", "0 for a network of KerasHub", weight_decay
+        )
+    if initializer != "he_normal":
+        raise bad_argument(
+            "network.initializer",
+            "left out for a network of KerasHub, which has its own",
+            initializer,
         )
     if len(input_shape) != 3 or input_shape[2] != 3:
         raise InputError(

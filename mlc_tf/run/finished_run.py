@@ -8,11 +8,11 @@ import keras
 import ml_collections
 import numpy as np
 
+from mlc_tf import networks
 from mlc_tf import transitions
 from mlc_tf.datasets import columns
 from mlc_tf.datasets.columns import Column
 from mlc_tf.errors import InputError
-from mlc_tf.errors import import_optional
 from mlc_tf.run import callbacks
 from mlc_tf.run import data_identity
 from mlc_tf.run import directory
@@ -92,8 +92,7 @@ def load(workdir: str | Path) -> FinishedRun:
     config = config_of(workdir)
     if not {"epochs", "method", "test_accuracy"} <= result.keys():
         raise directory.damaged(workdir / "result.json", "it lacks entries")
-    if config.network.name.startswith("keras_hub:"):
-        import_optional("keras_hub", "hub")  # it registers its layers
+    networks.register_layers(config.network.name)
     try:
         network = keras.models.load_model(
             workdir / "model.keras", compile=False, safe_mode=True

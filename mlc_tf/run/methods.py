@@ -195,10 +195,13 @@ def _at_anchor_points(probs: np.ndarray) -> np.ndarray:
 
 def _dual(context: RunContext) -> dict[str, Any]:
     probs = context.probabilities(context.training_set)
+    return {"transition": _dual_of(context, probs)}
+
+
+def _dual_of(context: RunContext, probs: np.ndarray) -> np.ndarray:
+    """Returns T by `dual_transition`, from predictions on the training set."""
     labels = context.training_set.labels
-    return {
-        "transition": dual_transition(_at_anchor_points(probs), probs, labels)
-    }
+    return dual_transition(_at_anchor_points(probs), probs, labels)
 
 
 def _gold(
@@ -231,11 +234,15 @@ def _estimate_from_clean(
     return {"transition": estimate(probs, context.clean.labels)}
 
 
-def _co_teaching(context: RunContext) -> dict[str, Any]:
-    arguments = {
+def _peer(context: RunContext) -> dict[str, Any]:
+    return {
         "peer": context.new_base(),
         "steps": context.epochs * context.steps_per_epoch,
     }
+
+
+def _co_teaching(context: RunContext) -> dict[str, Any]:
+    arguments = _peer(context)
     if "forget_rate" in context.options:
         return arguments
     if context.noise_rate is None:
@@ -256,15 +263,11 @@ def _forgetting_nothing(
 
 def _co_teaching_estimated(context: RunContext) -> dict[str, Any]:
     """As `_co_teaching`, with the noise rate of an estimate of T."""
-    estimate = _dual(context)["transition"]
     probs = context.probabilities(context.training_set)
+    estimate = _dual_of(context, probs)
     shares = np.bincount(probs.argmax(1), minlength=len(estimate)) / len(probs)
     rate = 1 - float(shares @ np.diag(estimate))
-    return {
-        "peer": context.new_base(),
-        "steps": context.epochs * context.steps_per_epoch,
-        "forget_rate": min(rate, _MOST_FORGOTTEN),
-    }
+    return {**_peer(context), "forget_rate": min(rate, _MOST_FORGOTTEN)}
 
 
 def _masking(context: RunContext) -> dict[str, Any]:
@@ -286,9 +289,10 @@ def _masking(context: RunContext) -> dict[str, Any]:
 
 def _masking_estimated(context: RunContext) -> dict[str, Any]:
     """As `_seeded_masking`, with the structure of an estimate of T."""
+    probs = context.probabilities(context.training_set)
     return {
-        **_anchor_points(context),
-        "structure": _structure_of(_dual(context)["transition"]),
+        "transition": _at_anchor_points(probs),
+        "structure": _structure_of(_dual_of(context, probs)),
         "seed": context.seed,
     }
 

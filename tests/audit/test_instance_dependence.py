@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits
+from sklearn.linear_model import LogisticRegression
 
 from mlc_tf.audit import instance_dependence
 from mlc_tf.audit import run_audit
@@ -15,6 +16,12 @@ from mlc_tf.run import training
 from tests.support import small
 
 COUNT, CLASSES, WIDTH = 3000, 3, 6
+
+
+def sure_of(classes, count=CLASSES):
+    """The beliefs of a network that is right and has no doubt."""
+    with np.errstate(divide="ignore"):
+        return np.log(np.eye(count)[classes])
 
 
 @pytest.fixture(scope="module")
@@ -31,10 +38,24 @@ def drawn():
 def test_noise_of_the_class_is_not_taken_for_more(drawn, kind, seed):
     x, classes = drawn
     given = noise.corrupt(classes, kind, 0.4, seed, "iid").labels
-    tested = check_instance_dependence(x, classes, given)
+    tested = check_instance_dependence(x, sure_of(classes), given)
     assert tested.examples == COUNT and not tested.is_found
     assert tested.gain < 0.001
     assert "No sign was found" in tested.sentence()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_errors_of_a_network_are_not_taken_for_noise_of_the_input(seed):
+    """A linear network of digits, of few examples, is wrong for every tenth."""
+    images, classes = load_digits(return_X_y=True)
+    few = np.random.default_rng(seed).permutation(len(classes))[:120]
+    network = LogisticRegression(max_iter=2000).fit(images[few], classes[few])
+    log_probs = network.predict_log_proba(images)
+    assert 0.85 < np.mean(log_probs.argmax(axis=1) == classes) < 0.95
+    for kind in noise.KINDS[:3]:
+        given = noise.corrupt(classes, kind, 0.4, seed, "iid").labels
+        tested = check_instance_dependence(images, log_probs, given)
+        assert tested.examples > 1500 and not tested.is_found, kind
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -47,7 +68,7 @@ def test_noise_of_the_input_is_found(drawn, seed):
         members = classes == label
         wrong[members] = side[members] > np.quantile(side[members], 0.7)
     given = np.where(wrong, (classes + 1) % CLASSES, classes)
-    tested = check_instance_dependence(x, classes, given)
+    tested = check_instance_dependence(x, sure_of(classes), given)
     assert tested.is_found and tested.gain > 0.1
     assert "depend on more than the class" in tested.sentence()
     assert f"{tested.gain:.3f}" in tested.sentence()
@@ -58,7 +79,7 @@ def test_the_gain_is_the_difference_of_two_likelihoods(drawn):
     x, classes = drawn
     given = (x[:, 0] > np.median(x[:, 0])).astype(int)
     alone = np.zeros(COUNT, int)
-    tested = check_instance_dependence(x, alone, given)
+    tested = check_instance_dependence(x, sure_of(alone), given)
     # Without the input, a half is as good as can be: log 2 nats.
     assert 0 < tested.gain < np.log(2)
     assert tested.gain > 0.3
@@ -66,12 +87,15 @@ def test_the_gain_is_the_difference_of_two_likelihoods(drawn):
 
 def test_what_cannot_be_tested_says_so():
     x = np.zeros((40, 2))
-    tested = check_instance_dependence(x, np.zeros(40, int), np.arange(40) % 2)
+    alone = sure_of(np.zeros(40, int))
+    tested = check_instance_dependence(x, alone, np.arange(40) % 2)
     assert tested == instance_dependence.InstanceDependence(0.0, 0.0, 0)
     assert not tested.is_found and "was not tested" in tested.sentence()
     # All labels are those predicted: there is nothing to explain.
     zeros = np.zeros(100, int)
-    tested = check_instance_dependence(np.zeros((100, 2)), zeros, zeros)
+    tested = check_instance_dependence(
+        np.zeros((100, 2)), sure_of(zeros), zeros
+    )
     assert tested.examples == 0
 
 
@@ -102,5 +126,17 @@ def test_true_classes_of_digits_show_instance_noise():
     images, classes = load_digits(return_X_y=True)
     batches = [(images.astype(np.float32), classes)]
     given = instance_noise.corrupt(batches, 10, 0.4, 0).labels
-    tested = check_instance_dependence(images, classes, given)
+    tested = check_instance_dependence(images, sure_of(classes, 10), given)
     assert tested.is_found
+
+
+def test_what_the_beliefs_say_is_not_what_the_input_adds(drawn):
+    """The input repeats the beliefs, and the labels follow the beliefs."""
+    rng = np.random.default_rng(0)
+    probs = rng.dirichlet([1.0, 1.0, 1.0], COUNT)
+    given = (rng.random(COUNT)[:, np.newaxis] > probs.cumsum(axis=1)).sum(1)
+    tested = check_instance_dependence(probs, np.log(probs), given)
+    assert tested.examples > 2000 and not tested.is_found
+    # Without the beliefs the same input explains much.
+    blind = sure_of(probs.argmax(axis=1))
+    assert check_instance_dependence(probs, blind, given).is_found

@@ -141,11 +141,13 @@ def test_methods_that_take_no_weights_name_those_that_do():
 @pytest.mark.parametrize(
     "weights, message",
     [
-        (np.ones(3), r"one number for each of the 12 .* shape \(3,\)"),
-        (["a"] * COUNT, "one number for each"),
-        ([1.0] * 11 + [np.nan], "finite numbers >= 0"),
-        ([1.0] * 11 + [-1.0], "finite numbers >= 0.*-1.0 to 1.0"),
-        (np.zeros(COUNT), "not all of them 0"),
+        (np.ones(3), r"`sample_weight` should be 12 finite .*\[1., 1., 1.\]"),
+        (["a"] * COUNT, "should be 12 finite numbers >= 0"),
+        (np.ones(COUNT, bool), "should be 12 finite numbers >= 0"),
+        ([[1.0], [1.0, 2.0]], "should be 12 finite numbers >= 0"),
+        ([1.0] * 11 + [np.nan], "should be 12 finite numbers >= 0.*nan"),
+        ([1.0] * 11 + [-1.0], "should be 12 finite numbers >= 0.*-1.0"),
+        (np.zeros(COUNT), "weights of which some are above 0"),
     ],
 )
 def test_bad_weights(weights, message):

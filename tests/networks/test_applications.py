@@ -44,7 +44,16 @@ def test_all_names_are_networks():
     found = applications.names()
     assert {"ResNet50", "ConvNeXtTiny", "DenseNet121"} <= {*found}
     for name in found:
-        assert callable(getattr(keras.applications, name))
+        prepared = applications._preprocess(name, keras.Input(SHAPE))
+        assert prepared.shape == (None, *SHAPE)
+
+
+def test_images_that_are_too_small_for_a_network():
+    with pytest.raises(
+        InputError,
+        match=r"`input_shape` should be large enough for Xception .*71",
+    ):
+        applications.application("Xception", SHAPE, 4, weights="")
 
 
 def test_an_unknown_name_suggests_the_nearest():

@@ -99,6 +99,10 @@ def test_images_from_a_folder_to_an_audit(preset, tmp_path):
     [
         ({"weights": "imagenet"}, "`network.weights` should be 'preset' or ''"),
         ({"weight_decay": 0.1}, "`network.weight_decay` should be 0 for"),
+        (
+            {"initializer": "uniform"},
+            "`network.initializer` should be left out",
+        ),
         ({"input_shape": (20, 24, 1)}, "The inputs should be RGB images"),
         ({"input_shape": ()}, "a classifier of texts is wrapped in Python"),
     ],

@@ -148,6 +148,18 @@ def test_an_estimated_noise_rate_is_the_share_of_wrong_labels():
     assert asked["forget_rate"] == 0.9
 
 
+@pytest.mark.parametrize("name", ["co_teaching_estimated", "masking_estimated"])
+def test_an_estimate_takes_one_pass_of_the_network(name):
+    told, passes = labelled_by(ESTIMATED), []
+
+    def probabilities(inputs):
+        passes.append(len(inputs))
+        return told["probabilities"](inputs)
+
+    arguments_of(name, **{**told, "probabilities": probabilities})
+    assert passes == [300]
+
+
 def test_an_estimated_structure_leaves_out_small_entries():
     asked = arguments_of(
         "masking_estimated", **labelled_by(ESTIMATED), true_transition=None
