@@ -118,8 +118,9 @@ def test_the_audit_of_a_run_holds_it(kind, tmp_path):
     audited = run_audit.audit_run(run, problem)
     tested = audited.instance_dependence
     assert tested.examples > 500
-    if kind == "flip_to_one":
-        assert not tested.is_found
+    # About a thousand examples are too few to find the noise of the image with
+    # a trained network; docs/how_to/wrong_labels.md says so.
+    assert not tested.is_found
 
 
 def test_true_classes_of_digits_show_instance_noise():
