@@ -68,18 +68,24 @@ def conditions(
     return plan
 
 
-def study(study: Study, variants: Iterable[str] | None = None) -> Plan:
+def study(
+    study: Study,
+    variants: Iterable[str] | None = None,
+    manual_dir: str = "",
+) -> Plan:
     """Returns the runs of a study, named VARIANT/NOISE/METHOD-seedSEED.
 
     Args:
         study: The study.
         variants: The variants to run. Defaults to None, all.
+        manual_dir: As in `config_of`. Defaults to "", which serves the other
+            datasets.
 
     Raises:
         InputError: for an unknown variant.
     """
     dataset, _, variant = study.config.partition(":")
-    config = config_of(dataset, DATASETS, variant, "")
+    config = config_of(dataset, DATASETS, variant, manual_dir)
     config.update_from_flattened_dict(study.common)
     asked = list(study.variants) if variants is None else list(variants)
     for name in asked:

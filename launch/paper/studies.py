@@ -252,6 +252,16 @@ STUDIES: Mapping[str, Study] = {
         common=_TWELVE_THOUSAND,
         noises=_INSTANCE_TOO,
     ),
+    # Noise of the instance needs inputs of numbers, so words have none.
+    "trust_twitter": Study(
+        config="twitter", variants=_TRUST, common={"dataset.validation": 0.2}
+    ),
+    "trust_cifar10": Study(
+        config="cifar10:reduced",
+        variants=_TRUST,
+        common={"dataset.validation": 0.1},
+        noises=_INSTANCE_TOO,
+    ),
     # What each difference between the letter and mlc is worth: added one after
     # another, and taken from mlc alone. (The decay of T's steps is the last
     # difference, so its row is the last that was added.) Then what there is

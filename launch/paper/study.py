@@ -28,6 +28,9 @@ _RUNS = flags.DEFINE_string(
     "runs", "runs", "The folder for the directories of the runs."
 )
 _RESULTS = flags.DEFINE_string("results", "results", "The folder for results.")
+_MANUAL_DIR = flags.DEFINE_string(
+    "manual_dir", "", "The folder with the files of Twitter."
+)
 _JOBS = flags.DEFINE_integer(
     "jobs", 1, "The number of runs that train at the same time."
 )
@@ -38,7 +41,9 @@ def main(argv: list[str]) -> None:
     name = _WHAT.value
     if name not in studies.STUDIES:
         raise unknown_name("what", name, studies.STUDIES)
-    plan = plans.study(studies.STUDIES[name], _VARIANTS.value)
+    plan = plans.study(
+        studies.STUDIES[name], _VARIANTS.value, _MANUAL_DIR.value
+    )
     experiments.run_all(
         plan,
         Path(_RUNS.value) / "studies" / name,
