@@ -45,11 +45,13 @@ OPTIONAL = (
     "jinja2",
     "keras_tuner",
     "matplotlib",
+    "mlflow",
     "onnx",
     "pandas",
     "pyarrow",
     "tensorflow_datasets",
     "tf2onnx",
+    "wandb",
 )
 # Hides libraries, as if they were not installed.
 _HIDE = f"""

@@ -4,6 +4,9 @@ No baseline imports another."""
 from mlc_tf.baselines.authors_step import AuthorsStep
 from mlc_tf.baselines.co_teaching import CoTeaching
 from mlc_tf.baselines.cross_entropy import CrossEntropy
+from mlc_tf.baselines.early_learning_regularization import (
+    EarlyLearningRegularization,
+)
 from mlc_tf.baselines.fasten import Fasten
 from mlc_tf.baselines.forward_correction import ForwardCorrection
 from mlc_tf.baselines.generalized_cross_entropy import GeneralizedCrossEntropy
@@ -15,6 +18,7 @@ from mlc_tf.baselines.meta_weight_net import MetaWeightNet
 from mlc_tf.baselines.noise_layer import NoiseLayer
 from mlc_tf.baselines.pencil import Pencil
 from mlc_tf.baselines.robust_bilevel import RobustBilevel
+from mlc_tf.baselines.semi_supervised import SemiSupervised
 from mlc_tf.baselines.transition_revision import TransitionRevision
 from mlc_tf.baselines.volume_minimization import VolumeMinimization
 
@@ -22,6 +26,7 @@ __all__ = [
     "AuthorsStep",
     "CoTeaching",
     "CrossEntropy",
+    "EarlyLearningRegularization",
     "Fasten",
     "ForwardCorrection",
     "GeneralizedCrossEntropy",
@@ -33,6 +38,7 @@ __all__ = [
     "NoiseLayer",
     "Pencil",
     "RobustBilevel",
+    "SemiSupervised",
     "TransitionRevision",
     "VolumeMinimization",
 ]

@@ -36,6 +36,7 @@ from mlc_tf.models.multi_worker_fit import MultiWorkerFit
 WITHOUT_CLEAN = (
     "CrossEntropy",
     "GeneralizedCrossEntropy",
+    "EarlyLearningRegularization",
     "VolumeMinimization",
     "RobustBilevel",
     "Pencil",

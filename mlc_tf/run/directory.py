@@ -27,6 +27,7 @@ _EXECUTION_SETTINGS = (
     "train.strategy",
     "train.replicas",
     "train.checkpoint_every",
+    "train.tracker",
 )
 # Files that only training writes.
 _WORK = (

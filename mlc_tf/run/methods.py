@@ -22,6 +22,9 @@ from mlc_tf.baselines.co_teaching import CoTeaching
 from mlc_tf.baselines.confusion_matrix import confusion_transition
 from mlc_tf.baselines.cross_entropy import CrossEntropy
 from mlc_tf.baselines.dual_transition import dual_transition
+from mlc_tf.baselines.early_learning_regularization import (
+    EarlyLearningRegularization,
+)
 from mlc_tf.baselines.fasten import Fasten
 from mlc_tf.baselines.forward_correction import ForwardCorrection
 from mlc_tf.baselines.forward_correction import anchor_point_transition
@@ -35,6 +38,9 @@ from mlc_tf.baselines.meta_weight_net import MetaWeightNet
 from mlc_tf.baselines.noise_layer import NoiseLayer
 from mlc_tf.baselines.pencil import Pencil
 from mlc_tf.baselines.robust_bilevel import RobustBilevel
+from mlc_tf.baselines.semi_supervised import SemiSupervised
+from mlc_tf.baselines.semi_supervised import can_mix
+from mlc_tf.baselines.semi_supervised import clean_posterior
 from mlc_tf.baselines.transition_revision import TransitionRevision
 from mlc_tf.baselines.volume_minimization import VolumeMinimization
 from mlc_tf.data import examples
@@ -101,8 +107,7 @@ class Phase:
 
     Attributes:
         model: The model class. It is called with the base, with what
-            `arguments` returns and, in the last phase, with the method's
-            options.
+            `arguments` returns and with `options`.
         data: The source of the noisy half of each element. "noisy" is the
             noisy set, and "clean" the clean set. "merged" is both sets
             together, or the noisy set where there is no clean set: the paper's
@@ -112,6 +117,8 @@ class Phase:
         prepare: Called with the model before training. Defaults to None.
         fresh: Whether the phase starts from the initial weights; otherwise it
             starts from the weights of the phase before. Defaults to True.
+        options: The names of the method's options that the model takes.
+            Defaults to None: all options in the last phase, and none before it.
         warm_up: Maps the base and the arguments to the model of the warm-up
             epochs of the first phase. Defaults to plain cross-entropy of the
             base.
@@ -122,6 +129,7 @@ class Phase:
     arguments: Callable[[RunContext], dict[str, Any]] | None = None
     prepare: Callable[[Any], None] | None = None
     fresh: bool = True
+    options: tuple[str, ...] | None = None
     warm_up: Callable[[keras.Model, dict[str, Any]], PairModel] = (
         lambda base, arguments: CrossEntropy(base)
     )
@@ -317,6 +325,25 @@ def _seeded_masking(context: RunContext) -> dict[str, Any]:
     return {**_masking(context), "seed": context.seed}
 
 
+def _second_stage(context: RunContext) -> dict[str, Any]:
+    """Returns the labels, and what the first stage's network says of them."""
+    training_set = context.training_set
+    probs = context.probabilities(training_set)
+    arguments = {
+        "labels": training_set.labels,
+        "posterior": clean_posterior(probs, training_set.labels),
+        "seed": context.seed,
+        **_clean_class_weight(context),
+    }
+    if "mixup" not in context.options:
+        arguments["mixup"] = can_mix(training_set.input_spec)
+    return arguments
+
+
+def _num_examples(context: RunContext) -> dict[str, Any]:
+    return {"num_examples": len(context.training_set)}
+
+
 def _given_labels(context: RunContext) -> dict[str, Any]:
     return {"labels": context.training_set.labels}
 
@@ -414,15 +441,38 @@ def _clean_class_weight(context: RunContext) -> dict[str, Any]:
 
 
 # The methods with a section `transition` of options.
-LEARN_T = ("mlc", "robot")
+LEARN_T = ("mlc", "mlc_semi", "robot")
 # The name of the update whose rates follow from the length of the run.
 AUTO = "auto"
 _MERGED = Phase(CrossEntropy, data="merged")
 _NOISY = Phase(CrossEntropy)
+# It goes on from the weights of the first stage: a fresh start did worse on
+# 12,000 MNIST images.
+_SECOND_STAGE = Phase(
+    SemiSupervised,
+    arguments=_second_stage,
+    fresh=False,
+    options=("momentum", "mixup", "clean_weight"),
+)
 
 METHODS: Mapping[str, Method] = {
     "mlc": Method(
         (Phase(MetaLossCorrection, arguments=_mlc),), needs_clean=True
+    ),
+    "mlc_semi": Method(
+        (
+            Phase(
+                MetaLossCorrection,
+                arguments=_mlc,
+                options=(
+                    "meta_gradient",
+                    "virtual_learning_rate",
+                    "clean_weight",
+                ),
+            ),
+            _SECOND_STAGE,
+        ),
+        needs_clean=True,
     ),
     "mlc_paper": Method((Phase(PaperMetaLossCorrection),), needs_clean=True),
     "cross_entropy": Method((_MERGED,)),
@@ -466,6 +516,19 @@ METHODS: Mapping[str, Method] = {
                 data="merged",
                 arguments=_gold(mean_prediction_transition),
             ),
+        ),
+        needs_clean=True,
+    ),
+    "glc_semi": Method(
+        (
+            _NOISY,
+            Phase(
+                GoldLossCorrection,
+                data="merged",
+                arguments=_gold(mean_prediction_transition),
+                options=("expectation_rate",),
+            ),
+            _SECOND_STAGE,
         ),
         needs_clean=True,
     ),
@@ -544,6 +607,15 @@ METHODS: Mapping[str, Method] = {
     "volmin": Method((Phase(VolumeMinimization, data="merged"),)),
     "robot": Method((Phase(RobustBilevel, data="merged", arguments=_robot),)),
     "gce": Method((Phase(GeneralizedCrossEntropy, data="merged"),)),
+    "elr": Method(
+        (
+            Phase(
+                EarlyLearningRegularization,
+                data="merged",
+                arguments=_num_examples,
+            ),
+        )
+    ),
     "meta_weight_net": Method((Phase(MetaWeightNet),), needs_clean=True),
     "fasten": Method(
         (Phase(Fasten, arguments=_given_labels),),

@@ -28,6 +28,7 @@ from mlc_tf.networks import initialization
 from mlc_tf.run import directory
 from mlc_tf.run import methods
 from mlc_tf.run.checkpoints import Interval
+from mlc_tf.run.tracking import TRACKERS
 
 OPTIMIZERS = {"sgd": keras.optimizers.SGD, "adam": keras.optimizers.Adam}
 SCHEDULES = ("constant", "cosine")
@@ -122,6 +123,13 @@ def default_config() -> ml_collections.ConfigDict:
                 },
             },
             # The paper's alpha and beta for MNIST and Twitter.
+            # Of the second stage; the first has the settings of mlc.
+            "mlc_semi": {
+                "momentum": 0.9,
+                # Where not given, whether the inputs are floats or pixels.
+                "mixup": placeholder(bool),
+            },
+            "glc_semi": {"momentum": 0.9, "mixup": placeholder(bool)},
             "mlc_paper": {
                 "virtual_learning_rate": 1e-2,
                 "transition_learning_rate": 1.0,
@@ -173,6 +181,7 @@ def default_config() -> ml_collections.ConfigDict:
             },
             "volmin": {"volume_weight": 1e-4, "transition_learning_rate": 1.0},
             "gce": {"q": 0.7},
+            "elr": {"strength": 3.0, "momentum": 0.7},
             "meta_weight_net": {
                 "meta_learning_rate": 1e-3,
                 "clean_weight": placeholder(float),
@@ -195,6 +204,21 @@ def default_config() -> ml_collections.ConfigDict:
     config.method.glc_em.expectation_rate = update.get_oneway_ref(
         "expectation_rate"
     )
+    # The first stage is the method of that name, and the trusted set weighs as
+    # much in the second stage as in mlc.
+    second = config.method.mlc_semi
+    for option in mlc:
+        if option != "transition":
+            second[option] = mlc.get_oneway_ref(option)
+    second.transition = ml_collections.ConfigDict()
+    for option in update:
+        second.transition[option] = update.get_oneway_ref(option)
+    for option in ("learning_rate", "expectation_rate"):
+        config.method.glc_semi[option] = config.method.glc.get_oneway_ref(
+            option
+        )
+    for option in ("clean_weight", "clean_class_weight"):
+        config.method.glc_semi[option] = mlc.get_oneway_ref(option)
     # What estimates its oracle has the other options of the method.
     for method, options in (
         ("co_teaching", ("learning_rate", "ramp")),
@@ -235,6 +259,8 @@ def default_config() -> ml_collections.ConfigDict:
             "replicas": 0,  # of "mirrored"; 0 for all GPUs
             # "epoch"; or "N steps" or "N seconds", also within an epoch.
             "checkpoint_every": "epoch",
+            # "mlflow" or "wandb" also records the run there.
+            "tracker": "none",
             "steps_per_execution": 1,  # as in `keras.Model.compile`
         }
     )
@@ -414,6 +440,8 @@ def check(config: ml_collections.ConfigDict) -> None:
             train.replicas,
         )
     Interval.parse(train.checkpoint_every)
+    if train.tracker not in TRACKERS:
+        raise unknown_name("train.tracker", train.tracker, TRACKERS)
     with in_section("train", ["jit_compile"]):
         xla.check(train.jit_compile)
     if train.dtype not in DTYPES:

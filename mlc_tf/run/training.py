@@ -3,6 +3,7 @@
 import tempfile
 import zlib
 from collections.abc import Iterator
+from collections.abc import Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +34,7 @@ from mlc_tf.run import methods
 from mlc_tf.run import problems
 from mlc_tf.run import schedule
 from mlc_tf.run import settings
+from mlc_tf.run import tracking
 from mlc_tf.run.checkpoints import Checkpoints
 from mlc_tf.run.checkpoints import Position
 from mlc_tf.run.problems import Problem
@@ -113,15 +115,17 @@ def _train(
     stages = schedule.stages(config, problem)
     _check_stages(config, problem, base, stages)
     with _own_directory(workdir, config) as own:
-        data_digests = data_identity.claim(own, problem)
-        result = _Run(
-            config,
-            problem,
-            own,
-            verbose,
-            termination,
-            directory.run_digest(config, data_digests),
-        ).train(base, stages)
+        digest = directory.run_digest(config, data_identity.claim(own, problem))
+        with tracking.tracked(config, own, digest) as trackers:
+            result = _Run(
+                config,
+                problem,
+                own,
+                verbose,
+                termination,
+                digest,
+                trackers=trackers,
+            ).train(base, stages)
         distribution.barrier()  # no worker leaves while another still works
     return result
 
@@ -215,6 +219,7 @@ class _Run:
         keeps_files: Whether the directory outlives the run. If not,
             checkpoints, the history of T and TensorBoard's files are not
             written. Defaults to True.
+        trackers: The callbacks that record the run elsewhere. Defaults to ().
     """
 
     config: ml_collections.ConfigDict
@@ -224,6 +229,7 @@ class _Run:
     termination: Termination
     run: str = ""
     keeps_files: bool = True
+    trackers: Sequence[keras.callbacks.Callback] = ()
 
     def train(self, base: keras.Model, stages: list[Stage]) -> dict[str, Any]:
         """Trains from the last checkpoint to the end; returns the result."""
@@ -396,6 +402,7 @@ class _Run:
             ),
             *measures,
             metrics_log,
+            *self.trackers,
         ]
         if self.keeps_files:
             tensorboard = workdir / "tensorboard"
@@ -540,7 +547,12 @@ def _build(
     """Returns the model that trains `base` in a stage."""
     if stage.warmup and not stage.phase_start:
         return stage.phase.warm_up(base, arguments)
-    options = settings.method_options(config) if stage.in_last_phase else {}
+    options = settings.method_options(config)
+    names = stage.phase.options
+    if names is not None:
+        options = {name: options[name] for name in names if name in options}
+    elif not stage.in_last_phase:
+        options = {}
     with in_section(f"method.{config.method.name}", options):
         return stage.phase.model(base, **{**options, **arguments})
 

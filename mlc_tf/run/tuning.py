@@ -77,6 +77,12 @@ _VALUES: Mapping[str, tuple[Any, ...]] = {
     "method.meta_weight_net.clean_weight": _CLEAN_WEIGHTS,
     "method.co_teaching.ramp": (0.05, 0.1, 0.3, 0.6, 1.0),
     "method.gce.q": (0.3, 0.5, 0.7, 0.9),
+    "method.elr.strength": (1.0, 3.0, 7.0),
+    "method.elr.momentum": (0.5, 0.7, 0.9),
+    **{
+        f"method.{name}.momentum": (0.5, 0.9, 0.99, 1.0)
+        for name in ("mlc_semi", "glc_semi")
+    },
     "method.fasten.noisy_weight": (0.25, 0.5, 0.75),
     "method.fasten.threshold": (0.6, 0.8, 0.9),
 }

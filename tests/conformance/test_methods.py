@@ -21,10 +21,12 @@ from tests.support import ROOT
 CLASSES, WIDTH, BATCH, STEPS = 3, 5, 12, 3
 TRUE = np.array([[0.7, 0.3, 0.0], [0.0, 0.6, 0.4], [0.2, 0.0, 0.8]])
 LABELS = np.random.default_rng(1).integers(0, CLASSES, BATCH * STEPS)
+POSTERIOR = np.random.default_rng(2).dirichlet(np.ones(CLASSES), BATCH * STEPS)
 GOLD = np.arange(BATCH * STEPS) % 3 == 0
 # The row of each method in this suite: its arguments here.
 ARGUMENTS = {
     "mlc": {},
+    "mlc_semi": {"labels": LABELS, "posterior": POSTERIOR, "momentum": 0.5},
     "mlc_paper": {},
     "cross_entropy": {},
     "ce_control": {},
@@ -35,6 +37,7 @@ ARGUMENTS = {
     "dual_t": {"transition": TRUE},
     "t_revision": {"transition": TRUE, "revision_rate": 0.1},
     "glc": {"transition": TRUE, "gold": GOLD},
+    "glc_semi": {"labels": LABELS, "posterior": POSTERIOR, "momentum": 0.5},
     "glc_em": {
         "transition": TRUE,
         "expectation_rate": 0.3,
@@ -51,6 +54,7 @@ ARGUMENTS = {
     "volmin": {},
     "robot": {},
     "gce": {},
+    "elr": {"num_examples": BATCH * STEPS},
     "meta_weight_net": {},
     "fasten": {"labels": LABELS},
     "clean_only": {},
@@ -61,11 +65,20 @@ ARGUMENTS = {
 ORACLES = {"transition", "structure", "gold", "forget_rate"}
 GLC = ("glc", "confusion")  # merged, with marks on the clean ones
 # Those that keep something for each example.
-INDEXED = ("glc", "confusion", "pencil", "fasten")
+INDEXED = (
+    "mlc_semi",
+    "glc",
+    "glc_semi",
+    "confusion",
+    "pencil",
+    "elr",
+    "fasten",
+)
 # Their last phases have the class and arguments of one another: one will do.
 SAME = (
     "ce_control",
     "dual_t",
+    "glc_semi",
     "confusion",
     "co_teaching_estimated",
     "masking_estimated",
@@ -297,8 +310,10 @@ def test_every_configured_method_exists_and_takes_its_options():
     assert set(configured) == set(methods.METHODS)
     for name, options in configured.items():
         del options["learning_rate"]  # the optimizer's
-        model = methods.METHODS[name].phases[-1].model
-        assert set(options) <= set(inspect.signature(model).parameters)
+        *firsts, last = methods.METHODS[name].phases
+        models = [last.model, *(each.model for each in firsts if each.options)]
+        known = [set(inspect.signature(model).parameters) for model in models]
+        assert set(options) <= set.union(*known)
 
 
 def test_unknown_methods_name_the_nearest():

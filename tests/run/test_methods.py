@@ -1,5 +1,7 @@
 """What a phase of a method learns about its run."""
 
+import inspect
+
 import keras
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from mlc_tf.errors import InputError
 from mlc_tf.models.paper_meta_loss_correction import PaperMetaLossCorrection
 from mlc_tf.run import methods
 from mlc_tf.run import problems
+from mlc_tf.run import settings
 from mlc_tf.run import training
 from tests.support import small
 
@@ -173,6 +176,37 @@ def test_an_estimated_structure_leaves_out_small_entries():
     )
 
 
+@pytest.mark.parametrize("name", ["mlc_semi", "glc_semi"])
+def test_a_second_stage_gets_what_the_first_says_of_the_labels(name):
+    told = labelled_by(ESTIMATED)
+    asked = arguments_of(name, **{**told, "clean": setting().clean})
+    classes = np.arange(300) % 3
+    np.testing.assert_array_equal(asked["labels"], told["noisy"].labels)
+    np.testing.assert_array_equal(asked["posterior"].argmax(1), classes)
+    assert asked["seed"] == 4 and asked["mixup"] is True
+    given = arguments_of(name, **told, options={"mixup": False})
+    assert "mixup" not in given
+
+
+def test_words_are_not_mixed():
+    words = Arrays(np.zeros((20, 3), np.int32), np.arange(20) % 3)
+    assert arguments_of("mlc_semi", noisy=words)["mixup"] is False
+
+
+def test_each_phase_takes_its_own_options():
+    first, second = methods.METHODS["mlc_semi"].phases
+    config = settings.default_config()
+    config.method.name = "mlc_semi"
+    options = settings.method_options(config)
+    known = inspect.signature(first.model).parameters
+    assert set(first.options) <= set(known)
+    # What the models do not take as it is, `arguments` has used.
+    assert options.keys() - {*first.options, *second.options} <= {
+        "transition",
+        "clean_class_weight",
+    }
+
+
 def test_an_unknown_noise_rate_has_to_be_given():
     with pytest.raises(
         InputError, match=r"forget_rate` should be given unless"
@@ -273,6 +307,7 @@ def test_which_data_each_method_trains_on():
     # not use the clean set as such; GLC has its first network without it.
     assert data == {
         "mlc": ["noisy"],
+        "mlc_semi": ["noisy", "noisy"],
         "mlc_paper": ["noisy"],
         "cross_entropy": ["merged"],
         "ce_control": ["noisy"],
@@ -283,6 +318,7 @@ def test_which_data_each_method_trains_on():
         "dual_t": ["merged", "merged"],
         "t_revision": ["merged", "merged"],
         "glc": ["noisy", "merged"],
+        "glc_semi": ["noisy", "merged", "noisy"],
         "glc_em": ["noisy", "noisy"],
         "confusion": ["noisy", "merged"],
         "lre": ["noisy"],
@@ -295,6 +331,7 @@ def test_which_data_each_method_trains_on():
         "volmin": ["merged"],
         "robot": ["merged"],
         "gce": ["merged"],
+        "elr": ["merged"],
         "meta_weight_net": ["noisy"],
         "fasten": ["noisy"],
         "clean_only": ["clean"],

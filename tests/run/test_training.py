@@ -503,6 +503,7 @@ RUN_ELSEWHERE = (
     "masking_hard",
     "pencil",
     "gce",
+    "glc_semi",
     "clean_only",
     "fine_tune",
 )

@@ -38,7 +38,7 @@ def test_each_method_trains_without_a_trusted_set_or_names_those_that_do(
             InputError,
             match="needs no trusted set, one of cross_entropy, ce_control, "
             "forward, dual_t, t_revision, co_teaching_estimated, "
-            "masking_estimated, pencil, volmin, robot, gce, "
+            "masking_estimated, pencil, volmin, robot, gce, elr, "
             f".* = '{name}'",
         ):
             training.run(config, tmp_path, 0)

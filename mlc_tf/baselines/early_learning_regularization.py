@@ -1,0 +1,128 @@
+"""Early-learning regularization (ELR): keeps what the network learned early."""
+
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from mlc_tf import distribution
+from mlc_tf import losses
+from mlc_tf.errors import bad_argument
+from mlc_tf.errors import check_rate
+from mlc_tf.models.forward_pass import AllWeights
+from mlc_tf.models.pair_model import PairModel
+
+# The probabilities are at least this and at most 1 minus this, as in the
+# released code.
+_LEAST = 1e-4
+
+
+class EarlyLearningRegularization(PairModel):
+    """Trains on the given labels, and on agreement with former predictions.
+
+    A network learns the right labels before it memorises the wrong ones. Each
+    example has a target t, a moving average of the network's softmax f. It
+    starts from zeros:
+
+        t    <- momentum * t + (1 - momentum) * f
+        loss =  mean of -log f[label] + strength * mean of log(1 - f . t)
+
+    The second term falls as f and t come to agree. Its gradient cancels the
+    gradient of a label that contradicts t. There is no T. The noisy half of
+    each element is `(x, label, index)`
+    (`mlc_tf.data.pair(..., with_index=True)`); the clean half is not used.
+
+    Args:
+        base: A built `keras.Model` from inputs to logits `(batch, classes)`.
+        num_examples: The number of noisy examples, an integer >= 1.
+        strength: The weight of the second term, a float >= 0. Defaults to 3,
+            the published value for CIFAR-10 with uniform noise.
+        momentum: In [0, 1). Defaults to 0.7, published with that value.
+        name: Name of the model. Defaults to a unique name.
+
+    Raises:
+        InputError: if an argument is outside its range.
+
+    References:
+        Liu et al., 2020, "Early-learning regularization prevents memorization
+        of noisy labels", Eq. 6 and 9, and its code.
+    """
+
+    uses_index = True
+
+    def __init__(
+        self,
+        base: keras.Model,
+        *,
+        num_examples: int,
+        strength: float = 3.0,
+        momentum: float = 0.7,
+        name: str | None = None,
+    ) -> None:
+        super().__init__(base, name=name)
+        if not isinstance(num_examples, (int, np.integer)) or num_examples < 1:
+            raise bad_argument("num_examples", "an integer >= 1", num_examples)
+        if not 0 <= momentum < 1:
+            raise bad_argument("momentum", "in [0, 1)", momentum)
+        self.strength = check_rate("strength", strength)
+        self.momentum = float(momentum)
+        self.forward_pass = AllWeights(base)
+        self.targets = self.add_state(
+            "targets", np.zeros((num_examples, self.num_classes))
+        )
+
+    def train_step(self, data: Any) -> dict[str, Any]:
+        (x, labels, indices), _ = data
+        forward = self.forward_pass.forward(x)
+        logits = forward.logits
+        all_targets = tf.convert_to_tensor(self.targets)
+        targets = move_targets(
+            tf.cast(tf.gather(all_targets, indices), logits.dtype),
+            logits,
+            self.momentum,
+        )
+        # Every replica stores all targets, so the global batch is written.
+        self.targets.assign(
+            tf.tensor_scatter_nd_update(
+                all_targets,
+                distribution.all_rows(indices)[:, tf.newaxis],
+                tf.cast(distribution.all_rows(targets), all_targets.dtype),
+            )
+        )
+        with forward.tape:
+            loss = tf.reduce_mean(
+                losses.cross_entropy(logits, labels)
+                + self.strength * disagreement(logits, targets)
+            )
+        return self.actual_train(forward, loss, labels)
+
+
+def move_targets(
+    targets: tf.Tensor, logits: tf.Tensor, momentum: float
+) -> tf.Tensor:
+    """Returns the targets after a step, `(batch, classes)`, without a gradient.
+
+    Args:
+        targets: The targets before the step, `(batch, classes)`.
+        logits: The network's logits, `(batch, classes)`.
+        momentum: The weight of the targets before the step.
+    """
+    probs = _clipped_softmax(logits)
+    probs /= tf.reduce_sum(probs, axis=-1, keepdims=True)
+    return tf.stop_gradient(momentum * targets + (1 - momentum) * probs)
+
+
+def disagreement(logits: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
+    """Returns `log(1 - f . t)`, `(batch,)`, where f = softmax(logits).
+
+    Args:
+        logits: `(batch, classes)`.
+        targets: t, `(batch, classes)`; each row sums to at most 1.
+    """
+    agreement = tf.reduce_sum(_clipped_softmax(logits) * targets, axis=-1)
+    return tf.math.log1p(-agreement)
+
+
+def _clipped_softmax(logits: tf.Tensor) -> tf.Tensor:
+    return tf.clip_by_value(tf.nn.softmax(logits), _LEAST, 1 - _LEAST)
