@@ -10,13 +10,16 @@ result of a finished run.
 """
 
 import json
+from pathlib import Path
 
 from absl import flags
 
 from mlc_tf import distribution
+from mlc_tf.audit import run_audit
 from mlc_tf.launch import command_line
 from mlc_tf.run import data_identity
 from mlc_tf.run import directory
+from mlc_tf.run import finished_run
 from mlc_tf.run import problems
 from mlc_tf.run import training
 
@@ -44,6 +47,8 @@ def main(argv: list[str]) -> None:
         f"{problems.EVALUATION_SETS[result['evaluated_on']]}, "
         f"after epoch {result['epochs']}."
     )
+    if not (finished or distribution.worker()):
+        _warn_unless_described(workdir)
     command_line.print_next(
         ["audit", f"--workdir={workdir}"],
         ["review", f"--workdir={workdir}"],
@@ -54,6 +59,16 @@ def main(argv: list[str]) -> None:
         ],
     )
     print(json.dumps(result), flush=True)
+
+
+def _warn_unless_described(workdir: Path) -> None:
+    """Prints a warning if the labels depend on more than T describes."""
+    run = finished_run.load(workdir)
+    if run.transition is None:
+        return
+    found = run_audit.instance_dependence(run, problems.load(run.config))
+    if found.is_found:
+        print(f"Warning: {found.sentence()}")
 
 
 if __name__ == "__main__":

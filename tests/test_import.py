@@ -114,7 +114,7 @@ def test_every_name_is_reachable(name):
 
 
 def test_the_baselines_and_the_settings_are_reachable():
-    assert len(mlc_tf.baselines.__all__) == 16
+    assert len(mlc_tf.baselines.__all__) == 18
     for name in mlc_tf.baselines.__all__:
         assert issubclass(getattr(mlc_tf.baselines, name), mlc_tf.PairModel)
     assert mlc_tf.run.settings.default_config().seed == 0

@@ -111,6 +111,44 @@ def test_a_finished_run_whose_data_changed_is_refused(tmp_path):
     assert results[0] == results[1]
 
 
+def test_train_warns_where_t_does_not_describe_the_labels(tmp_path):
+    rng = np.random.default_rng(0)
+    classes = np.arange(2400) % 2
+    x = rng.normal(size=(2400, 6)).astype(np.float32)
+    x[:, 0] += 8 * classes
+    by_input = classes ^ (x[:, 1] > 0.8)  # a fifth of each class
+    by_class = classes ^ (rng.random(2400) < 0.2)
+    for name, given in (("input", by_input), ("class", by_class)):
+        np.savez(
+            tmp_path / f"{name}.npz",
+            x_train=x[:2000],
+            y_train=given[:2000],
+            x_test=x[2000:2200],
+            y_test=classes[2000:2200],
+            x_clean=x[2200:],
+            y_clean=classes[2200:],
+        )
+    with_t, of_class, without_t = launch(
+        tmp_path,
+        *(
+            (
+                *("train.py", config("own", ""), f"--workdir={name}-{method}"),
+                f"--config.dataset.name=npz:{name}.npz",
+                f"--config.method.name={method}",
+                "--config.train.epochs=2",
+            )
+            for name, method in (
+                ("input", "mlc"),
+                ("class", "mlc"),
+                ("input", "cross_entropy"),
+            )
+        ),
+    )
+    assert "Warning: The given labels depend on more than" in with_t[1]
+    for answer in (of_class, without_t):
+        assert answer[0] == 0 and "Warning" not in answer[1]
+
+
 def test_runs_with_other_settings_have_other_directories(tmp_path):
     other = "--config.network.mlp.hidden_units=(16,)"
     one, two, again = launch(

@@ -425,6 +425,7 @@ def test_these_methods_are_not_fitted_to_the_trusted_labels():
     }
     assert free == {
         "mlc",
+        "mlc_semi",
         "mlc_paper",
         "ce_control",
         "authors_step",
