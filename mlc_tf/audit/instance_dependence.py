@@ -83,7 +83,7 @@ class InstanceDependence:
             return (
                 "The given labels depend on more than the class: T, which "
                 "depends on the class alone, does not describe them well "
-                f"{numbers}. Compare with a method without T, such as gce."
+                f"{numbers}. Compare with a method without T, such as elr."
             )
         return (
             "No sign was found that the given labels depend on more than the "
