@@ -135,6 +135,9 @@ def prepared(name: str, options: Options, downloads: bool = True) -> Any:
     except InputError:
         raise
     except Exception as error:  # any error of TFDS' downloader
+        again = tfds.builder(name, data_dir=options.data_dir or None)
+        if again.is_prepared():  # by a run that started at the same time
+            return again
         raise InputError(
             f"The dataset {name!r} should be in the TFDS folder {folder}, "
             f"or be downloadable. Received: {type(error).__name__}: "

@@ -52,6 +52,24 @@ def load_tiny(folder, **options):
     )
 
 
+def test_two_runs_may_prepare_a_dataset_at_the_same_time(tmp_path, monkeypatch):
+    """The other run starts and ends while this one generates examples."""
+    others = []
+
+    def generate(builder, split):
+        if not others:
+            others.append(None)
+            others[0] = load_tiny(tmp_path)
+        return original(builder, split)
+
+    original = OwnTinyImages._generate_examples
+    monkeypatch.setattr(OwnTinyImages, "_generate_examples", generate)
+    splits = load_tiny(tmp_path)
+    np.testing.assert_array_equal(splits.train.x, others[0].train.x)
+    (folder,) = (tmp_path / "own_tiny_images").iterdir()
+    assert folder.name == "1.0.0"  # nothing incomplete is left
+
+
 def test_a_tfds_dataset_becomes_arrays(tmp_path):
     splits = load_tiny(tmp_path)
     assert (tmp_path / "own_tiny_images").is_dir()
