@@ -24,7 +24,7 @@ _EXTRAS = {
     "cleanlab": ["cleanlab[datalab]>=2.9"],
     "hub": ["keras-hub>=0.32"],
     "audit": ["jinja2", "matplotlib", "pandas", "pillow>=11", "pyarrow"],
-    "trackers": ["mlflow-skinny>=3", "wandb>=0.21"],
+    "trackers": ["mlflow-skinny>=3", "pandas", "wandb>=0.21"],
     "tune": ["keras-tuner>=1.4.8"],
     "onnx": ["onnx", "tf2onnx>=1.17"],
 }

@@ -47,8 +47,6 @@ def main(argv: list[str]) -> None:
         f"{problems.EVALUATION_SETS[result['evaluated_on']]}, "
         f"after epoch {result['epochs']}."
     )
-    if not (finished or distribution.worker()):
-        _warn_unless_described(workdir)
     command_line.print_next(
         ["audit", f"--workdir={workdir}"],
         ["review", f"--workdir={workdir}"],
@@ -58,14 +56,21 @@ def main(argv: list[str]) -> None:
             f"--output=served/{workdir.name}",
         ],
     )
+    if not finished:
+        _warn_unless_described(workdir)
     print(json.dumps(result), flush=True)
 
 
 def _warn_unless_described(workdir: Path) -> None:
-    """Prints a warning if the labels depend on more than T describes."""
+    """Prints a warning if the labels depend on more than T describes.
+
+    Several workers leave this test to the audit.
+    """
     run = finished_run.load(workdir)
-    if run.transition is None:
+    workers = run.config.train.strategy == "multi_worker"
+    if workers or run.transition is None or not run_audit.can_test(run.network):
         return
+    print("Testing whether T describes the labels.", flush=True)
     found = run_audit.instance_dependence(run, problems.load(run.config))
     if found.is_found:
         print(f"Warning: {found.sentence()}")

@@ -1,7 +1,9 @@
 """Audits the training labels of a finished run."""
 
 import dataclasses
+import math
 
+import keras
 import numpy as np
 
 from mlc_tf.audit.instance_dependence import InstanceDependence
@@ -57,6 +59,17 @@ def audit_run(
     return dataclasses.replace(
         found, instance_dependence=instance_dependence(run, problem)
     )
+
+
+def can_test(network: keras.Model) -> bool:
+    """Returns whether `instance_dependence` tests inputs of this kind.
+
+    Args:
+        network: A network of one input; its inputs say their shape and dtype.
+    """
+    (spec,) = network.inputs
+    numeric = spec.dtype.startswith(("float", "bfloat", "int", "uint"))
+    return numeric and math.prod(spec.shape[1:]) <= _MOST_NUMBERS
 
 
 def instance_dependence(

@@ -25,8 +25,9 @@ class EarlyLearningRegularization(PairModel):
     example has a target t, a moving average of the network's softmax f. It
     starts from zeros:
 
-        t    <- momentum * t + (1 - momentum) * f
-        loss =  mean of -log f[label] + strength * mean of log(1 - f . t)
+        p    =  f, clipped to [1e-4, 1 - 1e-4]
+        t    <- momentum * t + (1 - momentum) * p / (sum of p)
+        loss =  mean of -log f[label] + strength * mean of log(1 - p . t)
 
     The second term falls as f and t come to agree. Its gradient cancels the
     gradient of a label that contradicts t. There is no T. The noisy half of
@@ -61,12 +62,14 @@ class EarlyLearningRegularization(PairModel):
         name: str | None = None,
     ) -> None:
         super().__init__(base, name=name)
-        if not isinstance(num_examples, (int, np.integer)) or num_examples < 1:
+        count = isinstance(num_examples, (int, np.integer))
+        if not count or isinstance(num_examples, bool) or num_examples < 1:
             raise bad_argument("num_examples", "an integer >= 1", num_examples)
-        if not 0 <= momentum < 1:
-            raise bad_argument("momentum", "in [0, 1)", momentum)
+        self.num_examples = int(num_examples)
         self.strength = check_rate("strength", strength)
-        self.momentum = float(momentum)
+        self.momentum = check_rate("momentum", momentum)
+        if self.momentum >= 1:
+            raise bad_argument("momentum", "in [0, 1)", momentum)
         self.forward_pass = AllWeights(base)
         self.targets = self.add_state(
             "targets", np.zeros((num_examples, self.num_classes))
@@ -114,7 +117,7 @@ def move_targets(
 
 
 def disagreement(logits: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
-    """Returns `log(1 - f . t)`, `(batch,)`, where f = softmax(logits).
+    """Returns `log(1 - p . t)`, `(batch,)`, where p is the clipped softmax.
 
     Args:
         logits: `(batch, classes)`.

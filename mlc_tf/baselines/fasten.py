@@ -71,6 +71,7 @@ class Fasten(PairModel):
             raise bad_argument("threshold", "in (0, 1]", threshold)
         self.threshold = float(threshold)
         given = checks.check_given(labels, self.num_classes)
+        self.num_examples = len(given)
         try:
             self.forward_pass = LastLayer(base)
         except InputError as error:

@@ -69,6 +69,7 @@ class GoldLossCorrection(CorrectedModel):
                 f"{flags.dtype} of shape {flags.shape}",
             )
         self.gold = flags
+        self.num_examples = len(flags)
 
     def corrected_loss(
         self,

@@ -76,6 +76,7 @@ class Pencil(PairModel):
     ) -> None:
         super().__init__(base, name=name)
         given = checks.check_given(labels, self.num_classes)
+        self.num_examples = len(given)
         if len(stage_steps) != 2 or not 0 <= stage_steps[0] <= stage_steps[1]:
             raise bad_argument(
                 "stage_steps", "(a, b) with 0 <= a <= b", stage_steps

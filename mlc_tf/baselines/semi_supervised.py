@@ -5,6 +5,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import scipy.sparse
 import tensorflow as tf
 
 from mlc_tf import distribution
@@ -12,6 +13,7 @@ from mlc_tf import losses
 from mlc_tf.data import checks
 from mlc_tf.errors import InputError
 from mlc_tf.errors import bad_argument
+from mlc_tf.errors import check_rate
 from mlc_tf.errors import check_seed
 from mlc_tf.models import forward_pass
 from mlc_tf.models.pair_model import PairModel
@@ -21,7 +23,7 @@ _KEPT = 0.5
 # Each row of T counts this many labels more, one share for each class, so that
 # no entry is 0.
 _PRIOR_LABELS = 1.0
-_ITERATIONS = 100
+_MOST_ITERATIONS, _TOLERANCE = 100, 1e-5
 _LEAST_PROBABILITY = 1e-12
 
 
@@ -31,7 +33,7 @@ class SemiSupervised(PairModel):
     Each example has a target q, a distribution over the classes. Where the
     posterior of the given label exceeds 0.5, q is that label. Every other
     example counts as unlabelled: its q starts from the posterior, and follows
-    the network's softmax f, sharpened:
+    the softmax f of the network in training, sharpened:
 
         q <- momentum * q + (1 - momentum) * f^2 / (sum of f^2)
 
@@ -54,7 +56,7 @@ class SemiSupervised(PairModel):
             predictions of a first network.
         momentum: In [0, 1]. Defaults to 0.9.
         mixup: Whether to mix the inputs, which then have to be floats or
-            pixels (uint8). Defaults to True.
+            pixels (uint8). Set it to False for ids. Defaults to True.
         seed: An integer >= 0, which draws lambda. Defaults to 0.
         clean_weight: As in `PairModel`. Defaults to 0.
         clean_class_weight: As in `PairModel`. Defaults to None.
@@ -68,8 +70,8 @@ class SemiSupervised(PairModel):
         Li et al., 2020, "DivideMix" (labelled and unlabelled examples);
         Berthelot et al., 2019, "MixMatch" (sharpening with temperature 1/2, and
         mixup with the larger share for the example itself); Liu et al., 2020
-        (the moving average). Those train more networks, or average over
-        augmented inputs; this does neither.
+        (the moving average). DivideMix trains two networks, and MixMatch
+        averages over augmented inputs; this does neither.
     """
 
     uses_index = True
@@ -93,14 +95,18 @@ class SemiSupervised(PairModel):
             clean_class_weight=clean_class_weight,
             name=name,
         )
-        if not 0 <= momentum <= 1:
+        self.momentum = check_rate("momentum", momentum)
+        if self.momentum > 1:
             raise bad_argument("momentum", "in [0, 1]", momentum)
-        self.momentum = float(momentum)
-        self.mixup = bool(mixup)
+        if not isinstance(mixup, bool):
+            raise bad_argument("mixup", "True or False", mixup)
+        self.mixup = mixup
         self.seed = check_seed(seed)
         given = checks.check_given(labels, self.num_classes)
-        beliefs = _checked_posterior(posterior, len(given), self.num_classes)
-        one_hot = np.eye(self.num_classes)[given]
+        self.num_examples = len(given)
+        shape = (len(given), self.num_classes)
+        beliefs = _checked_probabilities("posterior", posterior, shape)
+        one_hot = np.eye(self.num_classes, dtype=np.float32)[given]
         is_kept = beliefs[np.arange(len(given)), given] > _KEPT
         self.forward_pass = forward_pass.AllWeights(base)
         self.is_kept = self.add_state("is_kept", is_kept, "bool")
@@ -108,7 +114,7 @@ class SemiSupervised(PairModel):
             "targets", np.where(is_kept[:, np.newaxis], one_hot, beliefs)
         )
         self.transition = self.add_state(
-            "transition", _transition_of(beliefs, one_hot)
+            "transition", _transition_of(beliefs, given)
         )
 
     @property
@@ -131,13 +137,16 @@ class SemiSupervised(PairModel):
 
     def train_step(self, data: Any) -> dict[str, Any]:
         (x, labels, indices), clean = data
-        logits = forward_pass.passing_logits(self.base, x)
-        targets = self._move_targets(indices, logits)
         if self.mixup:
+            logits = forward_pass.passing_logits(self.base, x)
             share = self._draw_share()
-            x = tf.nest.map_structure(lambda part: mixed(part, share), x)
-            targets = mixed(targets, share)
-        forward = self.forward_pass.forward(x)
+            x = tf.nest.map_structure(lambda part: self._mix(part, share), x)
+            forward = self.forward_pass.forward(x)
+            targets = mixed(self._move_targets(indices, logits), share)
+        else:
+            forward = self.forward_pass.forward(x)
+            logits = forward.logits
+            targets = self._move_targets(indices, logits)
         with forward.tape:
             loss = tf.reduce_mean(losses.cross_entropy(forward.logits, targets))
             loss += self.clean_term(clean)
@@ -165,6 +174,13 @@ class SemiSupervised(PairModel):
             )
         )
         return targets
+
+    def _mix(self, values: tf.Tensor, share: tf.Tensor) -> tf.Tensor:
+        mixture = mixed(values, share)
+        inputs = getattr(self.base, "inputs", None) or ()
+        if any("int" in tensor.dtype for tensor in inputs):
+            return tf.round(mixture)  # or Keras would cut off the fraction
+        return mixture
 
     def _draw_share(self) -> tf.Tensor:
         """Returns lambda, a scalar that the seed and the step determine."""
@@ -209,12 +225,12 @@ def can_mix(spec: tf.TensorSpec) -> bool:
     return spec.dtype.is_floating or spec.dtype == tf.uint8
 
 
-def clean_posterior(probs: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Returns p(clean class | x, label), by the likeliest T.
+def clean_posterior(probs: Any, labels: Any) -> np.ndarray:
+    """Returns p(clean class | x, label), by the T that best fits the labels.
 
-    Expectation-maximisation finds the T under which the labels are likeliest,
-    for the predictions as they are. (The logarithm of the likelihood is concave
-    in T, so that there is no other maximum to end in.)
+    The network stays as it is. Expectation-maximisation finds the T that
+    maximises the likelihood of the labels, times a weak prior that keeps every
+    entry above 0. The logarithm of both is concave in T.
 
     Args:
         probs: The softmax of a network, `(examples, classes)`.
@@ -222,32 +238,54 @@ def clean_posterior(probs: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
     Returns:
         `(examples, classes)` float64; rows sum to 1.
+
+    Raises:
+        InputError: if the labels are not class ids, or `probs` are not rows of
+            probabilities, one for each label.
+
+    References:
+        Dempster, Laird, Rubin, 1977. `audit.label_audit` has the same posterior
+        for a T that is given.
     """
-    probs = np.maximum(np.asarray(probs, np.float64), _LEAST_PROBABILITY)
-    one_hot = np.eye(probs.shape[1])[labels]
-    posterior = (probs + one_hot) / 2
-    for _ in range(_ITERATIONS):
-        posterior = probs * _transition_of(posterior, one_hot)[:, labels].T
+    columns = np.shape(probs)[1] if np.ndim(probs) == 2 else 0
+    given = checks.check_given(labels, columns or np.iinfo(np.int64).max)
+    shape = (len(given), columns)
+    fixed = _checked_probabilities("probs", probs, shape)
+    fixed = np.maximum(fixed, _LEAST_PROBABILITY)
+    posterior = fixed / 2
+    posterior[np.arange(len(given)), given] += 0.5
+    transition = _transition_of(posterior, given)
+    for _ in range(_MOST_ITERATIONS):
+        posterior = fixed * transition[:, given].T
         posterior /= posterior.sum(axis=1, keepdims=True)
+        former, transition = transition, _transition_of(posterior, given)
+        if np.abs(transition - former).max() < _TOLERANCE:
+            break
     return posterior
 
 
-def _transition_of(posterior: np.ndarray, one_hot: np.ndarray) -> np.ndarray:
-    """Returns the shares of the labels of each clean class."""
-    counts = posterior.T @ one_hot + _PRIOR_LABELS / one_hot.shape[1]
+def _transition_of(posterior: np.ndarray, given: np.ndarray) -> np.ndarray:
+    """Returns the shares of the given labels of each clean class."""
+    size = posterior.shape[1]
+    one_hot = scipy.sparse.csr_matrix(
+        (np.ones(len(given)), (given, np.arange(len(given)))),
+        shape=(size, len(given)),
+    )
+    counts = (one_hot @ posterior).T + _PRIOR_LABELS / size
     return counts / counts.sum(axis=1, keepdims=True)
 
 
-def _checked_posterior(
-    given: Any, examples: int, num_classes: int
+def _checked_probabilities(
+    name: str, given: Any, shape: tuple[int, int]
 ) -> np.ndarray:
-    posterior = np.asarray(given, np.float64)
-    shape = (examples, num_classes)
-    if posterior.shape != shape:
-        raise bad_argument("posterior", f"of shape {shape}", posterior.shape)
-    rows_sum_to_one = np.allclose(posterior.sum(axis=1), 1, atol=1e-3)
-    if not (rows_sum_to_one and posterior.min() >= 0):
+    try:
+        rows = np.asarray(given, np.float64)
+    except (TypeError, ValueError):
+        raise bad_argument(name, "an array of numbers", given) from None
+    if rows.shape != shape or not rows.size:
+        raise bad_argument(name, f"of shape {shape}", rows.shape)
+    if not (np.allclose(rows.sum(axis=1), 1, atol=1e-3) and rows.min() >= 0):
         raise bad_argument(
-            "posterior", "rows of probabilities that sum to 1", "other rows"
+            name, "rows of probabilities that sum to 1", "other rows"
         )
-    return posterior
+    return rows

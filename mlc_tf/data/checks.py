@@ -216,17 +216,33 @@ def _kind_of_part(part: Any) -> str:
     return "weight" if dtype.is_floating else "other"
 
 
-def check_labels(dataset: Any, num_classes: int) -> Any:
+def check_labels(
+    dataset: Any, num_classes: int, num_examples: int | None = None
+) -> Any:
     """Returns a dataset of pairs that checks its labels while it is read.
 
-    A class id outside `[0, num_classes)` makes the iteration fail;
-    `plain_errors` turns that failure into an `InputError`.
+    A class id outside `[0, num_classes)`, or an index outside `[0,
+    num_examples)`, makes the iteration fail; `plain_errors` turns that failure
+    into an `InputError`.
+
+    Args:
+        dataset: The training set, as `mlc_tf.data.pair` returns it.
+        num_classes: Number of classes.
+        num_examples: The number of examples that a model keeps something for.
+            Defaults to None, which checks no index.
     """
 
     def checked(which: str, half: Any) -> Any:
         if not half:  # there is no clean set
             return ()
         x, labels, *more = half
+        if num_examples is not None and which == "noisy":
+            more = [
+                _checked_index(part, num_examples)
+                if part.dtype.is_integer
+                else part
+                for part in more
+            ]
         return x, checked_labels(which, labels, num_classes), *more
 
     return dataset.map(
@@ -266,17 +282,32 @@ def checked_labels(which: str, labels: Any, num_classes: int) -> tf.Tensor:
     outside = (labels < 0) | (labels >= tf.cast(num_classes, labels.dtype))
     if num_classes - 1 > labels.dtype.max:  # every id of the dtype is a class
         outside = labels < 0
-    # Sums, since a replica may have no example.
-    first = tf.reduce_sum(tf.boolean_mask(labels, outside)[:1])
-    message = tf.strings.format(
-        _MARK + f"The {which} labels should be in [0, {num_classes}), the "
-        "classes of the base. Received: label {}." + _MARK,
-        first,
+    return _failing(
+        labels,
+        outside,
+        f"The {which} labels should be in [0, {num_classes}), the classes of "
+        "the base. Received: label {}.",
     )
+
+
+def _checked_index(index: tf.Tensor, num_examples: int) -> tf.Tensor:
+    return _failing(
+        index,
+        index >= num_examples,
+        f"The index of a noisy example should be in [0, {num_examples}), the "
+        "examples that the model was made for. Received: index {}.",
+    )
+
+
+def _failing(values: tf.Tensor, wrong: tf.Tensor, message: str) -> tf.Tensor:
+    """Returns values whose evaluation fails if one of them is wrong."""
+    # Sums, since a replica may have no example.
+    first = tf.reduce_sum(tf.boolean_mask(values, wrong)[:1])
+    text = tf.strings.format(_MARK + message + _MARK, first)
     with tf.control_dependencies(
-        [tf.debugging.Assert(~tf.reduce_any(outside), [message])]
+        [tf.debugging.Assert(~tf.reduce_any(wrong), [text])]
     ):
-        return tf.identity(labels)
+        return tf.identity(values)
 
 
 def wrong_labels(

@@ -1,5 +1,6 @@
 """Loads any dataset of TensorFlow Datasets that has class labels, by name."""
 
+import functools
 import os
 import re
 from collections.abc import Callable
@@ -100,8 +101,11 @@ def prepared(name: str, options: Options, downloads: bool = True) -> Any:
     folder = options.data_dir or "TFDS_DATA_DIR or ~/tensorflow_datasets"
     if os.path.lexists(folder) and not os.path.isdir(folder):
         raise bad_argument("dataset.data_dir", "a folder", folder)
+    again = functools.partial(
+        tfds.builder, name, data_dir=options.data_dir or None
+    )
     try:
-        builder = tfds.builder(name, data_dir=options.data_dir or None)
+        builder = again()
     except tfds.core.DatasetNotFoundError:
         known = tfds.list_builders(with_community_datasets=False)
         raise InputError(
@@ -115,17 +119,21 @@ def prepared(name: str, options: Options, downloads: bool = True) -> Any:
             f"{folder}, with its dataset_info.json and features.json. "
             f"Received: {type(error).__name__}: {_first_line(error)}"
         ) from error
-    if not builder.is_prepared():
-        if Path(builder.data_dir).exists():
+    if not builder.is_prepared() and Path(builder.data_dir).exists():
+        # A run that started at the same time may have prepared it meanwhile.
+        builder = again()
+        if not builder.is_prepared():
             # TFDS would take this folder for the prepared dataset.
             raise InputError(
                 f"The dataset {name!r} should be whole in {builder.data_dir}. "
                 "Received: a folder without dataset_info.json; remove it, and "
                 "prepare the dataset again."
             )
-        if downloads and not options.download:
-            raise _not_downloaded(name, builder)
-        print(f"Preparing {name} in {builder.data_dir}", flush=True)
+    if builder.is_prepared():
+        return builder
+    if downloads and not options.download:
+        raise _not_downloaded(name, builder)
+    print(f"Preparing {name} in {builder.data_dir}", flush=True)
     try:
         builder.download_and_prepare(
             download_config=tfds.download.DownloadConfig(
@@ -135,15 +143,14 @@ def prepared(name: str, options: Options, downloads: bool = True) -> Any:
     except InputError:
         raise
     except Exception as error:  # any error of TFDS' downloader
-        again = tfds.builder(name, data_dir=options.data_dir or None)
-        if again.is_prepared():  # by a run that started at the same time
-            return again
-        raise InputError(
-            f"The dataset {name!r} should be in the TFDS folder {folder}, "
-            f"or be downloadable. Received: {type(error).__name__}: "
-            f"{_first_line(error)}"
-        ) from error
-    return builder
+        if not again().is_prepared():
+            raise InputError(
+                f"The dataset {name!r} should be in the TFDS folder {folder}, "
+                f"or be downloadable. Received: {type(error).__name__}: "
+                f"{_first_line(error)}"
+            ) from error
+    # Another run may have been faster, and `builder` knows nothing of it.
+    return again()
 
 
 def _not_downloaded(name: str, builder: Any) -> InputError:

@@ -86,6 +86,8 @@ class PairModel(ConstructorArguments, MultiWorkerFit):
     training_trackers: tuple[str, ...] = ()
     # Whether the noisy half of an element is (x, label, index).
     uses_index = False
+    # How many examples a model keeps something for; None if it keeps nothing.
+    num_examples: int | None = None
     # Whether a step weighs the losses of the noisy examples.
     takes_weights = False
     # Whether a step needs the clean half of an element, whatever the options.
@@ -294,7 +296,7 @@ class PairModel(ConstructorArguments, MultiWorkerFit):
 
     def _checked(self, x: Any, replicas: int | None = None) -> tf.data.Dataset:
         self.check_pairs(x, replicas)
-        return checks.check_labels(x, self.num_classes)
+        return checks.check_labels(x, self.num_classes, self.num_examples)
 
     def _own_pairs(self, x: Any) -> Any:
         return self.distribute_strategy.distribute_datasets_from_function(

@@ -446,8 +446,7 @@ LEARN_T = ("mlc", "mlc_semi", "robot")
 AUTO = "auto"
 _MERGED = Phase(CrossEntropy, data="merged")
 _NOISY = Phase(CrossEntropy)
-# It goes on from the weights of the first stage: a fresh start did worse on
-# 12,000 MNIST images.
+# It goes on from the weights of the first stage, as DivideMix does.
 _SECOND_STAGE = Phase(
     SemiSupervised,
     arguments=_second_stage,

@@ -122,7 +122,6 @@ def default_config() -> ml_collections.ConfigDict:
                     "decay_steps": placeholder(int),
                 },
             },
-            # The paper's alpha and beta for MNIST and Twitter.
             # Of the second stage; the first has the settings of mlc.
             "mlc_semi": {
                 "momentum": 0.9,
@@ -130,6 +129,7 @@ def default_config() -> ml_collections.ConfigDict:
                 "mixup": placeholder(bool),
             },
             "glc_semi": {"momentum": 0.9, "mixup": placeholder(bool)},
+            # The paper's alpha and beta for MNIST and Twitter.
             "mlc_paper": {
                 "virtual_learning_rate": 1e-2,
                 "transition_learning_rate": 1.0,

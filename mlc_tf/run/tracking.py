@@ -17,9 +17,23 @@ from mlc_tf.errors import InputError
 from mlc_tf.errors import import_optional
 from mlc_tf.run import directory
 
-TRACKERS = ("none", "mlflow", "wandb")
+_MODULES = {
+    "mlflow": ("mlflow", "mlflow.keras"),
+    "wandb": ("wandb", "wandb.integration.keras"),
+}
+TRACKERS = ("none", *_MODULES)
 _MLFLOW_TAG = "mlc_tf.run"
 Callbacks = Sequence[keras.callbacks.Callback]
+
+
+def check(config: ml_collections.ConfigDict) -> None:
+    """Raises an `InputError` if the library of the tracker is not installed.
+
+    Args:
+        config: The configuration of a run.
+    """
+    for module in _MODULES.get(config.train.tracker, ()):
+        import_optional(module, "trackers")
 
 
 def tracked(
@@ -47,7 +61,7 @@ def tracked(
     # Another directory is another run, even with the same config and data.
     name = f"{run} {workdir.resolve()}".encode()
     identity = hashlib.blake2b(name, digest_size=16).hexdigest()
-    start = {"mlflow": _mlflow, "wandb": _wandb}[config.train.tracker]
+    start = _mlflow if config.train.tracker == "mlflow" else _wandb
     return start(config, workdir, identity)
 
 
@@ -81,9 +95,10 @@ def _mlflow(
             run_name=directory.name_of(config),
             tags={_MLFLOW_TAG: identity, "workdir": str(workdir)},
         )
-        if not known:
-            mlflow.log_params(directory.flat(config.to_dict()))
-    with opened:
+    with _ending("mlflow", opened):
+        with _starting("mlflow"):
+            if not (known and known[0].data.params):
+                mlflow.log_params(directory.flat(config.to_dict()))
         yield [Metrics()]
 
 
@@ -101,7 +116,7 @@ def _wandb(
             dir=workdir,
             config=config.to_dict(),
         )
-    with opened:
+    with _ending("wandb", opened):
         yield [callbacks.WandbMetricsLogger()]
 
 
@@ -114,5 +129,31 @@ def _starting(tracker: str) -> Iterator[None]:
         raise InputError(
             "`train.tracker` should name a tracker that can start (its "
             "environment variables say where it writes). Received: "
-            f"`train.tracker` = {tracker!r}, which raised: {error}"
+            f"`train.tracker` = {tracker!r}, which raised: {_first_line(error)}"
         ) from error
+
+
+@contextmanager
+def _ending(
+    tracker: str, opened: AbstractContextManager[Any]
+) -> Iterator[None]:
+    """Ends the tracker's run; the run itself does not fail with it."""
+    try:
+        yield
+    except BaseException as error:
+        _close(tracker, opened, type(error), error, error.__traceback__)
+        raise
+    _close(tracker, opened, None, None, None)
+
+
+def _close(
+    tracker: str, opened: AbstractContextManager[Any], *raised: Any
+) -> None:
+    try:
+        opened.__exit__(*raised)
+    except Exception as error:
+        print(f"{tracker} could not end its run: {_first_line(error)}")
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -91,6 +91,7 @@ def run(
         directory.check_seal(workdir)
         return finished
     settings.check(config)
+    tracking.check(config)
     strategy = distribution.strategy(
         config.train.strategy, config.train.replicas, join_timeout
     )
@@ -150,7 +151,8 @@ def network_of(
 ) -> tuple[keras.Model, dict[str, Any]]:
     """Trains on data in memory; returns the network and the result.
 
-    For data that no config names. The run leaves no files on disk.
+    For data that no config names. The run leaves no files on disk, and no
+    tracker records it.
 
     Args:
         config: As in `run`. Of the sections `dataset` and `noise`, only the

@@ -80,9 +80,15 @@ _VALUES: Mapping[str, tuple[Any, ...]] = {
     "method.elr.strength": (1.0, 3.0, 7.0),
     "method.elr.momentum": (0.5, 0.7, 0.9),
     **{
-        f"method.{name}.momentum": (0.5, 0.9, 0.99, 1.0)
+        f"method.{name}.{option}": values
         for name in ("mlc_semi", "glc_semi")
+        for option, values in (
+            ("momentum", (0.5, 0.9, 0.99, 1.0)),
+            ("clean_weight", _CLEAN_WEIGHTS),
+            ("clean_class_weight", ("equal", "given_labels")),
+        )
     },
+    "method.glc_semi.expectation_rate": _EXPECTATION_RATES,
     "method.fasten.noisy_weight": (0.25, 0.5, 0.75),
     "method.fasten.threshold": (0.6, 0.8, 0.9),
 }

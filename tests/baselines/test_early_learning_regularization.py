@@ -48,10 +48,22 @@ def test_worked_numbers():
     )
 
 
-def test_a_sure_network_has_a_finite_term():
-    logits = tf.constant([[1000.0, 0.0, 0.0]])
-    targets = move_targets(tf.constant([[1.0, 0.0, 0.0]]), logits, 0.7)
-    assert np.isfinite(disagreement(logits, targets)).all()
+def test_probabilities_are_clipped_and_targets_sum_to_one():
+    logits = tf.constant([[1000.0, 0.0, 0.0]], tf.float64)
+    moved = move_targets(tf.zeros([1, 3], tf.float64), logits, 0.0)
+    clipped = np.array([[1 - 1e-4, 1e-4, 1e-4]])
+    np.testing.assert_allclose(moved, clipped / clipped.sum(), rtol=1e-12)
+    sure = tf.constant([[1.0, 0.0, 0.0]], tf.float64)
+    np.testing.assert_allclose(
+        disagreement(logits, sure), [np.log(1e-4)], rtol=1e-9
+    )
+
+
+def test_an_index_beyond_the_examples_is_refused(rng):
+    model = make(rng)
+    noisy, clean = element(rng, 3, 8)
+    with pytest.raises(InputError, match=r"in \[0, 8\).* made for.*index 8"):
+        one_step.fit(model, (noisy, clean))
 
 
 def test_three_steps_equal_numpy(rng):
@@ -105,8 +117,10 @@ def test_strength_zero_is_plain_training(rng):
     "arguments, message",
     [
         ({"num_examples": 0}, "`num_examples` should be an integer >= 1"),
+        ({"num_examples": True}, "`num_examples` should be an integer >= 1"),
         ({"num_examples": 2.5}, "`num_examples` should be an integer >= 1"),
         ({"strength": -1.0}, "`strength` should be a finite float >= 0"),
+        ({"momentum": "0.7"}, "`momentum` should be a finite float"),
         ({"momentum": 1.0}, r"`momentum` should be in \[0, 1\)"),
     ],
 )

@@ -129,6 +129,56 @@ def test_pixels_are_mixed_as_numbers(rng):
     np.testing.assert_allclose(loss, expected, rtol=1e-5)
 
 
+def test_mixtures_of_integers_are_rounded():
+    """Keras would cut off their fractions."""
+    base = keras.Sequential(
+        [
+            keras.Input((1,), dtype="uint8"),
+            keras.layers.Rescaling(1.0),
+            keras.layers.Dense(3, use_bias=False),
+        ]
+    )
+    base.set_weights([np.array([[0.01, 0.0, 0.0]])])
+    model = SemiSupervised(
+        base, labels=LABELS, posterior=POSTERIOR, momentum=1.0, seed=5
+    )
+    x = np.array([[10], [200], [90], [45], [3], [77]], np.uint8)
+    share = float(tf.random.stateless_uniform([], [5, 0], 0.5, 1.0))
+
+    def mixed(values):
+        return share * values + (1 - share) * np.roll(values, -1, axis=0)
+
+    logs = np.log(softmax(np.round(mixed(1.0 * x)) * [[0.01, 0.0, 0.0]]))
+    targets = mixed(model.targets.numpy())
+    expected = -np.mean(np.sum(targets * logs, axis=1))
+    noisy = x, LABELS, np.arange(6)
+    loss = one_step.fit(model, (noisy, (x, LABELS)))["loss"]
+    np.testing.assert_allclose(loss, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "probs, labels, message",
+    [
+        (POSTERIOR, POSTERIOR, "`labels` should be class ids"),
+        (POSTERIOR, LABELS - 1, r"`labels` should be in \[0, 3\)"),
+        (POSTERIOR[:4], LABELS, r"`probs` should be of shape \(6, 3\)"),
+        (np.log(POSTERIOR + 1), LABELS, "`probs` should be rows of probab"),
+        (POSTERIOR[:, 0], LABELS, "`probs` should be of shape"),
+        ([["a", "b", "c"]] * 6, LABELS, "`probs` should be an array of num"),
+    ],
+)
+def test_a_posterior_of_bad_input_is_refused(probs, labels, message):
+    with pytest.raises(InputError, match=message):
+        clean_posterior(probs, labels)
+
+
+def test_an_index_beyond_the_labels_is_refused(rng):
+    x, _ = one_step.half(rng, 2)
+    noisy = x, np.array([0, 1]), np.array([0, 6])
+    with pytest.raises(InputError, match=r"in \[0, 6\).*Received: index 6"):
+        one_step.fit(make(rng), (noisy, one_step.half(rng, 2)))
+
+
 def test_the_posterior_of_exact_predictions_finds_the_noise():
     classes = np.repeat(np.arange(3), 200)
     rng = np.random.default_rng(0)
@@ -170,6 +220,8 @@ def test_the_transition_behind_the_posterior_is_the_likeliest(rng):
         ({"posterior": POSTERIOR[:4]}, r"`posterior` should be of shape \(6,"),
         ({"posterior": 2 * POSTERIOR}, "`posterior` should be rows of probab"),
         ({"posterior": POSTERIOR - [[1, -1, 0]]}, "`posterior` should be rows"),
+        ({"mixup": "no"}, "`mixup` should be True or False"),
+        ({"momentum": None}, "`momentum` should be a finite float"),
         ({"momentum": 1.1}, r"`momentum` should be in \[0, 1\]"),
         ({"seed": -1}, "`seed` should be an integer in"),
     ],

@@ -70,6 +70,25 @@ def test_two_runs_may_prepare_a_dataset_at_the_same_time(tmp_path, monkeypatch):
     assert folder.name == "1.0.0"  # nothing incomplete is left
 
 
+@pytest.mark.parametrize("asked", [1, 2])
+def test_a_dataset_that_appears_meanwhile_is_read(asked, tmp_path, monkeypatch):
+    """Another run ends between two looks at the folder."""
+    looks = []
+    is_prepared = OwnTinyImages.is_prepared
+
+    def look(builder):
+        looks.append(builder)
+        if len(looks) == asked:
+            answer = is_prepared(builder)
+            load_tiny(tmp_path)
+            return answer
+        return is_prepared(builder)
+
+    monkeypatch.setattr(OwnTinyImages, "is_prepared", look)
+    splits = load_tiny(tmp_path)
+    assert len(splits.train) == SIZES["train"]
+
+
 def test_a_tfds_dataset_becomes_arrays(tmp_path):
     splits = load_tiny(tmp_path)
     assert (tmp_path / "own_tiny_images").is_dir()

@@ -193,18 +193,18 @@ def test_words_are_not_mixed():
     assert arguments_of("mlc_semi", noisy=words)["mixup"] is False
 
 
-def test_each_phase_takes_its_own_options():
-    first, second = methods.METHODS["mlc_semi"].phases
-    config = settings.default_config()
-    config.method.name = "mlc_semi"
-    options = settings.method_options(config)
-    known = inspect.signature(first.model).parameters
-    assert set(first.options) <= set(known)
-    # What the models do not take as it is, `arguments` has used.
-    assert options.keys() - {*first.options, *second.options} <= {
-        "transition",
-        "clean_class_weight",
-    }
+# What `Phase.arguments` makes of the options, beside what a model takes.
+USED = {"learning_rate", "transition", "clean_class_weight"}
+
+
+@pytest.mark.parametrize("name", ["mlc_semi", "glc_semi"])
+def test_each_option_of_several_phases_belongs_to_one(name):
+    phases = [each for each in methods.METHODS[name].phases if each.options]
+    for phase in phases:
+        known = inspect.signature(phase.model).parameters
+        assert set(phase.options) <= set(known)
+    taken = set().union(*(phase.options for phase in phases))
+    assert taken == set(settings.default_config().method[name]) - USED
 
 
 def test_an_unknown_noise_rate_has_to_be_given():

@@ -3,9 +3,12 @@
 import contextlib
 import io
 import json
+import sys
 
 import mlflow
 import pytest
+import wandb
+import wandb.integration.keras
 
 from mlc_tf.errors import InputError
 from mlc_tf.run import callbacks
@@ -73,6 +76,68 @@ def test_wandb_has_the_metrics_of_every_epoch(tmp_path, monkeypatch):
     assert content.count(b"epoch/val_accuracy") >= len(rows) == 4
     for row in rows:
         assert json.dumps(row["test_accuracy"]).encode() in content
+
+
+def test_a_run_that_is_resumed_has_its_settings(store, tmp_path):
+    config = small(**{"train.tracker": "mlflow"})
+    with pytest.MonkeyPatch.context() as patch:
+
+        def fail(*_):
+            raise OSError("no connection\nand more lines")
+
+        patch.setattr(mlflow, "log_params", fail)
+        with pytest.raises(InputError, match="which raised: no connection$"):
+            with tracking.tracked(config, tmp_path / "run", "digest"):
+                pass
+    assert mlflow.active_run() is None
+    with tracking.tracked(config, tmp_path / "run", "digest"):
+        pass
+    (run,) = mlflow.search_runs(output_format="list")
+    assert run.data.params["method.name"] == "mlc"
+
+
+def test_a_tracker_that_cannot_end_does_not_end_the_run(
+    store, tmp_path, capsys
+):
+    config = small(**{"train.tracker": "mlflow"})
+    with pytest.MonkeyPatch.context() as patch:
+        with tracking.tracked(config, tmp_path / "run", "digest"):
+            patch.setattr(mlflow.ActiveRun, "__exit__", lambda *_: 1 / 0)
+    assert "mlflow could not end its run: division" in capsys.readouterr().out
+    mlflow.end_run()
+
+
+def test_only_the_first_worker_is_recorded(store, tmp_path, monkeypatch):
+    monkeypatch.setattr(tracking.distribution, "worker", lambda: 1)
+    config = small(**{"train.tracker": "mlflow"})
+    with tracking.tracked(config, tmp_path / "run", "digest") as trackers:
+        assert list(trackers) == []
+
+
+def test_wandb_goes_on_with_the_run_of_a_directory(tmp_path, monkeypatch):
+    offline(monkeypatch)
+    config, started = small(**{"train.tracker": "wandb"}), []
+    monkeypatch.setattr(
+        wandb,
+        "init",
+        lambda **options: started.append(options) or contextlib.nullcontext(),
+    )
+    monkeypatch.setattr(wandb.integration.keras, "WandbMetricsLogger", list)
+    for folder in ("a", "a", "b"):
+        with tracking.tracked(config, tmp_path / folder, "digest"):
+            pass
+    one, again, other = (options["id"] for options in started)
+    assert one == again != other
+    assert {options["resume"] for options in started} == {"allow"}
+
+
+def test_a_missing_library_is_named_before_the_data_are_read(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setitem(sys.modules, "wandb", None)
+    config = small(**{"train.tracker": "wandb", "dataset.name": "npz:none"})
+    with pytest.raises(InputError, match=r"pip install 'mlc_tf\[trackers\]'"):
+        training.run(config, tmp_path / "run", verbose=0)
 
 
 def test_a_tracker_that_cannot_start_is_named(tmp_path, monkeypatch):

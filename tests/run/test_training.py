@@ -484,6 +484,33 @@ def test_co_teaching_warms_up_both_networks_on_all_examples(tmp_path, fits):
     assert moved >= {id(v) for v in model.peer.trainable_variables}
 
 
+@pytest.mark.parametrize("name", ["mlc", "glc"])
+def test_a_second_stage_goes_on_from_the_method_of_its_name(name, tmp_path):
+    """To the bit, with the options of that method and their weights."""
+    options = {
+        "train.epochs": 2,
+        "method.mlc.clean_weight": 0.3,
+        "method.mlc.virtual_learning_rate": 0.7,
+        "method.glc.expectation_rate": 0.2,
+    }
+    alone = training.network_of(
+        config := small(name, **options), problem := problems.load(config)
+    )[0]
+    first, loads = [], methods.probabilities
+
+    def keep(base, inputs):
+        first.append(base.get_weights())
+        return loads(base, inputs)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(methods, "probabilities", keep)
+        both, _ = training.network_of(small(f"{name}_semi", **options), problem)
+    for one, other in zip(alone.get_weights(), first[-1], strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert not methods.METHODS[f"{name}_semi"].phases[-1].fresh
+    assert not np.array_equal(both.get_weights()[0], first[-1][0])
+
+
 def test_a_later_phase_keeps_what_its_warm_up_learned(tmp_path, fits):
     training.run(tiny("forward"), tmp_path, verbose=0)
     models = [model for model, *_ in fits]
