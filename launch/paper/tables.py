@@ -411,12 +411,14 @@ def study_table(variants: pd.DataFrame, order: Iterable[str]) -> str:
         distance = distance_cell(rows["transition_l1"].mean())
         lines.append([f"`{name}`", *cells, *differences, distance])
     counts = [len(seeds) for seeds in variants["accuracies"]]
-    seeds = f"{max(counts)} seeds"
-    if min(counts) < max(counts):
-        seeds += f" (in some cells fewer, at least {min(counts)})"
+    over = f"mean ± standard deviation over {max(counts)} seeds"
+    if max(counts) == 1:
+        over = "one seed"
+    elif min(counts) < max(counts):
+        over += f" (in some cells fewer, at least {min(counts)})"
     return (
-        f"{_markdown(lines)}\nAccuracy on held-out images after the last "
-        f"epoch, mean ± standard deviation over {seeds}. The differences from "
+        f"{_markdown(lines)}\nAccuracy on held-out examples after the last "
+        f"epoch, {over}. The differences from "
         f"`{reference}` are paired, with 95 % intervals; bold if the interval "
         "excludes 0. The distance of T is the mean over the noises.\n"
     )

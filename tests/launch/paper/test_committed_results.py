@@ -37,6 +37,7 @@ CARRIED = {
     "studies/letter_full": (34, "80385456fc91e1f0"),
     "studies/parts_digits": (198, "77ed98e30f6dd914"),
     "studies/parts_mnist": (185, "76314bf4155ae7c0"),
+    "studies/trust_cifar10": (16, "7caf451850b48e0e"),
     "studies/trust_digits": (216, "d8e298ae030985b6"),
     "studies/trust_mnist": (120, "6a0026a3fc82ffba"),
     "studies/trust_twitter": (90, "5d174d0cbdd9099c"),
