@@ -2,8 +2,8 @@
 # # No trusted set
 #
 # Nobody has checked a single label of yours. Some methods need no trusted set,
-# and how far they get depends on the noise. At the end you have trained three of
-# them beside plain training under two noises, and have seen where they end.
+# and how far they get depends on the noise. At the end you have trained three
+# of them beside plain training under two noises, and have seen where they end.
 #
 # ## The data
 #
