@@ -46,6 +46,7 @@ from mlc_tf.datasets.options import Options
 from mlc_tf.launch import main as launcher
 from mlc_tf.run import methods
 from mlc_tf.run import settings
+from mlc_tf.run import tracking
 
 ROOT = Path(__file__).parents[1]
 # Seconds that a cell may take; the cells take less than a minute.
@@ -268,6 +269,7 @@ The names that settings take:
 | `train.augment` | {augmentations} |
 | `train.dtype` | {dtypes} |
 | `train.strategy` | {strategies} |
+| `train.tracker` | {trackers} |
 """
 
 
@@ -287,6 +289,7 @@ def _names() -> dict[str, str]:
         "augmentations": AUGMENTATIONS,
         "dtypes": settings.DTYPES,
         "strategies": distribution.STRATEGIES,
+        "trackers": tracking.TRACKERS,
     }
     lists = {
         key: ", ".join(f"`{name}`" for name in names)
@@ -307,7 +310,10 @@ def all_settings() -> list[Setting]:
     for name, value in settings.flat(config).items():
         if is_rate_of_method(name):
             continue
-        text = f"{_of_class(name)} {described.get(name, '')}".strip()
+        # A second stage has the settings of the method of its first.
+        first = name.replace("_semi.", ".")
+        comment = described.get(name) or described.get(first, "")
+        text = f"{_of_class(name)} {comment}".strip()
         if not text:
             raise LookupError(f"{name} should be described where it is defined")
         if value is None:
@@ -332,7 +338,10 @@ def _of_class(name: str) -> str:
     if section == ["method"] and path[1:] == ["transition"]:
         return _argument(transitions.Exponentiated, option)
     if section == ["method"] and path:
-        return _argument(methods.METHODS[path[0]].phases[-1].model, option)
+        for phase in reversed(methods.METHODS[path[0]].phases):
+            if text := _argument(phase.model, option):
+                return text
+        return ""
     if section == ["network"] and path:
         return _argument(networks.NETWORKS[path[0]].build, option)
     return ""
