@@ -1,6 +1,7 @@
 """A second stage: keeps the labels that a first network confirms, and takes the
 other examples as unlabelled."""
 
+import functools
 from typing import Any
 
 import keras
@@ -23,6 +24,8 @@ _KEPT = 0.5
 # Each row of T counts this many labels more, one share for each class, so that
 # no entry is 0.
 _PRIOR_LABELS = 1.0
+# The steps for which lambda is drawn.
+_STEPS = 4096
 _MOST_ITERATIONS, _TOLERANCE = 100, 1e-5
 _LEAST_PROBABILITY = 1e-12
 
@@ -102,6 +105,7 @@ class SemiSupervised(PairModel):
             raise bad_argument("mixup", "True or False", mixup)
         self.mixup = mixup
         self.seed = check_seed(seed)
+        self._shares = draw_shares(self.seed) if mixup else np.ones(1)
         given = checks.check_given(labels, self.num_classes)
         self.num_examples = len(given)
         shape = (len(given), self.num_classes)
@@ -139,7 +143,7 @@ class SemiSupervised(PairModel):
         (x, labels, indices), clean = data
         if self.mixup:
             logits = forward_pass.passing_logits(self.base, x)
-            share = self._draw_share()
+            share = self._share_of_step()
             x = tf.nest.map_structure(lambda part: self._mix(part, share), x)
             forward = self.forward_pass.forward(x)
             targets = mixed(self._move_targets(indices, logits), share)
@@ -182,11 +186,32 @@ class SemiSupervised(PairModel):
             return tf.round(mixture)  # or Keras would cut off the fraction
         return mixture
 
-    def _draw_share(self) -> tf.Tensor:
+    def _share_of_step(self) -> tf.Tensor:
         """Returns lambda, a scalar that the seed and the step determine."""
-        step = tf.cast(self.optimizer.iterations, tf.int64)
-        key = tf.stack([tf.constant(self.seed, tf.int64), step])
-        return tf.random.stateless_uniform([], key, 0.5, 1.0)
+        step = self.optimizer.iterations % len(self._shares)
+        return tf.gather(tf.constant(self._shares), step)
+
+
+@functools.cache
+def draw_shares(seed: int) -> np.ndarray:
+    """Returns lambda of 4,096 steps; the next step has the first lambda again.
+
+    They are drawn before training, because XLA has other random numbers than
+    TensorFlow.
+
+    Args:
+        seed: An integer >= 0.
+    """
+    steps = tf.range(_STEPS, dtype=tf.int64)
+    keys = tf.stack([tf.fill([_STEPS], tf.cast(seed, tf.int64)), steps], axis=1)
+    draw = tf.function(
+        lambda keys: tf.map_fn(
+            lambda key: tf.random.stateless_uniform([], key, 0.5, 1.0),
+            keys,
+            fn_output_signature=tf.float32,
+        )
+    )
+    return np.asarray(draw(keys))
 
 
 def moved_targets(
