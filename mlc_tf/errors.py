@@ -156,6 +156,16 @@ def in_section(section: str, names: Iterable[str]) -> Iterator[None]:
         raise InputError(message, setting) from None
 
 
+def first_line(message: str) -> str:
+    """Returns the first line of a library's message, for one sentence.
+
+    Args:
+        message: The message. Of an empty one nothing is known.
+    """
+    lines = message.strip().splitlines()
+    return lines[0] if lines else "no reason given"
+
+
 def import_optional(name: str, extra: str) -> Any:
     """Returns a module of a library that the core of `mlc_tf` does not need.
 

@@ -198,9 +198,9 @@ def _trust(epochs: int, learning_rate: float | None = None) -> dict[str, Any]:
 
 
 _INSTANCE_TOO = (*published.NOISES, "instance")
-# The shared rate of the configs of MNIST and reduced CIFAR-10 is 0.05. There some
-# networks without a trusted set ended at a tenth right, so that they have half
-# of it. The study of MNIST has three of them with the whole rate too.
+# The shared rate of the configs of MNIST and reduced CIFAR-10 is 0.05. On MNIST
+# some networks without a trusted set then end at a tenth right, so they have
+# half of it. The study of MNIST has three methods with the whole rate too.
 _HALF_RATE = 0.025
 _AT_WHOLE_RATE = {
     f"{name}_at_0.05": {

@@ -84,11 +84,9 @@ def instance_dependence(
         run: The finished run.
         problem: The data of the run.
     """
-    noisy = problem.noisy
-    spec = noisy.input_spec
-    numeric = spec.dtype.is_floating or spec.dtype.is_integer
-    if not numeric or spec.shape.num_elements() > _MOST_NUMBERS:
+    if not can_test(run.network):
         return InstanceDependence(0.0, 0.0, 0)
+    noisy = problem.noisy
     if len(noisy) > _MOST_EXAMPLES:
         rng = np.random.default_rng(run.config.seed)
         drawn = rng.permutation(len(noisy))[:_MOST_EXAMPLES]

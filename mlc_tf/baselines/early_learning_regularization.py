@@ -6,7 +6,6 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from mlc_tf import distribution
 from mlc_tf import losses
 from mlc_tf.errors import bad_argument
 from mlc_tf.errors import check_rate
@@ -29,8 +28,8 @@ class EarlyLearningRegularization(PairModel):
         t    <- momentum * t + (1 - momentum) * p / (sum of p)
         loss =  mean of -log f[label] + strength * mean of log(1 - p . t)
 
-    The second term falls as f and t come to agree. Its gradient cancels the
-    gradient of a label that contradicts t. There is no T. The noisy half of
+    The second term falls as p and t come to agree. Its gradient works against
+    a label that contradicts t. There is no T. The noisy half of
     each element is `(x, label, index)`
     (`mlc_tf.data.pair(..., with_index=True)`); the clean half is not used.
 
@@ -79,20 +78,11 @@ class EarlyLearningRegularization(PairModel):
         (x, labels, indices), _ = data
         forward = self.forward_pass.forward(x)
         logits = forward.logits
-        all_targets = tf.convert_to_tensor(self.targets)
+        former = tf.gather(tf.convert_to_tensor(self.targets), indices)
         targets = move_targets(
-            tf.cast(tf.gather(all_targets, indices), logits.dtype),
-            logits,
-            self.momentum,
+            tf.cast(former, logits.dtype), logits, self.momentum
         )
-        # Every replica stores all targets, so the global batch is written.
-        self.targets.assign(
-            tf.tensor_scatter_nd_update(
-                all_targets,
-                distribution.all_rows(indices)[:, tf.newaxis],
-                tf.cast(distribution.all_rows(targets), all_targets.dtype),
-            )
-        )
+        self.set_rows(self.targets, indices, targets)
         with forward.tape:
             loss = tf.reduce_mean(
                 losses.cross_entropy(logits, labels)

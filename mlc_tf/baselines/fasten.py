@@ -147,13 +147,6 @@ class Fasten(PairModel):
         probs = tf.nn.softmax(logits)
         predicted = tf.argmax(probs, axis=-1, output_type=labels.dtype)
         is_sure = tf.reduce_max(probs, axis=-1) >= self.threshold
-        # Every replica stores all labels, so the global batch is written.
-        # Assigned, not added: a batch that spans the end of a pass over the
-        # data may contain an example twice.
-        self.corrected.assign(
-            tf.tensor_scatter_nd_update(
-                tf.convert_to_tensor(self.corrected),
-                distribution.all_rows(indices)[:, tf.newaxis],
-                distribution.all_rows(tf.where(is_sure, predicted, labels)),
-            )
+        self.set_rows(
+            self.corrected, indices, tf.where(is_sure, predicted, labels)
         )

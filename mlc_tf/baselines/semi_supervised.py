@@ -41,7 +41,8 @@ class SemiSupervised(PairModel):
         q <- momentum * q + (1 - momentum) * f^2 / (sum of f^2)
 
     With `mixup` a step trains on mixtures of each example and the next example
-    of the batch. lambda is drawn for each step, uniformly from [1/2, 1]:
+    of the batch. lambda is drawn for each step, uniformly from [1/2, 1], and
+    again the same after 4,096 steps:
 
         x' = lambda x + (1 - lambda) x_next
         q' = lambda q + (1 - lambda) q_next
@@ -105,11 +106,11 @@ class SemiSupervised(PairModel):
             raise bad_argument("mixup", "True or False", mixup)
         self.mixup = mixup
         self.seed = check_seed(seed)
-        self._shares = draw_shares(self.seed) if mixup else np.ones(1)
+        self._shares = draw_shares(self.seed) if mixup else None
         given = checks.check_given(labels, self.num_classes)
         self.num_examples = len(given)
-        shape = (len(given), self.num_classes)
-        beliefs = _checked_probabilities("posterior", posterior, shape)
+        beliefs = _as_probabilities("posterior", posterior)
+        _check_shape("posterior", beliefs, (len(given), self.num_classes))
         one_hot = np.eye(self.num_classes, dtype=np.float32)[given]
         is_kept = beliefs[np.arange(len(given)), given] > _KEPT
         self.forward_pass = forward_pass.AllWeights(base)
@@ -159,8 +160,8 @@ class SemiSupervised(PairModel):
 
     def _move_targets(self, indices: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
         """Moves the targets of a batch; returns them, `(batch, classes)`."""
-        all_targets = tf.convert_to_tensor(self.targets)
-        former = tf.cast(tf.gather(all_targets, indices), logits.dtype)
+        former = tf.gather(tf.convert_to_tensor(self.targets), indices)
+        former = tf.cast(former, logits.dtype)
         is_kept = tf.gather(tf.convert_to_tensor(self.is_kept), indices)
         targets = tf.stop_gradient(
             tf.where(
@@ -169,14 +170,7 @@ class SemiSupervised(PairModel):
                 moved_targets(former, logits, self.momentum),
             )
         )
-        # Every replica stores all targets, so the global batch is written.
-        self.targets.assign(
-            tf.tensor_scatter_nd_update(
-                all_targets,
-                distribution.all_rows(indices)[:, tf.newaxis],
-                tf.cast(distribution.all_rows(targets), all_targets.dtype),
-            )
-        )
+        self.set_rows(self.targets, indices, targets)
         return targets
 
     def _mix(self, values: tf.Tensor, share: tf.Tensor) -> tf.Tensor:
@@ -188,7 +182,7 @@ class SemiSupervised(PairModel):
 
     def _share_of_step(self) -> tf.Tensor:
         """Returns lambda, a scalar that the seed and the step determine."""
-        step = self.optimizer.iterations % len(self._shares)
+        step = self.optimizer.iterations % _STEPS
         return tf.gather(tf.constant(self._shares), step)
 
 
@@ -196,8 +190,8 @@ class SemiSupervised(PairModel):
 def draw_shares(seed: int) -> np.ndarray:
     """Returns lambda of 4,096 steps; the next step has the first lambda again.
 
-    They are drawn before training, because XLA has other random numbers than
-    TensorFlow.
+    They are drawn before training, because a step that XLA compiles would draw
+    other numbers. The generator is TensorFlow's, as in the recorded results.
 
     Args:
         seed: An integer >= 0.
@@ -272,11 +266,10 @@ def clean_posterior(probs: Any, labels: Any) -> np.ndarray:
         Dempster, Laird, Rubin, 1977. `audit.label_audit` has the same posterior
         for a T that is given.
     """
-    columns = np.shape(probs)[1] if np.ndim(probs) == 2 else 0
-    given = checks.check_given(labels, columns or np.iinfo(np.int64).max)
-    shape = (len(given), columns)
-    fixed = _checked_probabilities("probs", probs, shape)
-    fixed = np.maximum(fixed, _LEAST_PROBABILITY)
+    rows = _as_probabilities("probs", probs)
+    given = checks.check_given(labels, rows.shape[1])
+    _check_shape("probs", rows, (len(given), rows.shape[1]))
+    fixed = np.maximum(rows, _LEAST_PROBABILITY)
     posterior = fixed / 2
     posterior[np.arange(len(given)), given] += 0.5
     transition = _transition_of(posterior, given)
@@ -300,17 +293,23 @@ def _transition_of(posterior: np.ndarray, given: np.ndarray) -> np.ndarray:
     return counts / counts.sum(axis=1, keepdims=True)
 
 
-def _checked_probabilities(
-    name: str, given: Any, shape: tuple[int, int]
-) -> np.ndarray:
+def _as_probabilities(name: str, given: Any) -> np.ndarray:
+    """Returns rows of probabilities as an array, after checking them."""
     try:
         rows = np.asarray(given, np.float64)
     except (TypeError, ValueError):
         raise bad_argument(name, "an array of numbers", given) from None
-    if rows.shape != shape or not rows.size:
-        raise bad_argument(name, f"of shape {shape}", rows.shape)
+    if rows.ndim != 2 or not rows.size:
+        raise bad_argument(
+            name, "of shape (examples, classes)", f"shape {rows.shape}"
+        )
     if not (np.allclose(rows.sum(axis=1), 1, atol=1e-3) and rows.min() >= 0):
         raise bad_argument(
             name, "rows of probabilities that sum to 1", "other rows"
         )
     return rows
+
+
+def _check_shape(name: str, rows: np.ndarray, shape: tuple[int, int]) -> None:
+    if rows.shape != shape:
+        raise bad_argument(name, f"of shape {shape}", f"shape {rows.shape}")

@@ -21,6 +21,7 @@ from mlc_tf.datasets.options import Options
 from mlc_tf.datasets.splits import Splits
 from mlc_tf.errors import InputError
 from mlc_tf.errors import bad_argument
+from mlc_tf.errors import first_line
 from mlc_tf.errors import hint
 from mlc_tf.errors import import_optional
 from mlc_tf.errors import unknown_name
@@ -364,5 +365,4 @@ def resized(image: tf.Tensor, size: tuple[int, ...]) -> tf.Tensor:
 
 def _first_line(error: Exception) -> str:
     text = re.sub(r"^{{function_node .*?}} ?", "", str(error).strip())
-    lines = text.splitlines()
-    return lines[0] if lines else "no reason given"
+    return first_line(text)

@@ -572,6 +572,28 @@ class PairModel(ConstructorArguments, MultiWorkerFit):
             aggregation="only_first_replica",
         )
 
+    def set_rows(
+        self, variable: keras.Variable, indices: tf.Tensor, rows: tf.Tensor
+    ) -> None:
+        """Writes what a step keeps for its examples.
+
+        Every replica stores all rows, so each writes the rows of the global
+        batch. They are assigned and not added, because a batch that spans the
+        end of a pass over the data may contain an example twice.
+
+        Args:
+            variable: A variable of `add_state`, `(examples, ...)`.
+            indices: `(batch,)`, this replica's examples.
+            rows: `(batch, ...)`, their new rows.
+        """
+        variable.assign(
+            tf.tensor_scatter_nd_update(
+                tf.convert_to_tensor(variable),
+                distribution.all_rows(indices)[:, tf.newaxis],
+                tf.cast(distribution.all_rows(rows), variable.dtype),
+            )
+        )
+
     @property
     def optimized_variables(self) -> list[keras.Variable]:
         """The variables that the optimizer moves."""

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from mlc_tf import distribution
 from mlc_tf.errors import InterruptedRunError
+from mlc_tf.errors import first_line
 
 # The errors of an operating system for files that cannot be read or written.
 _UNWRITABLE = (
@@ -58,7 +59,7 @@ def translate_faults(workdir: Path) -> Iterator[None]:
             raise
         raise InterruptedRunError(
             f"Worker {distribution.worker()} lost another worker of this run, "
-            f"which does not answer ({_first_line(error.message)}). Start all "
+            f"which does not answer ({_shortened(error.message)}). Start all "
             "workers again with the same command: they resume from the last "
             f"checkpoint in {workdir}."
         ) from None
@@ -75,8 +76,8 @@ def _inside(error: OSError, workdir: Path) -> bool:
     )
 
 
-def _first_line(message: str, limit: int = 120) -> str:
-    first = (message.splitlines() or [""])[0]
+def _shortened(message: str, limit: int = 120) -> str:
+    first = first_line(message)
     return first if len(first) <= limit else f"{first[:limit]}..."
 
 

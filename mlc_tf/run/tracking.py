@@ -14,6 +14,7 @@ import ml_collections
 
 from mlc_tf import distribution
 from mlc_tf.errors import InputError
+from mlc_tf.errors import first_line
 from mlc_tf.errors import import_optional
 from mlc_tf.run import directory
 
@@ -26,14 +27,17 @@ _MLFLOW_TAG = "mlc_tf.run"
 Callbacks = Sequence[keras.callbacks.Callback]
 
 
-def check(config: ml_collections.ConfigDict) -> None:
-    """Raises an `InputError` if the library of the tracker is not installed.
+def modules(tracker: str) -> list[Any]:
+    """Returns the library of a tracker, and its module for Keras.
 
     Args:
-        config: The configuration of a run.
+        tracker: A name in `TRACKERS`; "none" has no modules.
+
+    Raises:
+        InputError: if the library is not installed.
     """
-    for module in _MODULES.get(config.train.tracker, ()):
-        import_optional(module, "trackers")
+    names = _MODULES.get(tracker, ())
+    return [import_optional(name, "trackers") for name in names]
 
 
 def tracked(
@@ -61,7 +65,7 @@ def tracked(
     # Another directory is another run, even with the same config and data.
     name = f"{run} {workdir.resolve()}".encode()
     identity = hashlib.blake2b(name, digest_size=16).hexdigest()
-    start = _mlflow if config.train.tracker == "mlflow" else _wandb
+    start = {"mlflow": _mlflow, "wandb": _wandb}[config.train.tracker]
     return start(config, workdir, identity)
 
 
@@ -69,8 +73,8 @@ def tracked(
 def _mlflow(
     config: ml_collections.ConfigDict, workdir: Path, identity: str
 ) -> Iterator[Callbacks]:
-    mlflow = import_optional("mlflow", "trackers")
-    callback = import_optional("mlflow.keras", "trackers").MlflowCallback
+    mlflow, callbacks = modules("mlflow")
+    callback = callbacks.MlflowCallback
 
     class Metrics(callback):  # type: ignore[misc, valid-type]
         """MLflow's callback, for the metrics of the epochs alone.
@@ -106,8 +110,7 @@ def _mlflow(
 def _wandb(
     config: ml_collections.ConfigDict, workdir: Path, identity: str
 ) -> Iterator[Callbacks]:
-    wandb = import_optional("wandb", "trackers")
-    callbacks = import_optional("wandb.integration.keras", "trackers")
+    wandb, callbacks = modules("wandb")
     with _starting("wandb"):
         opened = wandb.init(
             id=identity,
@@ -126,10 +129,11 @@ def _starting(tracker: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
+        reason = first_line(str(error))
         raise InputError(
             "`train.tracker` should name a tracker that can start (its "
             "environment variables say where it writes). Received: "
-            f"`train.tracker` = {tracker!r}, which raised: {_first_line(error)}"
+            f"`train.tracker` = {tracker!r}, which raised: {reason}"
         ) from error
 
 
@@ -152,8 +156,4 @@ def _close(
     try:
         opened.__exit__(*raised)
     except Exception as error:
-        print(f"{tracker} could not end its run: {_first_line(error)}")
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
+        print(f"{tracker} could not end its run: {first_line(str(error))}")

@@ -91,7 +91,7 @@ def run(
         directory.check_seal(workdir)
         return finished
     settings.check(config)
-    tracking.check(config)
+    tracking.modules(config.train.tracker)  # or one sentence says what to do
     strategy = distribution.strategy(
         config.train.strategy, config.train.replicas, join_timeout
     )

@@ -91,8 +91,7 @@ def test_three_steps_equal_numpy(rng):
 
 
 def test_the_term_opposes_a_label_that_contradicts_the_target():
-    """The gradient of a wrong label is cancelled: with the probability of the
-    label near 0, cross-entropy alone pulls the logit by f - 1 = -1."""
+    """The network is sure of class 0, and so is the target. The label is 1."""
     logits = tf.Variable([[4.0, 0.0]])
     targets = tf.constant([[0.98, 0.02]])
     with tf.GradientTape(persistent=True) as tape:
