@@ -39,7 +39,7 @@ CARRIED = {
     "studies/parts_mnist": (185, "76314bf4155ae7c0"),
     "studies/trust_cifar10": (16, "7caf451850b48e0e"),
     "studies/trust_digits": (216, "d8e298ae030985b6"),
-    "studies/trust_mnist": (120, "6a0026a3fc82ffba"),
+    "studies/trust_mnist": (156, "0c5a8c04d9cf87c8"),
     "studies/trust_twitter": (90, "5d174d0cbdd9099c"),
     "trials/full_cifar10/cifar10": (2, "3a068cc823faa072"),
     "tuning/digits": (15, "f7089c2b81164f35"),
