@@ -107,6 +107,18 @@ def test_a_step_with_mixup_equals_numpy(rng):
         np.testing.assert_allclose(new, old - slope, rtol=1e-6, atol=1e-7)
 
 
+def test_the_shares_follow_the_steps_and_repeat(rng):
+    model = make(rng, seed=3)
+    model.compile("sgd")
+    compiled = tf.function(model._share_of_step, jit_compile=True)
+    for steps, key in ((0, 0), (7, 7), (4095, 4095), (4096, 0), (4103, 7)):
+        model.optimizer.iterations.assign(steps)
+        expected = tf.random.stateless_uniform([], [3, key], 0.5, 1.0)
+        # XLA would draw another number.
+        for share in (model._share_of_step(), compiled()):
+            np.testing.assert_allclose(share, expected, rtol=1e-6)
+
+
 def test_pixels_are_mixed_as_numbers(rng):
     """Mixtures of equal rows are these rows; uint8 would wrap around."""
     base = keras.Sequential(
