@@ -41,8 +41,10 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.train.epochs = 30
     # One more forward pass of the network per step, whatever its size.
     config.method.mlc.meta_gradient = "head"
-    # The rates of T follow from the length of the run. `clean_weight` stays 0:
-    # then the audit can also look for wrong labels among the trusted examples.
+    # The rates of T follow from the length of the run, and the weight of the
+    # trusted examples from the sizes of the sets. With `clean_weight` = 0 the
+    # audit can also look for wrong labels among the trusted examples.
+    config.method.mlc.virtual_learning_rate = 1.0
     config.method.mlc.transition.name = "auto"
     if variant == "images":
         config.network.name = "wide_resnet"

@@ -15,6 +15,7 @@ from sklearn.utils.validation import validate_data
 
 from mlc_tf import transitions
 from mlc_tf.baselines.robust_bilevel import RobustBilevel
+from mlc_tf.data.pairs import clean_weight as fitting_clean_weight
 from mlc_tf.data.pairs import pair
 from mlc_tf.errors import InputError
 from mlc_tf.errors import bad_argument
@@ -49,12 +50,13 @@ class MetaLossCorrectionClassifier(ClassifierMixin, BaseEstimator):
             before this one transform `X` and not these. Defaults to None, no
             trusted examples.
         transition: How T starts and moves, an object of `mlc_tf.transitions`.
-            Defaults to None, `transitions.for_run`: rates that follow from
-            the length of the training.
-        virtual_learning_rate: As in `MetaLossCorrection`. Defaults to 0.1.
+            Defaults to None, as in `MetaLossCorrection`: rates that follow
+            from the length of the training.
+        virtual_learning_rate: As in `MetaLossCorrection`. Defaults to 1.
         meta_gradient: As in `MetaLossCorrection`. Defaults to "head".
         clean_weight: As in `MetaLossCorrection`; without trusted examples it
-            has no effect. Defaults to 0.3.
+            has no effect. Defaults to None, the weight of
+            `mlc_tf.data.clean_weight`.
         learning_rate: The rate of Adam, which falls along a cosine. Defaults to
             0.003.
         epochs: The number of passes over the data. Defaults to 30.
@@ -76,9 +78,8 @@ class MetaLossCorrectionClassifier(ClassifierMixin, BaseEstimator):
 
     >>> x = np.random.default_rng(0).normal(size=(60, 2))
     >>> y = np.where(x[:, 0] > 0, "right", "left")
-    >>> MetaLossCorrectionClassifier(epochs=20, random_state=0).fit(
-    ...     x, y
-    ... ).score(x, y) > 0.9
+    >>> classifier = MetaLossCorrectionClassifier(random_state=0)
+    >>> classifier.fit(x, y).score(x, y) > 0.9
     True
     """
 
@@ -88,9 +89,9 @@ class MetaLossCorrectionClassifier(ClassifierMixin, BaseEstimator):
         *,
         trusted: tuple[Any, Any] | None = None,
         transition: transitions.TransitionUpdate | None = None,
-        virtual_learning_rate: float = 0.1,
+        virtual_learning_rate: float = 1.0,
         meta_gradient: str = "head",
-        clean_weight: float = 0.3,
+        clean_weight: float | None = None,
         learning_rate: float = 3e-3,
         epochs: int = 30,
         batch_size: int = 64,
@@ -144,7 +145,7 @@ class MetaLossCorrectionClassifier(ClassifierMixin, BaseEstimator):
         batch_size = min(self.batch_size, len(x))
         steps = self.epochs * (len(x) // batch_size)
         base = self._network(x, len(self.classes_))
-        self.model_ = self._model(base, trusted, steps)
+        self.model_ = self._model(base, trusted, len(x))
         rate = keras.optimizers.schedules.CosineDecay(self.learning_rate, steps)
         self.model_.compile(keras.optimizers.Adam(rate), metrics=["accuracy"])
         pairs = pair(
@@ -231,16 +232,16 @@ class MetaLossCorrectionClassifier(ClassifierMixin, BaseEstimator):
         return self.network(shape, num_classes)
 
     def _model(
-        self, base: keras.Model, trusted: Any, steps: int
+        self, base: keras.Model, trusted: Any, num_noisy: int
     ) -> MetaLossCorrection:
         arguments: dict[str, Any] = {
-            "transition": self.transition
-            or transitions.for_run(steps, len(self.classes_)),
+            "transition": self.transition,
             "virtual_learning_rate": self.virtual_learning_rate,
             "meta_gradient": self.meta_gradient,
         }
         if trusted is None:
             return RobustBilevel(base, **arguments)
-        return MetaLossCorrection(
-            base, clean_weight=self.clean_weight, **arguments
-        )
+        weight = self.clean_weight
+        if weight is None:
+            weight = fitting_clean_weight(num_noisy, len(trusted[0]))
+        return MetaLossCorrection(base, clean_weight=weight, **arguments)

@@ -49,6 +49,10 @@ def fitted(blobs):
 def test_it_learns_the_clean_classes_and_t(fitted, blobs):
     noisy, _, test = blobs
     assert type(fitted.model_) is mlc_tf.MetaLossCorrection
+    # No rate was given: the lengths of the run and of the sets decide.
+    update = transitions.for_run(steps=30 * (300 // 64), num_classes=3)
+    assert fitted.model_.transition.get_config() == update.get_config()
+    assert fitted.model_.clean_weight == pytest.approx(0.3)
     assert fitted.classes_.tolist() == NAMES.tolist()
     assert fitted.score(*test) > 0.95
     assert fitted.predict_proba(test[0]).sum(1) == pytest.approx(1)
@@ -67,6 +71,15 @@ def test_without_trusted_examples_it_takes_the_robust_steps(blobs):
     classifier = MetaLossCorrectionClassifier(random_state=0).fit(*noisy)
     assert type(classifier.model_) is RobustBilevel
     assert classifier.score(*test) > 0.9
+
+
+def test_the_weight_of_trusted_examples_is_given_or_by_their_number(blobs):
+    noisy, (x, labels), _ = blobs
+    few = {"trusted": (x[:6], labels[:6]), "epochs": 1}
+    for given, expected in ((None, 3 * 6 / 300), (0.0, 0.0), (0.7, 0.7)):
+        classifier = MetaLossCorrectionClassifier(clean_weight=given, **few)
+        weight = classifier.fit(*noisy).model_.clean_weight
+        assert weight == pytest.approx(expected)
 
 
 def test_the_seed_decides(fitted, blobs):

@@ -38,7 +38,7 @@ np.savez(
 
 # %% language="bash"
 # mlc_tf train --config=own --config.dataset.name=npz:mine.npz \
-#     --workdir=runs/mine
+#     --config.method.mlc.clean_weight=0 --workdir=runs/mine
 
 # %% [markdown]
 # Each command prints the commands that come next.

@@ -97,15 +97,13 @@ print(f"plain: {plain.evaluate(x_test, y_test, verbose=0)[1]:.1%}")
 # `MetaLossCorrection` wraps the same network. `pair` makes batches of two
 # halves, one noisy and one trusted. Each step asks which T would make the
 # network better on the trusted half, moves T there, and trains the network on
-# the noisy half with its loss corrected by T. The three arguments are
-# explained on [the page of the class](../reference/meta_loss_correction.md).
+# the noisy half with its loss corrected by T. The rates of T follow from the
+# number of steps. The two arguments are explained on
+# [the page of the class](../reference/meta_loss_correction.md).
 
 # %%
 model = mlc_tf.MetaLossCorrection(
-    network(),
-    transition=mlc_tf.transitions.Exponentiated(expectation_rate=0.3),
-    meta_gradient="head",
-    clean_weight=0.3,
+    network(), meta_gradient="head", clean_weight=0.3
 )
 model.compile(keras.optimizers.Adam(3e-3), metrics=["accuracy"])
 pairs = mlc_tf.pair((x_noisy, noise.labels), (x_clean, y_clean), batch_size=64)

@@ -112,10 +112,7 @@ merged = (
 )
 plain = mlc_tf.baselines.CrossEntropy(network())
 model = mlc_tf.MetaLossCorrection(
-    network(),
-    transition=mlc_tf.transitions.for_run(steps=35 * 15, num_classes=4),
-    meta_gradient="head",
-    clean_weight=0.3,
+    network(), meta_gradient="head", clean_weight=0.3
 )
 for each, pairs in (
     (plain, mlc_tf.pair(merged)),
@@ -127,9 +124,8 @@ for each, pairs in (
     print(f"{type(each).__name__:20} {accuracy:.1%}")
 
 # %% [markdown]
-# `for_run` sets the rates of T by the number of steps: about 35 batches an
-# epoch, 15 epochs. As everywhere in these tutorials this is one run, and no
-# setting was searched.
+# The rates of T follow from the number of steps. As everywhere in these
+# tutorials this is one run, and no setting was searched.
 #
 # ## What it learned about the labels
 

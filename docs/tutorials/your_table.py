@@ -60,11 +60,11 @@ table.iloc[:3, -4:]
 #     --config.dataset.label_key=diagnosis \
 #     --config.dataset.clean=split:trusted \
 #     --config.train.epochs=60 --config.network.weight_decay=0.003 \
-#     --config.method.mlc.clean_weight=0.3 --workdir=runs/cells
+#     --workdir=runs/cells
 
 # %% [markdown]
-# `clean_weight` also trains on the trusted rows. For comparison, plain
-# training on the same rows, the trusted ones included:
+# The run also trains on the trusted rows. For comparison, plain training on the
+# same rows, the trusted ones included:
 
 # %% language="bash"
 # mlc_tf train --config=own --config.dataset.name=csv:cells.csv \

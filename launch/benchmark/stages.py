@@ -20,6 +20,7 @@ from mlc_tf.launch.benchmark.subjects import SUBJECTS
 from mlc_tf.models import meta_gradient
 from mlc_tf.models.forward_pass import AllWeights
 from mlc_tf.models.meta_loss_correction import MetaLossCorrection
+from mlc_tf.transitions import Exponentiated
 
 # The cost of each stage in forward passes of a batch. A backward pass costs two
 # forward passes, so a cross-entropy step costs 3.
@@ -51,7 +52,10 @@ def measure(network: str, rounds: int) -> dict[str, Any]:
         for number, stage in enumerate(list(EXPECTED)[:-1])
     }
     for name, model in (
-        ("Actual-Train", MetaLossCorrection(build())),
+        (
+            "Actual-Train",
+            MetaLossCorrection(build(), transition=Exponentiated()),
+        ),
         ("cross_entropy", CrossEntropy(build())),
     ):
         actions[name] = functools.partial(step.compiled_step(model), element)

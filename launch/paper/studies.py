@@ -160,11 +160,14 @@ _NO_RATES = {
         "decay_steps",
     )
 }
+_AUTO_RATES = {**_NO_RATES, "method.mlc.transition.name": "auto"}
 _AUTO = {
-    **_NO_RATES,
-    "method.mlc.transition.name": "auto",
-    "method.mlc.clean_weight": 0.3,
+    **_AUTO_RATES,
+    "method.mlc.virtual_learning_rate": 1.0,
+    "method.mlc.clean_weight": None,
 }
+# Before alpha was 1 and the weight of the trusted set followed from its size.
+_AUTO_AT_0_3 = {**_AUTO_RATES, "method.mlc.clean_weight": 0.3}
 
 
 def _trust(epochs: int, learning_rate: float | None = None) -> dict[str, Any]:
@@ -184,6 +187,7 @@ def _trust(epochs: int, learning_rate: float | None = None) -> dict[str, Any]:
         "train.epochs": 2 * epochs,
     }
     variants["mlc_auto_with"] = {"method.name": "mlc", **_AUTO}
+    variants["mlc_auto_at_0.3_with"] = {"method.name": "mlc", **_AUTO_AT_0_3}
     for name in _WITHOUT:
         variants[name] = {
             "method.name": name,
@@ -210,7 +214,29 @@ _AT_WHOLE_RATE = {
     }
     for name in ("cross_entropy", "gce", "elr")
 }
-_TUNED_AND_AUTO: dict[str, Changes] = {"tuned": {}, "auto": _AUTO}
+_TUNED_AND_AUTO: dict[str, Changes] = {"tuned": {}, "auto": _AUTO_AT_0_3}
+# The defaults of the class: MetaLossCorrection(base).
+_DEFAULTS = {
+    **_AUTO,
+    "method.mlc.meta_gradient": "exact",
+    "method.mlc.clean_weight": 0.0,
+    "method.mlc.clean_class_weight": None,
+}
+_OF_CLASS: dict[str, Changes] = {
+    "defaults": _DEFAULTS,
+    "defaults_with_clean_weight": {
+        **_DEFAULTS,
+        "method.mlc.clean_weight": None,
+    },
+    # The defaults before rates followed from the length of the run.
+    "former_defaults": {
+        **_DEFAULTS,
+        **_NO_RATES,
+        "method.mlc.transition.name": "exponentiated",
+        "method.mlc.transition.decay_steps": 0,
+        "method.mlc.virtual_learning_rate": 0.1,
+    },
+}
 
 
 STUDIES: Mapping[str, Study] = {
@@ -269,7 +295,7 @@ STUDIES: Mapping[str, Study] = {
     # that were searched.
     "auto_digits": Study(
         config="digits",
-        variants=_TUNED_AND_AUTO,
+        variants={**_TUNED_AND_AUTO, **_OF_CLASS},
         common={"dataset.validation": 0.25},
     ),
     "auto_mnist": Study(
@@ -277,8 +303,24 @@ STUDIES: Mapping[str, Study] = {
         variants={
             **_TUNED_AND_AUTO,
             "tuned_with_clean_weight": {"method.mlc.clean_weight": 0.3},
+            **_OF_CLASS,
         },
         common=_TWELVE_THOUSAND,
+    ),
+    # What knowing the noise rate, or the structure of T, is worth.
+    "oracles_digits": Study(
+        config="digits",
+        variants={
+            name: {"method.name": name}
+            for name in (
+                "co_teaching",
+                "co_teaching_estimated",
+                "masking",
+                "masking_estimated",
+                "masking_hard",
+            )
+        },
+        common={"dataset.validation": 0.25},
     ),
     # What a trusted set is worth, and who does best without one.
     "trust_digits": Study(

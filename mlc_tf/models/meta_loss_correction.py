@@ -8,11 +8,11 @@ class takes the same three stages a step. What differs:
 | T is normalised by | columns (Eq. 10) | rows |
 | T moves by | projected steps (Eq. 7, 9) | exponentiated steps |
 | T starts from | random entries | the identity, smoothed by 0.2 |
-| the longest step of T | no limit | 0.3 |
-| rates (MNIST) | alpha 0.01, beta 1 | alpha 0.1, beta 3 |
-| T comes to rest | no | `decay_steps`, off by default |
+| rates (MNIST) | alpha 0.01, beta 1 | alpha 1; of T, by the run |
+| the longest step of T | no limit | by the number of steps |
+| T comes to rest | no | yes, at the end of the run |
 | weights of the virtual step | all | all, or the last layer's (`head`) |
-| T fits noisy labels too | no | `expectation_rate`, off by default |
+| T fits noisy labels too | no | yes, by EM (`expectation_rate`) |
 | trains on the trusted set | no | `clean_weight`, off by default |
 | classes in the meta loss | equal | `clean_class_weight`, off by default |
 
@@ -51,6 +51,7 @@ from mlc_tf.errors import check_rate
 from mlc_tf.errors import unknown_name
 from mlc_tf.models import expectation
 from mlc_tf.models import meta_gradient
+from mlc_tf.models import run_length
 from mlc_tf.models.forward_pass import AllWeights
 from mlc_tf.models.forward_pass import ForwardPass
 from mlc_tf.models.forward_pass import LastLayer
@@ -120,9 +121,7 @@ class MetaLossCorrection(PairModel):
     `PaperMetaLossCorrection`.
 
     ```python
-    model = mlc_tf.MetaLossCorrection(
-        base, transition=mlc_tf.transitions.Exponentiated(expectation_rate=0.03)
-    )
+    model = mlc_tf.MetaLossCorrection(base)
     model.compile(optimizer=keras.optimizers.SGD(1e-2, momentum=0.9))
     model.fit(mlc_tf.pair(noisy, clean, batch_size=64), epochs=10)
     model.transition_matrix  # (classes, classes)
@@ -131,9 +130,10 @@ class MetaLossCorrection(PairModel):
     Args:
         base: A built `keras.Model` from inputs to logits `(batch, classes)`.
         transition: How T starts and moves, an object of `mlc_tf.transitions`.
-            Defaults to None, `transitions.Exponentiated()`.
+            Defaults to None: each `fit` takes `transitions.for_run`, whose
+            rates follow from its number of steps.
         virtual_learning_rate: The paper's alpha, the rate of the virtual step,
-            for the mean loss. Defaults to 0.1.
+            for the mean loss. Defaults to 1.
         meta_gradient: `"exact"`, `"head"` or `"finite_difference"`. `"exact"`
             is the paper's: two nested tapes, at 3.3 times the cost of plain
             training. `"head"` is the same for the weights of the last Dense
@@ -143,7 +143,8 @@ class MetaLossCorrection(PairModel):
         clean_weight: The mean cross-entropy of the clean batch, times this
             weight, is added to the loss of Actual-Train (Eq. 11). It costs a
             pass of the clean batch, and this network can then no longer audit
-            the trusted labels. Defaults to 0, the paper's.
+            the trusted labels. `mlc_tf.data.clean_weight` returns a weight that
+            fits the sizes of the sets. Defaults to 0, the paper's.
         clean_class_weight: `(classes,)`, the weight of a clean example of each
             class, in Actual-Train and in the meta loss (Eq. 6). A balanced
             trusted set, beside noisy labels that are not balanced, pulls T
@@ -165,7 +166,7 @@ class MetaLossCorrection(PairModel):
         base: keras.Model,
         *,
         transition: transitions.TransitionUpdate | None = None,
-        virtual_learning_rate: float = 0.1,
+        virtual_learning_rate: float = 1.0,
         meta_gradient: str = "exact",
         clean_weight: float = 0.0,
         clean_class_weight: Any = None,
@@ -177,7 +178,9 @@ class MetaLossCorrection(PairModel):
             clean_class_weight=clean_class_weight,
             name=name,
         )
+        # None until `fit` says how long the run is.
         self.transition = _checked_update(transition)
+        self._rates_of_run = transition is None
         self.virtual_learning_rate = check_rate(
             "virtual_learning_rate", virtual_learning_rate
         )
@@ -189,7 +192,9 @@ class MetaLossCorrection(PairModel):
         )
         self.transition_variable = self.add_state(
             "transition",
-            self.transition.start(self.num_classes),
+            (self.transition or transitions.Exponentiated()).start(
+                self.num_classes
+            ),
             as_float(base.trainable_variables[0].value).dtype.name,
         )
         self.step = self.add_state("step", 0, "int64")
@@ -204,15 +209,44 @@ class MetaLossCorrection(PairModel):
         """
         return np.asarray(self.transition_variable.value)
 
+    def fit(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
+        if self._rates_of_run and (
+            isinstance(x, tf.data.Dataset) or callable(x)
+        ):
+            self._take_rates(*run_length.of_fit(x, *args, **kwargs))
+        return super().fit(x, *args, **kwargs)
+
+    def train_on_batch(
+        self, x: Any, y: Any = None, *args: Any, **kwargs: Any
+    ) -> Any:
+        if self._rates_of_run:
+            raise _length_unknown("train_on_batch")
+        return super().train_on_batch(x, y, *args, **kwargs)
+
+    def _take_rates(self, steps: int, steps_before: int) -> None:
+        """Sets the rates of T for a run of that many steps."""
+        update = transitions.for_run(steps, self.num_classes)
+        former = self.transition
+        if former is None or former.get_config() != update.get_config():
+            self.transition = update
+            self.train_function = None  # `fit` traces the step again
+        with self.distribute_strategy.scope():
+            self.step.assign(steps_before)
+
     @property
     def normalization(self) -> str:
         """What T is normalised by, "rows" or "columns"."""
+        if self.transition is None:
+            return transitions.Exponentiated.normalization
         return self.transition.normalization
 
     def train_step(
         self, data: tuple[tuple[Any, Any], tuple[Any, Any]]
     ) -> dict[str, Any]:
         """Takes one step: the stages of Algorithm 1, with our changes."""
+        update = self.transition
+        if update is None:
+            raise _length_unknown("train_step")
         noisy, clean = checks.noisy_half(data[0]), data[1]
         forward = self.forward_pass.forward(noisy.x)  # f(x; theta), once
         transition = tf.identity(tf.convert_to_tensor(self.transition_variable))
@@ -227,17 +261,17 @@ class MetaLossCorrection(PairModel):
             forward, virtual_loss, meta_loss, transition
         )  # Eq. 4, 8
         # In the place of Eq. 7, 9, 10: the step of `self.transition`.
-        transition = self.transition.apply(transition, gradient, self.step)
+        transition = update.apply(transition, gradient, self.step)
 
         # Actual-Train
         with forward.tape:
             loss = noisy_loss(forward.logits, transition)
             loss += self.clean_term(clean)
-        if self.transition.expectation_rate:
+        if update.expectation_rate:
             transition = expectation.step(
                 transition,
                 lambda matrix: noisy_loss(forward.logits, matrix),
-                self.transition.expectation_rate,
+                update.expectation_rate,
             )
         self.transition_variable.assign(transition)
         self.step.assign_add(1)
@@ -303,10 +337,19 @@ def _corrected_loss(
     )  # Eq. 2, 3
 
 
-def _checked_update(given: Any) -> transitions.TransitionUpdate:
-    if given is None:
-        return transitions.Exponentiated()
-    if not isinstance(given, transitions.TransitionUpdate):
+def _length_unknown(method: str) -> InputError:
+    return InputError(
+        f"`transition` should be given to the model for `{method}`, which does "
+        "not know the length of the run: "
+        "transition=mlc_tf.transitions.for_run(steps, num_classes). "
+        "Received: `transition` = None."
+    )
+
+
+def _checked_update(given: Any) -> transitions.TransitionUpdate | None:
+    if given is not None and not isinstance(
+        given, transitions.TransitionUpdate
+    ):
         raise bad_argument(
             "transition",
             "an object of mlc_tf.transitions, such as Exponentiated(), whose "

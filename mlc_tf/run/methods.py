@@ -169,7 +169,7 @@ class Method:
         """
         return (
             self.clean_steps
-            or bool(options.get("clean_weight"))
+            or bool(options.get("clean_weight", _is_automatic(options)))
             or any(phase.data != "noisy" for phase in self.phases)
         )
 
@@ -333,6 +333,7 @@ def _second_stage(context: RunContext) -> dict[str, Any]:
         "labels": training_set.labels,
         "posterior": clean_posterior(probs, training_set.labels),
         "seed": context.seed,
+        **_clean_weight(context),
         **_clean_class_weight(context),
     }
     if "mixup" not in context.options:
@@ -410,8 +411,12 @@ def transition_update(
 
 
 def _mlc(context: RunContext) -> dict[str, Any]:
-    """Builds the update of T, and the weights of the clean classes."""
-    return {**_update("mlc", context), **_clean_class_weight(context)}
+    """Builds the update of T, and the weights of the trusted set."""
+    return {
+        **_update("mlc", context),
+        **_clean_weight(context),
+        **_clean_class_weight(context),
+    }
 
 
 def _robot(context: RunContext) -> dict[str, Any]:
@@ -423,6 +428,22 @@ def _update(name: str, context: RunContext) -> dict[str, Any]:
     return {
         "transition": transition_update(
             name, context.options, steps, context.num_classes
+        )
+    }
+
+
+def _is_automatic(options: Mapping[str, Any]) -> bool:
+    return options.get("transition", {}).get("name") == AUTO
+
+
+def _clean_weight(context: RunContext) -> dict[str, Any]:
+    """Returns the weight of the trusted set where no rate is given."""
+    given = "clean_weight" in context.options
+    if given or context.clean is None or not _is_automatic(context.options):
+        return {}
+    return {
+        "clean_weight": data.clean_weight(
+            len(context.noisy), len(context.clean)
         )
     }
 

@@ -106,6 +106,8 @@ def default_config() -> ml_collections.ConfigDict:
                 "virtual_learning_rate": 0.1,
                 "meta_gradient": "exact",
                 # What is not given is the default of the class.
+                # `clean_weight` is then 0, or fits the sizes of the sets
+                # (`data.clean_weight`) if `transition.name` is "auto".
                 "clean_weight": placeholder(float),
                 # "equal", the default, or as frequent as the "given_labels".
                 "clean_class_weight": placeholder(str),

@@ -326,9 +326,9 @@ def for_run(steps: int, num_classes: int) -> Exponentiated:
     the noisy labels move a row of T (`expectation_rate`) add up to 6, if
     classes are equally frequent.
 
-    The two numbers were chosen on held-out digits and 12,000 MNIST images, and
-    fall behind searched rates on Twitter, with its rare classes
-    (docs/results/studies.md, "Rates from the length of the run").
+    The two numbers were chosen on held-out digits and 12,000 MNIST images.
+    docs/results/studies.md ("Rates from the length of the run") compares them
+    with searched rates.
 
     Args:
         steps: The number of training steps of the run, at least 1.

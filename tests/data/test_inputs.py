@@ -189,6 +189,20 @@ def test_a_label_far_above_the_number_of_classes_allocates_nothing():
         data.corrupt(labels, "uniform", 0.5)
 
 
+def test_the_weight_of_the_trusted_set_has_a_limit():
+    assert data.clean_weight(60_000, 500) == pytest.approx(0.025)
+    assert data.clean_weight(np.int64(873), 100) == 0.3
+
+
+@pytest.mark.parametrize(
+    "arguments, name",
+    [((0, 5), "num_noisy"), ((5, 0), "num_clean"), ((5, 2.5), "num_clean")],
+)
+def test_sizes_of_sets_are_positive_integers(arguments, name):
+    with pytest.raises(InputError, match=f"^`{name}` should be an integer >="):
+        data.clean_weight(*arguments)
+
+
 def test_class_weights_of_no_labels():
     with pytest.raises(InputError, match="clean set should not be empty"):
         data.class_weight([0, 1], [], 2)

@@ -10,6 +10,7 @@ from sklearn import metrics as sk
 from mlc_tf import MetaLossCorrection
 from mlc_tf import data
 from mlc_tf.errors import InputError
+from mlc_tf.transitions import Exponentiated
 
 CLASSES, WIDTH = 3, 5
 
@@ -21,12 +22,14 @@ def examples():
     return rng.normal(size=(30, WIDTH)).astype(np.float32), labels
 
 
-def make_model(compiled=True, **options):
+def make_model(compiled=True, transition=None, **options):
     keras.utils.set_random_seed(0)
     base = keras.Sequential(
         [keras.Input((WIDTH,)), keras.layers.Dense(CLASSES)]
     )
-    model = MetaLossCorrection(base, meta_gradient="head")
+    model = MetaLossCorrection(
+        base, transition=transition, meta_gradient="head"
+    )
     if compiled:
         model.compile("sgd", metrics=["accuracy"], **options)
     return model
@@ -353,7 +356,8 @@ def test_weights_of_another_form_are_refused(examples):
 
 def test_one_batch_trains_and_tests(examples):
     x, labels = examples
-    whole, single = make_model(), make_model()
+    update = Exponentiated()
+    whole, single = make_model(transition=update), make_model(transition=update)
     pairs = data.pair(examples, examples, 10, epochs=range(1))
     whole.fit(pairs, verbose=0)
     for noisy, clean in pairs:

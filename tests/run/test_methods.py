@@ -1,5 +1,6 @@
 """What a phase of a method learns about its run."""
 
+import functools
 import inspect
 
 import keras
@@ -19,6 +20,7 @@ from mlc_tf.run import settings
 from mlc_tf.run import training
 from tests.support import small
 
+AUTOMATIC = {"transition": {"name": "auto"}}
 TRUE = np.array([[0.7, 0.3, 0.0], [0.0, 1.0, 0.0], [0.2, 0.0, 0.8]])
 
 
@@ -436,6 +438,25 @@ def test_these_methods_are_not_fitted_to_the_trusted_labels():
     }
     assert methods.get("mlc").fits_clean({"clean_weight": 0.3})
     assert not methods.get("mlc").fits_clean({"clean_weight": 0.0})
+    # Without rates of its own, mlc weighs the trusted set by its size.
+    assert methods.get("mlc").fits_clean(AUTOMATIC)
+    assert methods.get("mlc_semi").fits_clean(AUTOMATIC)
+    assert not methods.get("mlc").fits_clean({**AUTOMATIC, "clean_weight": 0.0})
+
+
+@pytest.mark.parametrize("name", ["mlc", "mlc_semi"])
+def test_auto_weighs_the_trusted_set_by_its_size(name):
+    noisy = Arrays(inputs_from(0, 600), np.arange(600) % 3)
+    arguments = functools.partial(arguments_of, name, noisy=noisy)
+    assert arguments(options=AUTOMATIC)["clean_weight"] == pytest.approx(0.03)
+    given = {**AUTOMATIC, "clean_weight": 0.2}
+    assert "clean_weight" not in arguments(options=given)
+    by_hand = {"transition": {"name": "projected"}}
+    assert "clean_weight" not in arguments(options=by_hand)
+
+
+def test_robot_does_not_train_on_the_trusted_set():
+    assert set(arguments_of("robot", options=AUTOMATIC)) == {"transition"}
 
 
 def test_auto_sets_the_rates_of_t_by_the_length_of_the_run():
