@@ -209,16 +209,19 @@ class MetaLossCorrection(PairModel):
         """
         return np.asarray(self.transition_variable.value)
 
-    def fit(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
-        if self._rates_of_run and (
-            isinstance(x, tf.data.Dataset) or callable(x)
-        ):
+    def before_fit(self, x: Any, *args: Any, **kwargs: Any) -> None:
+        if self._rates_of_run:
             self._take_rates(*run_length.of_fit(x, *args, **kwargs))
-        return super().fit(x, *args, **kwargs)
 
     def train_on_batch(
         self, x: Any, y: Any = None, *args: Any, **kwargs: Any
     ) -> Any:
+        """Takes one step, as `PairModel.train_on_batch`, with given rates.
+
+        Raises:
+            InputError: as `PairModel.train_on_batch`; or if the model was not
+                given a `transition`, whose rates follow from the run.
+        """
         if self._rates_of_run:
             raise _length_unknown("train_on_batch")
         return super().train_on_batch(x, y, *args, **kwargs)

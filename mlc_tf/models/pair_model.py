@@ -190,6 +190,7 @@ class PairModel(ConstructorArguments, MultiWorkerFit):
         _check_fit_arguments(args, kwargs)
         self._check_weights()
         pairs = self._own_pairs(x) if callable(x) else self._checked(x)
+        self.before_fit(x, *args, **kwargs)
         if kwargs.get("validation_data") is not None:
             kwargs["validation_data"] = self._checked_validation(
                 kwargs["validation_data"]
@@ -205,6 +206,15 @@ class PairModel(ConstructorArguments, MultiWorkerFit):
                 return super().fit(pairs, *args, **kwargs)
         finally:
             self.__dict__.pop("_validation_inputs", None)
+
+    def before_fit(self, x: Any, *args: Any, **kwargs: Any) -> None:
+        """Prepares a run; `fit` calls it with its own checked arguments.
+
+        Args:
+            x: The dataset, or the function, that `fit` got.
+            *args: As in `fit`.
+            **kwargs: As in `fit`.
+        """
 
     def _choose_xla(self, pairs: Any) -> None:
         """Lets XLA compile the steps if the user left it open and it pays."""

@@ -148,3 +148,16 @@ def test_bad_inputs_are_named_first(kind):
         make(kind).fit(np.zeros((3, 4)), verbose=0)
     with pytest.raises(InputError, match="batched elements"):
         make(kind).fit(tf.data.Dataset.range(3), verbose=0)
+
+
+def test_replicas_take_the_rates_of_the_run(sets, two_replicas):
+    single = fit(make(MetaLossCorrection), sets, 2)
+    with two_replicas.scope():
+        model = make(MetaLossCorrection)
+    for epochs in (1, 2):  # the second run begins where the first began
+        model.set_weights(make(MetaLossCorrection).get_weights())
+        fit(model, sets, epochs)
+    assert int(np.asarray(model.step.value)) == 2 * STEPS
+    np.testing.assert_allclose(
+        model.transition_matrix, single.transition_matrix, atol=1e-5
+    )
