@@ -8,6 +8,7 @@ from typing import Any
 
 import keras
 
+from mlc_tf import transitions
 from mlc_tf.baselines.cross_entropy import CrossEntropy
 from mlc_tf.launch.benchmark import measuring
 from mlc_tf.launch.benchmark import torch_peer
@@ -16,14 +17,20 @@ from mlc_tf.models.meta_loss_correction import MetaLossCorrection
 from mlc_tf.models.pair_model import PairModel
 from mlc_tf.models.paper_meta_loss_correction import PaperMetaLossCorrection
 
+# A step that is not part of a `fit` needs given rates of T.
+_ours = functools.partial(
+    MetaLossCorrection,
+    transition=transitions.Exponentiated(),
+    virtual_learning_rate=0.1,
+)
 VARIANTS: Mapping[str, Callable[[keras.Model], PairModel]] = {
     "cross_entropy": CrossEntropy,
-    "exact": MetaLossCorrection,
+    "exact": _ours,
     "paper": PaperMetaLossCorrection,
     "finite_difference": functools.partial(
-        MetaLossCorrection, meta_gradient="finite_difference"
+        _ours, meta_gradient="finite_difference"
     ),
-    "head": functools.partial(MetaLossCorrection, meta_gradient="head"),
+    "head": functools.partial(_ours, meta_gradient="head"),
 }
 
 # Seconds for which a peer's threads may still wait for work after its step.

@@ -433,7 +433,8 @@ def _update(name: str, context: RunContext) -> dict[str, Any]:
 
 
 def _is_automatic(options: Mapping[str, Any]) -> bool:
-    return options.get("transition", {}).get("name") == AUTO
+    transition = options.get("transition")  # of mlc_paper: a name
+    return isinstance(transition, Mapping) and transition.get("name") == AUTO
 
 
 def _clean_weight(context: RunContext) -> dict[str, Any]:

@@ -231,6 +231,7 @@ def test_the_files_of_a_run_are_those_on_the_page(tmp_path):
                 "--config=own",
                 "--config.dataset.name=csv:table.csv",
                 "--config.dataset.clean=split:clean",
+                "--config.method.mlc.clean_weight=0",
                 "--config.train.epochs=1",
                 "--config.train.batch_size=16",
             ),

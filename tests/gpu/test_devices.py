@@ -22,6 +22,7 @@ from mlc_tf import networks
 from mlc_tf.models import PaperMetaLossCorrection
 from mlc_tf.models.meta_loss_correction import META_GRADIENTS
 from mlc_tf.run import training
+from mlc_tf.transitions import Exponentiated
 from tests.conftest import HAS_GPU
 from tests.support import ROOT
 from tests.support import get_config
@@ -69,7 +70,13 @@ def state_after_a_run(method, build, sets, where, xla=False, policy="float32"):
 
 METHODS = {
     **{
-        form: functools.partial(MetaLossCorrection, meta_gradient=form)
+        form: functools.partial(
+            MetaLossCorrection,
+            meta_gradient=form,
+            # T moves so little that roundings do not grow.
+            transition=Exponentiated(),
+            virtual_learning_rate=0.1,
+        )
         for form in META_GRADIENTS
     },
     "paper": PaperMetaLossCorrection,

@@ -75,7 +75,7 @@ def follow(folder, described, repair, request):
     user.printed_workdir, trained = workdir, user.said
     user.next("audit")
     assert json.loads(user.said.splitlines()[-1])["examples"] > 0
-    # The method was not fitted to the trusted labels: they are audited too.
+    # The network was not fitted to the trusted labels: they are audited too.
     assert (folder / workdir / "audit/clean_label_issues.csv").exists()
     user.next("review")
     repair(folder, workdir)
@@ -174,6 +174,7 @@ def pictures(tmp_path):
 def test_a_messy_folder(pictures):
     described = (
         f"--config={ROOT}/configs/own.py",
+        "--config.method.mlc.clean_weight=0",
         "--config.dataset.name=folder:bilder",
         "--config.train.epochs=12",
         "--config.train.batch_size=20",
@@ -244,6 +245,7 @@ def table(tmp_path):
 def test_a_messy_table(table):
     described = (
         f"--config={ROOT}/configs/own.py",
+        "--config.method.mlc.clean_weight=0",
         "--config.dataset.name=csv:kunden.csv",
         "--config.dataset.clean=split:vertraut",
         "--config.dataset.columns=Kennung:ignore,wahr:ignore",

@@ -438,6 +438,7 @@ def test_these_methods_are_not_fitted_to_the_trusted_labels():
     }
     assert methods.get("mlc").fits_clean({"clean_weight": 0.3})
     assert not methods.get("mlc").fits_clean({"clean_weight": 0.0})
+    assert not methods.get("mlc_paper").fits_clean({"transition": "identity"})
     # Without rates of its own, mlc weighs the trusted set by its size.
     assert methods.get("mlc").fits_clean(AUTOMATIC)
     assert methods.get("mlc_semi").fits_clean(AUTOMATIC)

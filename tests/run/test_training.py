@@ -991,6 +991,9 @@ def test_the_defaults_are_those_of_the_class():
         parameters = inspect.signature(model).parameters
         options = settings.default_config().method[method].to_dict()
         update = options.pop("transition")
+        if method == "mlc":
+            # Of the class it goes with rates of T from the length of the run.
+            assert options.pop("virtual_learning_rate") == 0.1
         for name, value in options.items():
             if value is not None:
                 assert parameters[name].default == value
