@@ -38,7 +38,7 @@ CARRIED = {
     "studies/oracles_digits": (45, "b80bcf6e8d651593"),
     "studies/parts_digits": (198, "77ed98e30f6dd914"),
     "studies/parts_mnist": (185, "76314bf4155ae7c0"),
-    "studies/trust_cifar10": (16, "7caf451850b48e0e"),
+    "studies/trust_cifar10": (39, "d2a06c4a53569316"),
     "studies/trust_digits": (216, "8671902a47ad8260"),
     "studies/trust_mnist": (168, "12806e0a9c48b745"),
     "studies/trust_twitter": (99, "b5188b40043dda87"),
