@@ -17,15 +17,20 @@ from mlc_tf.models.meta_loss_correction import MetaLossCorrection
 from mlc_tf.models.pair_model import PairModel
 from mlc_tf.models.paper_meta_loss_correction import PaperMetaLossCorrection
 
-# A step that is not part of a `fit` needs given rates of T.
-_ours = functools.partial(
-    MetaLossCorrection,
-    transition=transitions.Exponentiated(),
-    virtual_learning_rate=0.1,
-)
+
+def _ours(base: keras.Model, meta_gradient: str) -> MetaLossCorrection:
+    """Returns a model with given rates of T, which steps outside `fit` need."""
+    return MetaLossCorrection(
+        base,
+        transition=transitions.Exponentiated(),
+        virtual_learning_rate=0.1,
+        meta_gradient=meta_gradient,
+    )
+
+
 VARIANTS: Mapping[str, Callable[[keras.Model], PairModel]] = {
     "cross_entropy": CrossEntropy,
-    "exact": _ours,
+    "exact": functools.partial(_ours, meta_gradient="exact"),
     "paper": PaperMetaLossCorrection,
     "finite_difference": functools.partial(
         _ours, meta_gradient="finite_difference"
