@@ -15,7 +15,7 @@ from sklearn.utils.validation import validate_data
 
 from mlc_tf import transitions
 from mlc_tf.baselines.robust_bilevel import RobustBilevel
-from mlc_tf.data.pairs import clean_weight as fitting_clean_weight
+from mlc_tf.data.pairs import clean_weight
 from mlc_tf.data.pairs import pair
 from mlc_tf.errors import InputError
 from mlc_tf.errors import bad_argument
@@ -243,5 +243,5 @@ class MetaLossCorrectionClassifier(ClassifierMixin, BaseEstimator):
             return RobustBilevel(base, **arguments)
         weight = self.clean_weight
         if weight is None:
-            weight = fitting_clean_weight(num_noisy, len(trusted[0]))
+            weight = clean_weight(num_noisy, len(trusted[0]))
         return MetaLossCorrection(base, clean_weight=weight, **arguments)

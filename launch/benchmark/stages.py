@@ -13,14 +13,11 @@ import keras
 import tensorflow as tf
 
 from mlc_tf import losses
-from mlc_tf.baselines.cross_entropy import CrossEntropy
 from mlc_tf.launch.benchmark import measuring
 from mlc_tf.launch.benchmark import step
 from mlc_tf.launch.benchmark.subjects import SUBJECTS
 from mlc_tf.models import meta_gradient
 from mlc_tf.models.forward_pass import AllWeights
-from mlc_tf.models.meta_loss_correction import MetaLossCorrection
-from mlc_tf.transitions import Exponentiated
 
 # The cost of each stage in forward passes of a batch. A backward pass costs two
 # forward passes, so a cross-entropy step costs 3.
@@ -51,13 +48,11 @@ def measure(network: str, rounds: int) -> dict[str, Any]:
         stage: functools.partial(_cut_off(build(), number), element)
         for number, stage in enumerate(list(EXPECTED)[:-1])
     }
-    for name, model in (
-        (
-            "Actual-Train",
-            MetaLossCorrection(build(), transition=Exponentiated()),
-        ),
-        ("cross_entropy", CrossEntropy(build())),
+    for name, variant in (
+        ("Actual-Train", "exact"),
+        ("cross_entropy", "cross_entropy"),
     ):
+        model = step.VARIANTS[variant](build())
         actions[name] = functools.partial(step.compiled_step(model), element)
     seconds = measuring.in_turns(actions, rounds)
     unit = seconds.pop("cross_entropy") / _FORWARD_PASSES_OF_CROSS_ENTROPY

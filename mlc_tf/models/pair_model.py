@@ -208,7 +208,7 @@ class PairModel(ConstructorArguments, MultiWorkerFit):
             self.__dict__.pop("_validation_inputs", None)
 
     def before_fit(self, x: Any, *args: Any, **kwargs: Any) -> None:
-        """Prepares a run; `fit` calls it with its own checked arguments.
+        """Prepares a run; `fit` calls it with its arguments.
 
         Args:
             x: The dataset, or the function, that `fit` got.

@@ -1,21 +1,24 @@
 """The number of steps of a run, from the arguments of `fit`."""
 
 import inspect
+import numbers
 from typing import Any
 
 import keras
 import tensorflow as tf
 
 from mlc_tf.errors import InputError
+from mlc_tf.errors import bad_argument
 
 _FIT = inspect.signature(keras.Model.fit)
+_LEAST = {"epochs": 1, "initial_epoch": 0, "steps_per_epoch": 1}
 
 
 def of_fit(*args: Any, **kwargs: Any) -> tuple[int, int]:
-    """Returns the numbers of steps of a run, and of those before this `fit`.
+    """Returns the number of steps of a run, and the number before this `fit`.
 
-    The run has all epochs up to the last of this `fit`. The epochs before
-    `initial_epoch` have the steps before it.
+    The run has all epochs up to the last of this `fit`; the epochs before
+    `initial_epoch` are already trained.
 
     Args:
         *args: The positional arguments of `keras.Model.fit`, from `x` on.
@@ -23,12 +26,17 @@ def of_fit(*args: Any, **kwargs: Any) -> tuple[int, int]:
 
     Raises:
         InputError: if neither `steps_per_epoch` nor the dataset says how many
-            steps an epoch has.
+            steps an epoch has; or if one of the numbers is not an integer.
         TypeError: as `keras.Model.fit`, for unknown arguments.
     """
     bound = _FIT.bind(None, *args, **kwargs)
     bound.apply_defaults()
     given = bound.arguments
+    for name, least in _LEAST.items():
+        value = given[name]
+        integer = isinstance(value, numbers.Integral) and int(value) >= least
+        if not integer and (name, value) != ("steps_per_epoch", None):
+            raise bad_argument(name, f"an integer >= {least}", value)
     steps_per_epoch = given["steps_per_epoch"]
     if steps_per_epoch is None:
         steps_per_epoch = _number_of_batches(given["x"])
@@ -40,10 +48,9 @@ def of_fit(*args: Any, **kwargs: Any) -> tuple[int, int]:
             "transition=mlc_tf.transitions.for_run(steps, num_classes). "
             "Received: `steps_per_epoch` = None."
         )
-    return (
-        max(given["epochs"] * steps_per_epoch, 1),
-        given["initial_epoch"] * steps_per_epoch,
-    )
+    # An empty dataset has no step; `fit` says so.
+    steps = max(given["epochs"] * steps_per_epoch, 1)
+    return steps, given["initial_epoch"] * steps_per_epoch
 
 
 def _number_of_batches(x: Any) -> int | None:
