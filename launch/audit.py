@@ -62,10 +62,7 @@ def main(argv: list[str]) -> None:
     if not run.result["clean_examples"]:
         print("There are no trusted labels to check.")
     elif run_audit.fits_clean(run):
-        print(
-            f"{run.result['method']} was fitted to the trusted labels, so it "
-            "cannot find wrong labels among them."
-        )
+        print(run_audit.why_not_checked(run))
     print(summary["instance_dependence"]["sentence"])
     print(f"{output} holds the label issues.")
     command_line.print_next(["review", f"--workdir={_WORKDIR.value}"])

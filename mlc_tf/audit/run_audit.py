@@ -30,6 +30,22 @@ def fits_clean(run: FinishedRun) -> bool:
     return method.fits_clean(run.result["options"])
 
 
+def why_not_checked(run: FinishedRun) -> str:
+    """Returns why the trusted labels are not audited, and what would help.
+
+    Args:
+        run: A run whose network was fitted to the trusted labels.
+    """
+    name, options = run.result["method"], run.result["options"]
+    sentence = (
+        f"{name} was fitted to the trusted labels, so it cannot find wrong "
+        "labels among them."
+    )
+    if methods.get(name).fits_clean({**options, "clean_weight": 0.0}):
+        return sentence
+    return f"{sentence} A run with --config.method.{name}.clean_weight=0 can."
+
+
 def audit_run(
     run: FinishedRun, problem: Problem, batch_size: int = 256, verbose: int = 0
 ) -> Audit:

@@ -230,6 +230,7 @@ def test_audit_of_a_run_that_was_fitted_to_the_trusted_labels(tmp_path):
     )
     assert trained[0] == audited[0] == 0, audited[2]
     assert "mlc was fitted to the trusted labels, so it cannot" in audited[1]
+    assert "--config.method.mlc.clean_weight=0 can." in audited[1]
     summary = json.loads(audited[1].splitlines()[-1])
     assert summary["temperature"] == 1
     assert "clean_label_issues" not in summary

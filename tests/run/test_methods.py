@@ -2,13 +2,16 @@
 
 import functools
 import inspect
+import types
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from mlc_tf import data
 from mlc_tf import transitions
+from mlc_tf.audit import run_audit
 from mlc_tf.configs import digits
 from mlc_tf.data import examples
 from mlc_tf.data.examples import Arrays
@@ -456,6 +459,18 @@ def test_auto_weighs_the_trusted_set_by_its_size(name):
     assert "clean_weight" not in arguments(options=by_hand)
 
 
+@pytest.mark.parametrize(
+    "name, helps", [("mlc", True), ("mlc_semi", True), ("glc", False)]
+)
+def test_a_weight_of_0_frees_the_trusted_labels(name, helps):
+    result = {"method": name, "options": {"clean_weight": 0.3}}
+    run = types.SimpleNamespace(result=result)
+    assert run_audit.fits_clean(run)
+    sentence = run_audit.why_not_checked(run)
+    assert sentence.startswith(f"{name} was fitted to the trusted labels")
+    assert (f"{name}.clean_weight=0 can." in sentence) == helps
+
+
 def test_robot_does_not_train_on_the_trusted_set():
     assert set(arguments_of("robot", options=AUTOMATIC)) == {"transition"}
 
@@ -472,3 +487,7 @@ def test_auto_trains(tmp_path):
     config.method.mlc.transition.max_step = 0.3  # without effect
     result = training.run(config, tmp_path / "run", 0)
     assert result["options"]["transition"] == {"name": "auto"}
+    ((model, _),) = training.untrained(config, problems.load(config))
+    assert model.clean_weight == data.clean_weight(
+        result["noisy_examples"], result["clean_examples"]
+    )
