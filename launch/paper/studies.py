@@ -194,6 +194,10 @@ def _trust(epochs: int, learning_rate: float | None = None) -> dict[str, Any]:
             "clean.per_class": 0,
             f"method.{name}.learning_rate": learning_rate,
         }
+    variants["robot_at_alpha_1"] = {
+        **variants["robot"],
+        "method.robot.virtual_learning_rate": 1.0,  # of the class
+    }
     variants["pencil"] |= {
         "method.pencil.alpha": 0.1,
         "method.pencil.beta": 0.4,
