@@ -5,6 +5,8 @@ logits and knows nothing of noise. `call`, `evaluate`, `predict`, `save` and
 `export` use the base alone, so training machinery never reaches serving.
 """
 
+import inspect
+import numbers
 import re
 import warnings
 from collections.abc import Iterator
@@ -21,6 +23,7 @@ from mlc_tf import losses
 from mlc_tf import transitions
 from mlc_tf.data import checks
 from mlc_tf.errors import InputError
+from mlc_tf.errors import bad_argument
 from mlc_tf.errors import check_rate
 from mlc_tf.models import base_check
 from mlc_tf.models import evaluation_data
@@ -52,6 +55,10 @@ TAKE_WEIGHTS = (
     "ForwardCorrection",
     "GoldLossCorrection",
 )
+
+_FIT = inspect.signature(keras.Model.fit)
+# The least values of arguments of `fit`.
+_LEAST = {"epochs": 1, "initial_epoch": 0, "steps_per_epoch": 1}
 
 
 class PairModel(ConstructorArguments, MultiWorkerFit):
@@ -186,8 +193,10 @@ class PairModel(ConstructorArguments, MultiWorkerFit):
         Raises:
             InputError: if the elements are not such pairs, or do not fit the
                 base or the strategy; or if a label is not in `[0, classes)`.
+                Also for an argument without effect, and for numbers of epochs
+                or steps that are no such integers.
         """
-        _check_fit_arguments(args, kwargs)
+        _check_fit_arguments(x, *args, **kwargs)
         self._check_weights()
         pairs = self._own_pairs(x) if callable(x) else self._checked(x)
         self.before_fit(x, *args, **kwargs)
@@ -666,13 +675,9 @@ def _as_python(value: Any) -> Any:
     return float(array) if array.ndim == 0 else array
 
 
-def _check_fit_arguments(args: Any, kwargs: dict[str, Any]) -> None:
-    """Raises an `InputError` for arguments that would have no effect."""
-    if args and args[0] is not None:
-        raise InputError(
-            "`y` should be left out of `fit`: the elements of the dataset of "
-            "pairs have the labels."
-        )
+def _check_fit_arguments(*args: Any, **kwargs: Any) -> None:
+    """Raises an `InputError` for arguments without effect, and bad numbers."""
+    given = _FIT.bind(None, *args, **kwargs).arguments
     for name, reason in (
         ("class_weight", "T weighs the labels"),
         ("sample_weight", "it is an argument of `mlc_tf.pair`"),
@@ -680,9 +685,15 @@ def _check_fit_arguments(args: Any, kwargs: dict[str, Any]) -> None:
         ("batch_size", "`mlc_tf.pair` makes the batches"),
         ("y", "the elements of the dataset of pairs have the labels"),
     ):
-        value = kwargs.get(name)
+        value = given.get(name)
         if value is not None and not (np.isscalar(value) and value == 0):
             raise InputError(f"`{name}` should be left out of `fit`: {reason}.")
+    for name, least in _LEAST.items():
+        value = given.get(name, least)
+        if name == "steps_per_epoch" and value is None:
+            continue
+        if not isinstance(value, numbers.Integral) or int(value) < least:
+            raise bad_argument(name, f"an integer >= {least}", value)
 
 
 def _ids(labels: tf.Tensor) -> tf.Tensor:

@@ -1,17 +1,14 @@
 """The number of steps of a run, from the arguments of `fit`."""
 
 import inspect
-import numbers
 from typing import Any
 
 import keras
 import tensorflow as tf
 
 from mlc_tf.errors import InputError
-from mlc_tf.errors import bad_argument
 
 _FIT = inspect.signature(keras.Model.fit)
-_LEAST = {"epochs": 1, "initial_epoch": 0, "steps_per_epoch": 1}
 
 
 def of_fit(*args: Any, **kwargs: Any) -> tuple[int, int]:
@@ -21,22 +18,18 @@ def of_fit(*args: Any, **kwargs: Any) -> tuple[int, int]:
     `initial_epoch` are already trained.
 
     Args:
-        *args: The positional arguments of `keras.Model.fit`, from `x` on.
+        *args: The positional arguments of `keras.Model.fit`, from `x` on, which
+            `PairModel.fit` has checked.
         **kwargs: The keyword arguments of `keras.Model.fit`.
 
     Raises:
         InputError: if neither `steps_per_epoch` nor the dataset says how many
-            steps an epoch has; or if one of the numbers is not an integer.
+            steps an epoch has.
         TypeError: as `keras.Model.fit`, for unknown arguments.
     """
     bound = _FIT.bind(None, *args, **kwargs)
     bound.apply_defaults()
     given = bound.arguments
-    for name, least in _LEAST.items():
-        value = given[name]
-        integer = isinstance(value, numbers.Integral) and int(value) >= least
-        if not integer and (name, value) != ("steps_per_epoch", None):
-            raise bad_argument(name, f"an integer >= {least}", value)
     steps_per_epoch = given["steps_per_epoch"]
     if steps_per_epoch is None:
         steps_per_epoch = _number_of_batches(given["x"])

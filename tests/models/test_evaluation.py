@@ -341,6 +341,40 @@ def test_arguments_without_effect_are_refused(arguments, told, examples):
         make_model().fit(pairs, verbose=0, **arguments)
 
 
+@pytest.mark.parametrize(
+    "name, least, value",
+    [
+        ("epochs", 1, 0),
+        ("epochs", 1, "3"),
+        ("epochs", 1, 2.5),
+        ("epochs", 1, None),
+        ("initial_epoch", 0, -1),
+        ("steps_per_epoch", 1, 0),
+        ("steps_per_epoch", 1, 1.5),
+    ],
+)
+@pytest.mark.parametrize("transition", [None, Exponentiated()])
+def test_numbers_of_epochs_and_steps(transition, name, least, value, examples):
+    pairs = data.pair(examples, examples, 10)
+    message = (
+        f"^`{name}` should be an integer >= {least}. "
+        f"Received: `{name}` = {value!r}.$"
+    )
+    with pytest.raises(InputError, match=message):
+        make_model(transition=transition).fit(pairs, **{name: value})
+
+
+def test_positional_arguments_of_fit_are_checked(examples):
+    pairs = data.pair(examples, examples, 10)
+    with pytest.raises(InputError, match="`batch_size` should be left out"):
+        make_model().fit(pairs, None, 32)
+    with pytest.raises(InputError, match="`epochs` should be an integer"):
+        make_model().fit(pairs, None, None, "3")
+    counts = {"epochs": np.int64(2), "steps_per_epoch": np.int32(1)}
+    history = make_model().fit(pairs, verbose=0, **counts)
+    assert len(history.epoch) == 2
+
+
 def test_weights_of_another_form_are_refused(examples):
     x, labels = examples
     ones = np.ones(30, np.float32)

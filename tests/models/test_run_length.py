@@ -120,22 +120,6 @@ def test_a_run_of_unknown_length(without_length, sets):
     assert model.transition.decay_steps == 2
 
 
-@pytest.mark.parametrize(
-    "name, value",
-    [
-        ("epochs", 0),
-        ("epochs", "3"),
-        ("epochs", 2.5),
-        ("initial_epoch", -1),
-        ("steps_per_epoch", 0),
-        ("steps_per_epoch", 1.5),
-    ],
-)
-def test_numbers_of_epochs_and_steps_are_integers(name, value, sets):
-    with pytest.raises(InputError, match=f"^`{name}` should be an integer >="):
-        make(MetaLossCorrection).fit(data.pair(*sets, 8), **{name: value})
-
-
 @MODELS
 def test_a_single_step_has_no_length(kind, sets):
     model = make(kind)
