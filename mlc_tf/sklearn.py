@@ -25,7 +25,9 @@ from mlc_tf.networks import statistics
 
 # Without it a small perceptron learns wrong labels by heart.
 _WEIGHT_DECAY = 0.03
-_BATCH_SIZE = 256  # of predictions
+# Of predictions; `_BLOCK` divides it.
+_BATCH_SIZE = 256
+_BLOCK = 32
 
 
 class MetaLossCorrectionClassifier(ClassifierMixin, BaseEstimator):
@@ -174,7 +176,12 @@ class MetaLossCorrectionClassifier(ClassifierMixin, BaseEstimator):
         """
         check_is_fitted(self)
         x = validate_data(self, X, allow_nd=True, dtype=np.float32, reset=False)
-        logits = self.model_.predict(x, batch_size=_BATCH_SIZE, verbose=0)
+        # A matrix product can round the last rows of an array in another way.
+        # In full blocks an example has one answer, whatever is beside it.
+        rest = np.zeros((-len(x) % _BLOCK, *x.shape[1:]), x.dtype)
+        blocks = np.concatenate([x, rest])
+        logits = self.model_.predict(blocks, batch_size=_BATCH_SIZE, verbose=0)
+        logits = logits[: len(x)]
         return scipy.special.softmax(logits.astype(np.float64), axis=1)
 
     def predict(self, X: Any) -> np.ndarray:  # noqa: N803
