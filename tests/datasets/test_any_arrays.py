@@ -15,7 +15,7 @@ from mlc_tf.errors import InputError
 SHORT = hypothesis.settings(
     max_examples=60, deadline=None, derandomize=True, database=None
 )
-LONG = hypothesis.settings(SHORT, max_examples=1000)
+LONG = hypothesis.settings(SHORT, max_examples=3000)
 
 DTYPES = st.one_of(
     hnp.scalar_dtypes(),

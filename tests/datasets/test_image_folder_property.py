@@ -153,7 +153,7 @@ def test_a_folder_loads_or_is_refused_in_a_sentence(some, size, cache):
 
 
 @pytest.mark.wide
-@settings(max_examples=300, deadline=None, database=None)
+@settings(max_examples=1500, deadline=None, database=None)
 @given(some=SOME, size=SIZES, cache=CACHES)
 def test_any_folder_loads_or_is_refused_in_a_sentence(some, size, cache):
     check(some, size, cache)
