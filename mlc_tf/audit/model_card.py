@@ -127,6 +127,7 @@ def _settings(run: FinishedRun) -> dict[str, Any]:
     return {
         "method": result["method"],
         **directory.flat(result["options"]),
+        **_chosen_rates(result),
         "network": result["network"],
         "optimizer": config.optimizer.name,
         "learning rate": settings.learning_rate(config),
@@ -134,6 +135,12 @@ def _settings(run: FinishedRun) -> dict[str, Any]:
         "epochs": result["epochs"],
         "seed": result["seed"],
     }
+
+
+def _chosen_rates(result: dict[str, Any]) -> dict[str, Any]:
+    # Results of earlier versions lack the entry.
+    chosen = directory.flat(result.get("chosen_rates", {}))
+    return {f"{name} (chosen)": rate for name, rate in chosen.items()}
 
 
 def _noise_of_classes(

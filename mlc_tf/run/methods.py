@@ -169,7 +169,7 @@ class Method:
         """
         return (
             self.clean_steps
-            or bool(options.get("clean_weight", _is_automatic(options)))
+            or bool(options.get("clean_weight", is_automatic(options)))
             or any(phase.data != "noisy" for phase in self.phases)
         )
 
@@ -432,15 +432,33 @@ def _update(name: str, context: RunContext) -> dict[str, Any]:
     }
 
 
-def _is_automatic(options: Mapping[str, Any]) -> bool:
+def is_automatic(options: Mapping[str, Any]) -> bool:
+    """Returns whether a run chooses its rates from its length ("auto")."""
     transition = options.get("transition")  # of mlc_paper: a name
     return isinstance(transition, Mapping) and transition.get("name") == AUTO
+
+
+def chosen_rates(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the rates that "auto" chose, as options that would give them.
+
+    Args:
+        arguments: What `Phase.arguments` of the first phase returned.
+
+    Returns:
+        The section `transition`, and `clean_weight` if it was chosen too.
+    """
+    rates = arguments["transition"].get_config()
+    given = {name: rate for name, rate in rates.items() if rate is not None}
+    chosen: dict[str, Any] = {"transition": {"name": "exponentiated", **given}}
+    if "clean_weight" in arguments:
+        chosen["clean_weight"] = arguments["clean_weight"]
+    return chosen
 
 
 def _clean_weight(context: RunContext) -> dict[str, Any]:
     """Returns the weight of the trusted set where no rate is given."""
     given = "clean_weight" in context.options
-    if given or context.clean is None or not _is_automatic(context.options):
+    if given or context.clean is None or not is_automatic(context.options):
         return {}
     return {
         "clean_weight": data.clean_weight(

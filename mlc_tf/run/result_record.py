@@ -19,6 +19,7 @@ def result_record(
     problem: Problem,
     metrics: Sequence[Mapping[str, Any]],
     stages: Sequence[Stage],
+    chosen_rates: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Returns the content of `result.json`.
 
@@ -33,6 +34,8 @@ def result_record(
         problem: The data of the run.
         metrics: One mapping per epoch, as `metrics.jsonl` holds them.
         stages: The stages of the run, in order.
+        chosen_rates: As `methods.chosen_rates` returns them; empty if the
+            config gives all rates.
     """
     last = metrics[-1]
     last_phase = [
@@ -60,6 +63,7 @@ def result_record(
         "seed": config.seed,
         "network": config.network.name,
         "options": options,
+        "chosen_rates": dict(chosen_rates),
         "evaluated_on": problem.evaluated_on,
         "oracle": "" if method.instead in options else method.oracle,
         "noisy_examples": len(problem.noisy),

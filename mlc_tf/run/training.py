@@ -49,6 +49,12 @@ _SMALL_INPUT = 10_000
 # How many inputs a network's statistics are taken from, where the inputs are
 # not all in memory.
 _SAMPLE_SIZE = 10_000
+# The rates that a run prints if it chose them.
+_PRINTED_RATES = (
+    "transition.max_step",
+    "transition.expectation_rate",
+    "clean_weight",
+)
 
 
 def run(
@@ -244,12 +250,35 @@ class _Run:
                 self.workdir / "columns.json",
                 {"columns": columns.to_json(self.problem.columns)},
             )
+        chosen = self._chosen_rates(stages[0])
         self._train_stages(base, stages)
         base.save(self.workdir / "model.keras")
         metrics = callbacks.read_metrics(self.workdir / "metrics.jsonl")
-        result = result_record(self.config, self.problem, metrics, stages)
+        result = result_record(
+            self.config, self.problem, metrics, stages, chosen
+        )
         directory.finish(self.workdir, self.run, result)
         return result
+
+    def _chosen_rates(self, stage: Stage) -> dict[str, Any]:
+        """Returns the rates that the run chose for itself, and prints them.
+
+        Args:
+            stage: A stage of the first phase.
+        """
+        if not methods.is_automatic(settings.method_options(self.config)):
+            return {}
+        chosen = methods.chosen_rates(
+            _phase_arguments(self.config, self.problem, stage)
+        )
+        if self.verbose:
+            rates = ", ".join(
+                f"{name} {rate:.3g}"
+                for name, rate in directory.flat(chosen).items()
+                if name in _PRINTED_RATES
+            )
+            print(f"Rates chosen for this run: {rates}.", flush=True)
+        return chosen
 
     def _train_stages(self, base: keras.Model, stages: list[Stage]) -> None:
         """Trains what the last checkpoint has not yet done."""

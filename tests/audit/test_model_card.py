@@ -98,6 +98,14 @@ def test_it_says_what_the_files_say(tmp_path):
         assert re.fullmatch(r"\|(---\|)+", cells[1])
 
 
+def test_it_names_the_rates_that_the_run_chose(tmp_path):
+    chosen = {"transition": {"max_step": 1.5}, "clean_weight": 0.03}
+    run = make_run(tmp_path, chosen_rates=chosen)
+    card = model_card.render(run, make_problem(), make_audit())
+    assert "| transition.max_step (chosen) | 1.5 |" in card
+    assert "| clean_weight (chosen) | 0.03 |" in card
+
+
 def test_what_is_not_known_is_not_said(tmp_path):
     run = make_run(tmp_path, None, transition_l1=None, oracle="the noise rate")
     nothing = make_audit(((4.0, 0.0), (0.0, 0.0)))

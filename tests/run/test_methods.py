@@ -482,12 +482,32 @@ def test_auto_sets_the_rates_of_t_by_the_length_of_the_run():
     assert update.get_config() == transitions.for_run(480, 10).get_config()
 
 
-def test_auto_trains(tmp_path):
+def test_auto_trains_and_reports_its_rates(tmp_path, capsys):
     config = small("mlc", **{"method.mlc.transition.name": "auto"})
     config.method.mlc.transition.max_step = 0.3  # without effect
-    result = training.run(config, tmp_path / "run", 0)
+    result = training.run(config, tmp_path / "run", 2)
     assert result["options"]["transition"] == {"name": "auto"}
+    chosen = result["chosen_rates"]
+    update = transitions.get(**chosen["transition"])
+    expected = transitions.for_run(result["train_steps"], 10)
+    assert update.get_config() == expected.get_config()
+    printed = capsys.readouterr().out
+    assert f"transition.max_step {update.max_step:.3g}, " in printed
+    assert f"clean_weight {chosen['clean_weight']:.3g}." in printed
     ((model, _),) = training.untrained(config, problems.load(config))
-    assert model.clean_weight == data.clean_weight(
+    assert model.clean_weight == chosen["clean_weight"]
+    assert chosen["clean_weight"] == data.clean_weight(
         result["noisy_examples"], result["clean_examples"]
     )
+
+
+def test_given_rates_are_not_reported_as_chosen(tmp_path, capsys):
+    result = training.run(small("mlc"), tmp_path / "run", 2)
+    assert result["chosen_rates"] == {}
+    assert "Rates chosen" not in capsys.readouterr().out
+
+
+def test_robot_reports_no_weight_of_a_set_that_it_does_not_use(tmp_path):
+    config = small("robot", **{"method.robot.transition.name": "auto"})
+    chosen = training.run(config, tmp_path / "run", 0)["chosen_rates"]
+    assert set(chosen) == {"transition"}
