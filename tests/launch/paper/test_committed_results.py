@@ -38,7 +38,7 @@ CARRIED = {
     "studies/oracles_digits": (45, "b80bcf6e8d651593"),
     "studies/parts_digits": (198, "77ed98e30f6dd914"),
     "studies/parts_mnist": (185, "76314bf4155ae7c0"),
-    "studies/trust_cifar10": (72, "d1c0ddf417bc4bcd"),
+    "studies/trust_cifar10": (108, "7a7816652a53a679"),
     "studies/trust_digits": (228, "035c540f320859d2"),
     "studies/trust_mnist": (168, "12806e0a9c48b745"),
     "studies/trust_twitter": (135, "9671814e383cef88"),
