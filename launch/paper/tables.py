@@ -367,8 +367,8 @@ def study_table(variants: pd.DataFrame, order: Iterable[str]) -> str:
 
     Args:
         variants: As `summaries.of_variants` returns it.
-        order: The names of the variants, in the order of the rows. Variants
-            without a result are left out.
+        order: The names of the variants, in the order of the rows. The text
+            below the table names variants without a result.
 
     Raises:
         InputError: if the first variant has no result.
@@ -416,11 +416,13 @@ def study_table(variants: pd.DataFrame, order: Iterable[str]) -> str:
         over = "one seed"
     elif min(counts) < max(counts):
         over += f" (in some cells fewer, at least {min(counts)})"
+    absent = ", ".join(f"`{name}`" for name in order if name not in by_variant)
     return (
         f"{_markdown(lines)}\nAccuracy on held-out examples after the last "
         f"epoch, {over}. The differences from "
         f"`{reference}` are paired, with 95 % intervals; bold if the interval "
-        "excludes 0. The distance of T is the mean over the noises.\n"
+        "excludes 0. The distance of T is the mean over the noises."
+        f"{f' Not run: {absent}.' if absent else ''}\n"
     )
 
 

@@ -40,7 +40,7 @@ CARRIED = {
     "studies/parts_mnist": (185, "76314bf4155ae7c0"),
     "studies/trust_cifar10": (108, "7a7816652a53a679"),
     "studies/trust_digits": (228, "035c540f320859d2"),
-    "studies/trust_mnist": (168, "12806e0a9c48b745"),
+    "studies/trust_mnist": (216, "c424bd21988741ad"),
     "studies/trust_twitter": (135, "9671814e383cef88"),
     "trials/full_cifar10/cifar10": (2, "3a068cc823faa072"),
     "tuning/digits": (15, "f7089c2b81164f35"),

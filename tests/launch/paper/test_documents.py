@@ -3,6 +3,7 @@ import pytest
 
 from mlc_tf.errors import InputError
 from mlc_tf.launch.paper import documents
+from mlc_tf.launch.paper import studies
 from mlc_tf.launch.paper import summaries
 from mlc_tf.launch.paper import tables
 from mlc_tf.run import comparison
@@ -588,6 +589,10 @@ def test_a_study_compares_its_variants(tmp_path):
     assert lines[6].startswith("| `plain_training` | 88.33 ± 7.64 |")
     assert "| +0.00 [-" in lines[6]
     assert "**-29.00 [-33.30, -24.70]**" in lines[6]
+    _, _, absent = lines[8].partition("Not run: ")
+    names = [f"`{name}`" for name in studies.STUDIES["letter"].variants]
+    ran = {"`letter`", "`he_normal`", "`plain_training`"}
+    assert absent == ", ".join(n for n in names if n not in ran) + "."
     with pytest.raises(InputError, match="Did you mean 'letter'"):
         documents.fill_tables(mark.replace("letter", "leter"), tmp_path)
     others = [run for run in recorded if not run.startswith("letter/")]
