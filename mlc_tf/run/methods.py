@@ -433,7 +433,7 @@ def _update(name: str, context: RunContext) -> dict[str, Any]:
 
 
 def is_automatic(options: Mapping[str, Any]) -> bool:
-    """Returns whether a run chooses its rates from its length ("auto")."""
+    """Returns whether a run of these options chooses its rates ("auto")."""
     transition = options.get("transition")  # of mlc_paper: a name
     return isinstance(transition, Mapping) and transition.get("name") == AUTO
 

@@ -21,6 +21,7 @@ from mlc_tf.run import methods
 from mlc_tf.run import problems
 from mlc_tf.run import settings
 from mlc_tf.run import training
+from mlc_tf.run.directory import flat
 from tests.support import small
 
 AUTOMATIC = {"transition": {"name": "auto"}}
@@ -482,23 +483,38 @@ def test_auto_sets_the_rates_of_t_by_the_length_of_the_run():
     assert update.get_config() == transitions.for_run(480, 10).get_config()
 
 
-def test_auto_trains_and_reports_its_rates(tmp_path, capsys):
-    config = small("mlc", **{"method.mlc.transition.name": "auto"})
-    config.method.mlc.transition.max_step = 0.3  # without effect
+# mlc_semi learns T in the first of two phases. A warm-up has no steps of T.
+@pytest.mark.parametrize("name, warmup", [("mlc", 0), ("mlc_semi", 1)])
+def test_auto_trains_and_reports_its_rates(name, warmup, tmp_path, capsys):
+    section = f"method.{name}.transition"
+    config = small(name, **{f"{section}.name": "auto"})
+    config.update_from_flattened_dict({f"{section}.max_step": 0.3})  # no effect
+    config.train.warmup_epochs = warmup
     result = training.run(config, tmp_path / "run", 2)
     assert result["options"]["transition"] == {"name": "auto"}
     chosen = result["chosen_rates"]
-    update = transitions.get(**chosen["transition"])
-    expected = transitions.for_run(result["train_steps"], 10)
-    assert update.get_config() == expected.get_config()
-    printed = capsys.readouterr().out
-    assert f"transition.max_step {update.max_step:.3g}, " in printed
-    assert f"clean_weight {chosen['clean_weight']:.3g}." in printed
-    ((model, _),) = training.untrained(config, problems.load(config))
-    assert model.clean_weight == chosen["clean_weight"]
     assert chosen["clean_weight"] == data.clean_weight(
         result["noisy_examples"], result["clean_examples"]
     )
+    printed = capsys.readouterr().out
+    max_step = chosen["transition"]["max_step"]
+    assert f"transition.max_step {max_step:.3g}, " in printed
+    assert f"clean_weight {chosen['clean_weight']:.3g}." in printed
+
+    # The model has these rates. As settings, they give the same model.
+    problem = problems.load(config)
+    model, *_ = (model for model, _ in training.untrained(config, problem))
+    epochs = config.train.epochs - warmup
+    steps = epochs * (result["noisy_examples"] // config.train.batch_size)
+    expected = transitions.for_run(steps, 10)
+    assert model.transition.get_config() == expected.get_config()
+    config.update_from_flattened_dict(
+        {f"method.{name}.{key}": rate for key, rate in flat(chosen).items()}
+    )
+    again, *_ = (model for model, _ in training.untrained(config, problem))
+    assert type(again.transition) is type(model.transition)
+    assert again.transition.get_config() == model.transition.get_config()
+    assert again.clean_weight == model.clean_weight
 
 
 def test_given_rates_are_not_reported_as_chosen(tmp_path, capsys):
