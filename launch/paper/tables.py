@@ -421,7 +421,8 @@ def study_table(variants: pd.DataFrame, order: Iterable[str]) -> str:
         f"{_markdown(lines)}\nAccuracy on held-out examples after the last "
         f"epoch, {over}. The differences from "
         f"`{reference}` are paired, with 95 % intervals; bold if the interval "
-        "excludes 0. The distance of T is the mean over the noises."
+        "excludes 0. The intervals are not corrected for the number of "
+        "variants. The distance of T is the mean over the noises."
         f"{f' Not run: {absent}.' if absent else ''}\n"
     )
 
