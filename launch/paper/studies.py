@@ -7,6 +7,7 @@ from dataclasses import field
 from typing import Any
 
 from mlc_tf.launch.paper import published
+from mlc_tf.run import settings
 
 Changes = Mapping[str, Any]
 
@@ -170,6 +171,16 @@ _AUTO = {
 _AUTO_AT_0_3 = {**_AUTO_RATES, "method.mlc.clean_weight": 0.3}
 
 
+def _defaults_of(method: str) -> dict[str, Any]:
+    """Returns the settings of a method before a config changes them."""
+    shared = f"method.{method}.meta_gradient"  # with mlc
+    return {
+        name: value
+        for name, value in settings.flat(settings.default_config()).items()
+        if name.startswith(f"method.{method}.") and name != shared
+    }
+
+
 def _trust(epochs: int, learning_rate: float | None = None) -> dict[str, Any]:
     """Returns methods with and without a trusted set.
 
@@ -190,6 +201,7 @@ def _trust(epochs: int, learning_rate: float | None = None) -> dict[str, Any]:
     variants["mlc_auto_at_0.3_with"] = {"method.name": "mlc", **_AUTO_AT_0_3}
     for name in _WITHOUT:
         variants[name] = {
+            **_defaults_of(name),
             "method.name": name,
             "clean.per_class": 0,
             f"method.{name}.learning_rate": learning_rate,
@@ -197,10 +209,6 @@ def _trust(epochs: int, learning_rate: float | None = None) -> dict[str, Any]:
     variants["robot_at_alpha_1"] = {
         **variants["robot"],
         "method.robot.virtual_learning_rate": 1.0,  # of the class
-    }
-    variants["pencil"] |= {
-        "method.pencil.alpha": 0.1,
-        "method.pencil.beta": 0.4,
     }
     return variants
 
