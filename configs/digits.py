@@ -59,6 +59,17 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.method.pencil.learning_rate = 0.025
     config.method.pencil.alpha = 0.03
     config.method.pencil.beta = 0.12
+    config.method.volmin.learning_rate = 0.025
+    config.method.volmin.volume_weight = 3e-5
+    config.method.volmin.transition_learning_rate = 0.3
+    config.method.robot.learning_rate = 0.025
+    config.method.robot.virtual_learning_rate = 0.3
+    config.method.t_revision.learning_rate = 0.01
+    config.method.t_revision.revision_rate = 1e-3
+    config.method.gce.learning_rate = 0.015
+    config.method.gce.q = 0.5
+    config.method.elr.learning_rate = 0.1
+    config.method.elr.strength = 7.0
     if variant == "smoke":
         config.train.epochs = 2
     elif variant:

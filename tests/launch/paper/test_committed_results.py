@@ -43,7 +43,7 @@ CARRIED = {
     "studies/trust_mnist": (216, "c424bd21988741ad"),
     "studies/trust_twitter": (135, "9671814e383cef88"),
     "trials/full_cifar10/cifar10": (2, "3a068cc823faa072"),
-    "tuning/digits": (15, "f7089c2b81164f35"),
+    "tuning/digits": (21, "9dc993ed20109881"),
     "tuning/mnist": (10, "1d3300d0d26be46e"),
     "tuning/twitter": (10, "df0f2145a1c5165d"),
     "twitter": (288, "31daae4ad9ac53b1"),
