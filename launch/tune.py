@@ -29,10 +29,12 @@ from mlc_tf.errors import bad_argument
 from mlc_tf.errors import unknown_name
 from mlc_tf.launch import command_line
 from mlc_tf.run import directory
+from mlc_tf.run import problems
 from mlc_tf.run import results
 from mlc_tf.run import settings
 
 _WHAT = ("training", "own")
+_INJECTED = ("uniform:0.4", "flip_to_one:0.4")
 _CONFIG = command_line.define_config()
 _SEARCHED = flags.DEFINE_string(
     "what", "own", f"The settings to search: {' or '.join(_WHAT)}."
@@ -41,7 +43,10 @@ _METHODS = flags.DEFINE_list(
     "methods", "mlc", "The methods, separated by commas, or all."
 )
 _NOISES = flags.DEFINE_list(
-    "noises", "uniform:0.4,flip_to_one:0.4", "The noises, each as KIND:RATIO."
+    "noises",
+    None,
+    "The noises, each as KIND:RATIO. Defaults to uniform:0.4,flip_to_one:0.4, "
+    "or to the config's noise if it has no ratio, as none.",
 )
 _SEEDS = flags.DEFINE_list("seeds", "0", "The seeds of the runs.")
 _TRIALS = flags.DEFINE_integer("trials", 8, "The number of trials of a search.")
@@ -123,8 +128,11 @@ def _check_own(state: Path, path: Path, name: str) -> None:
 
 def _conditions(names: list[str]) -> dict[str, dict[str, Any]]:
     conditions = {}
-    for noise in _NOISES.value:
-        kind, _, text = noise.partition(":")
+    noises, own = _NOISES.value, _CONFIG.value.noise.kind
+    if noises is None:
+        noises = _INJECTED if problems.has_ratio(own) else [f"{own}:0"]
+    for noise in noises:
+        kind, _, text = noise.rpartition(":")
         try:
             ratio = float(text)
         except ValueError:

@@ -228,7 +228,8 @@ def _gold(
 def _gold_start(context: RunContext) -> dict[str, Any]:
     return {
         **_estimate_from_clean(context, mean_prediction_transition),
-        **_clean_class_weight(context),
+        **_expectation_rate(context),
+        **_clean_term(context),
     }
 
 
@@ -333,12 +334,25 @@ def _second_stage(context: RunContext) -> dict[str, Any]:
         "labels": training_set.labels,
         "posterior": clean_posterior(probs, training_set.labels),
         "seed": context.seed,
-        **_clean_weight(context),
-        **_clean_class_weight(context),
+        **_clean_term(context),
     }
     if "mixup" not in context.options:
         arguments["mixup"] = can_mix(training_set.input_spec)
     return arguments
+
+
+def leaves_mixup_out(
+    name: str, options: Mapping[str, Any], noisy: Examples
+) -> bool:
+    """Returns whether a second stage does not mix the inputs by itself.
+
+    Args:
+        name: The name of the method.
+        options: The options of the method.
+        noisy: The noisy set.
+    """
+    second = _SECOND_STAGE in METHODS[name].phases
+    return second and "mixup" not in options and not can_mix(noisy.input_spec)
 
 
 def _num_examples(context: RunContext) -> dict[str, Any]:
@@ -412,11 +426,7 @@ def transition_update(
 
 def _mlc(context: RunContext) -> dict[str, Any]:
     """Builds the update of T, and the weights of the trusted set."""
-    return {
-        **_update("mlc", context),
-        **_clean_weight(context),
-        **_clean_class_weight(context),
-    }
+    return {**_update("mlc", context), **_clean_term(context)}
 
 
 def _robot(context: RunContext) -> dict[str, Any]:
@@ -424,42 +434,80 @@ def _robot(context: RunContext) -> dict[str, Any]:
 
 
 def _update(name: str, context: RunContext) -> dict[str, Any]:
-    steps = context.epochs * context.steps_per_epoch
     return {
         "transition": transition_update(
-            name, context.options, steps, context.num_classes
+            name, context.options, _steps(context), context.num_classes
         )
     }
+
+
+def _steps(context: RunContext) -> int:
+    return context.epochs * context.steps_per_epoch
+
+
+def with_rates_of_mlc(
+    name: str, options: Mapping[str, Any], mlc: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Returns options in which a control of mlc chooses its rates as mlc does.
+
+    Args:
+        name: The name of the method.
+        options: The options of the method that are given.
+        mlc: The options of mlc in the same config.
+    """
+    if not is_automatic(mlc):
+        return {**options}
+    return {**dict.fromkeys(_RATES_OF_MLC.get(name, ()), AUTO), **options}
 
 
 def is_automatic(options: Mapping[str, Any]) -> bool:
     """Returns whether a run of these options chooses its rates ("auto")."""
     transition = options.get("transition")  # of mlc_paper: a name
-    return isinstance(transition, Mapping) and transition.get("name") == AUTO
+    moves = isinstance(transition, Mapping) and transition.get("name") == AUTO
+    return moves or AUTO in (options.get(name) for name in _CHOSEN)
 
 
 def chosen_rates(arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the rates that "auto" chose, as options that would give them.
 
     Args:
-        arguments: What `Phase.arguments` of the first phase returned.
+        arguments: What `Phase.arguments` of a phase returned.
 
     Returns:
-        The section `transition`, and `clean_weight` if it was chosen too.
+        The section `transition`, `expectation_rate` and `clean_weight`; without
+        those that were not chosen.
     """
-    rates = arguments["transition"].get_config()
-    given = {name: rate for name, rate in rates.items() if rate is not None}
-    chosen: dict[str, Any] = {"transition": {"name": "exponentiated", **given}}
-    if "clean_weight" in arguments:
-        chosen["clean_weight"] = arguments["clean_weight"]
-    return chosen
+    chosen: dict[str, Any] = {}
+    update = arguments.get("transition")
+    if isinstance(update, transitions.TransitionUpdate):
+        rates = update.get_config()
+        given = {name: rate for name, rate in rates.items() if rate is not None}
+        chosen["transition"] = {"name": "exponentiated", **given}
+    return chosen | {
+        name: arguments[name] for name in _CHOSEN if name in arguments
+    }
+
+
+def _expectation_rate(context: RunContext) -> dict[str, Any]:
+    """Returns the rate of EM that mlc would choose, where it chooses."""
+    if context.options.get("expectation_rate") != AUTO:
+        return {}
+    update = transitions.for_run(_steps(context), context.num_classes)
+    return {"expectation_rate": update.expectation_rate}
+
+
+def _clean_term(context: RunContext) -> dict[str, Any]:
+    """Returns the weights of the trusted set and of its classes."""
+    return {**_clean_weight(context), **_clean_class_weight(context)}
 
 
 def _clean_weight(context: RunContext) -> dict[str, Any]:
     """Returns the weight of the trusted set where no rate is given."""
-    given = "clean_weight" in context.options
-    if given or context.clean is None or not is_automatic(context.options):
+    given = context.options.get("clean_weight", AUTO)
+    if given != AUTO or not is_automatic(context.options):
         return {}
+    if context.clean is None:
+        return {"clean_weight": 0.0}
     return {
         "clean_weight": data.clean_weight(
             len(context.noisy), len(context.clean)
@@ -484,6 +532,14 @@ def _clean_class_weight(context: RunContext) -> dict[str, Any]:
 LEARN_T = ("mlc", "mlc_semi", "robot")
 # The name of the update whose rates follow from the length of the run.
 AUTO = "auto"
+# The rates outside the section `transition` that "auto" may choose.
+_CHOSEN = ("expectation_rate", "clean_weight")
+# Which of them a method chooses that mlc is compared with, as mlc does.
+_RATES_OF_MLC: Mapping[str, tuple[str, ...]] = {
+    "ce_control": ("clean_weight",),
+    "glc_em": ("expectation_rate", "clean_weight"),
+    "glc_semi": ("clean_weight",),
+}
 _MERGED = Phase(CrossEntropy, data="merged")
 _NOISY = Phase(CrossEntropy)
 # It goes on from the weights of the first stage, as DivideMix does.
@@ -516,7 +572,7 @@ METHODS: Mapping[str, Method] = {
     "mlc_paper": Method((Phase(PaperMetaLossCorrection),), needs_clean=True),
     "cross_entropy": Method((_MERGED,)),
     # mlc with T frozen at the identity. By default it has the options of mlc.
-    "ce_control": Method((Phase(CrossEntropy, arguments=_clean_class_weight),)),
+    "ce_control": Method((Phase(CrossEntropy, arguments=_clean_term),)),
     "authors_step": Method(
         (Phase(AuthorsStep),), sums_loss=True, needs_clean=True
     ),
@@ -707,7 +763,7 @@ def check_clean(
             f'"Your own data"). Received: `method.name` = {name!r}, and no '
             "trusted set."
         )
-    if options.get("clean_weight"):
+    if options.get("clean_weight", 0) not in (0, AUTO):
         raise bad_argument(
             f"method.{name}.clean_weight",
             "0 without a trusted set",

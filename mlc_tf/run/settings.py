@@ -287,7 +287,17 @@ def method_options(config: ml_collections.ConfigDict) -> dict[str, Any]:
     if config.method.name in methods.LEARN_T:
         if options["transition"]["name"] == methods.AUTO:
             options["transition"] = {"name": methods.AUTO}  # it sets the others
-    return options
+    return methods.with_rates_of_mlc(
+        config.method.name, options, _given(config.method.mlc)
+    )
+
+
+def left_out(config: ml_collections.ConfigDict) -> dict[str, Any]:
+    """Returns the given rates of T that "auto" replaces, by their names."""
+    if config.method.name not in methods.LEARN_T:
+        return {}
+    given = _given(config.method[config.method.name].transition)
+    return given if given.pop("name") == methods.AUTO else {}
 
 
 def _given(section: ml_collections.ConfigDict) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Trains one run, from its config to its result."""
 
+import itertools
 import tempfile
 import zlib
 from collections.abc import Iterator
@@ -53,6 +54,7 @@ _SAMPLE_SIZE = 10_000
 _PRINTED_RATES = (
     "transition.max_step",
     "transition.expectation_rate",
+    "expectation_rate",
     "clean_weight",
 )
 
@@ -116,7 +118,7 @@ def _train(
     keras.config.set_dtype_policy(config.train.dtype)
     keras.utils.set_random_seed(config.seed)
     problem = problems.load(config)
-    for note in problem.notes:
+    for note in (*problem.notes, *_notes(config, problem)):
         print(note, flush=True)
     base = build_base(config, problem)
     stages = schedule.stages(config, problem)
@@ -135,6 +137,27 @@ def _train(
             ).train(base, stages)
         distribution.barrier()  # no worker leaves while another still works
     return result
+
+
+def _notes(config: ml_collections.ConfigDict, problem: Problem) -> list[str]:
+    """Returns what the run does without: settings that have no effect."""
+    notes = []
+    replaced = settings.left_out(config)
+    if replaced:
+        given = (f"{name} = {value}" for name, value in replaced.items())
+        notes.append(
+            f"`method.{config.method.name}.transition.name` = 'auto' chooses "
+            f"the rates of T. Left out: {', '.join(given)}."
+        )
+    if methods.leaves_mixup_out(
+        config.method.name, settings.method_options(config), problem.noisy
+    ):
+        notes.append(
+            "The second stage does not mix inputs, since numbers of dtype "
+            f"{problem.noisy.input_spec.dtype.name} may be ids. Images of "
+            "dtype uint8 are mixed, and so are floats."
+        )
+    return notes
 
 
 def _check_stages(
@@ -250,7 +273,7 @@ class _Run:
                 self.workdir / "columns.json",
                 {"columns": columns.to_json(self.problem.columns)},
             )
-        chosen = self._chosen_rates(stages[0])
+        chosen = self._chosen_rates(stages)
         self._train_stages(base, stages)
         base.save(self.workdir / "model.keras")
         metrics = callbacks.read_metrics(self.workdir / "metrics.jsonl")
@@ -260,17 +283,15 @@ class _Run:
         directory.finish(self.workdir, self.run, result)
         return result
 
-    def _chosen_rates(self, stage: Stage) -> dict[str, Any]:
-        """Returns the rates that the run chose for itself, and prints them.
-
-        Args:
-            stage: A stage of the first phase.
-        """
+    def _chosen_rates(self, stages: list[Stage]) -> dict[str, Any]:
+        """Returns the rates that the run chose for itself, and prints them."""
         if not methods.is_automatic(settings.method_options(self.config)):
             return {}
-        chosen = methods.chosen_rates(
-            _phase_arguments(self.config, self.problem, stage)
-        )
+        chosen: dict[str, Any] = {}
+        for _, of_phase in itertools.groupby(stages, lambda each: each.phase):
+            chosen |= methods.chosen_rates(
+                _phase_arguments(self.config, self.problem, next(of_phase))
+            )
         if self.verbose:
             rates = ", ".join(
                 f"{name} {rate:.3g}"

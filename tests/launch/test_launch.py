@@ -21,6 +21,7 @@ from mlc_tf.run import results as result_files
 from tests import fake_datasets
 from tests.processes import launch
 from tests.support import ROOT
+from tests.support import own_arrays
 
 PAPER = "paper/tables_and_figures.py"
 MEASURE = "benchmark/measure.py"
@@ -555,6 +556,21 @@ def test_tune_writes_the_result_of_each_search(tmp_path):
     assert len(found["trials"]) == 2 and len(found["conditions"]) == 2
     assert f"training: best {found['best']}" in training[1]
     assert "gce, trial 0: " in own[1]
+
+
+# The labels of `own` are noisy as they come: no noise is injected on top.
+def test_tune_takes_the_noise_of_a_config_that_injects_none(tmp_path):
+    changes = own_arrays(tmp_path / "mine.npz")
+    flags = [f"--config.{name}={value}" for name, value in changes.items()]
+    tune = "tune.py", config("own", ""), *flags, "--trials=1", "--folds=2"
+    default, given = launch(
+        tmp_path, (*tune, "--methods=gce"), (*tune, "--noises=human:worst")
+    )
+    assert default[0] == 0, default[2]
+    (path,) = (tmp_path / "results/tuning").rglob("*.jsonl")
+    (condition,) = result_files.read(path)["gce"]["conditions"].values()
+    assert condition["noise.kind"] == "none"
+    assert given[0] == 2 and "each as KIND:RATIO" in given[2], given
 
 
 def test_relabel_makes_a_dataset_that_trains(tmp_path, rng):

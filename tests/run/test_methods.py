@@ -22,6 +22,7 @@ from mlc_tf.run import problems
 from mlc_tf.run import settings
 from mlc_tf.run import training
 from mlc_tf.run.directory import flat
+from tests.support import own_arrays
 from tests.support import small
 
 AUTOMATIC = {"transition": {"name": "auto"}}
@@ -497,6 +498,7 @@ def test_auto_trains_and_reports_its_rates(name, warmup, tmp_path, capsys):
         result["noisy_examples"], result["clean_examples"]
     )
     printed = capsys.readouterr().out
+    assert "Left out: max_step = 0.3.\n" in printed
     max_step = chosen["transition"]["max_step"]
     assert f"transition.max_step {max_step:.3g}, " in printed
     assert f"clean_weight {chosen['clean_weight']:.3g}." in printed
@@ -517,13 +519,78 @@ def test_auto_trains_and_reports_its_rates(name, warmup, tmp_path, capsys):
     assert again.clean_weight == model.clean_weight
 
 
+@pytest.mark.parametrize(
+    "name, rates",
+    [
+        ("ce_control", {"clean_weight"}),
+        ("glc_em", {"clean_weight", "expectation_rate"}),
+        ("glc_semi", {"clean_weight"}),
+    ],
+)
+def test_what_mlc_is_compared_with_chooses_as_mlc_does(
+    name, rates, tmp_path, capsys
+):
+    config = small(name, **{"method.mlc.transition.name": "auto"})
+    result = training.run(config, tmp_path / "run", 2)
+    chosen = result["chosen_rates"]
+    of_mlc = small("mlc", **{"method.mlc.transition.name": "auto"})
+    of_mlc = training.run(of_mlc, tmp_path / "mlc", 0)["chosen_rates"]
+    of_mlc = {**of_mlc, **of_mlc["transition"]}
+    assert chosen == {rate: of_mlc[rate] for rate in rates}
+    weight = f"clean_weight {chosen['clean_weight']:.3g}"
+    assert weight in capsys.readouterr().out
+
+    # The model has these rates. As settings, they give the same model.
+    given = {f"method.{name}.{rate}": value for rate, value in chosen.items()}
+    for changes in ({}, given):
+        config.update_from_flattened_dict(changes)
+        models = training.untrained(config, problems.load(config))
+        *_, model = (model for model, _ in models)
+        assert {rate: getattr(model, rate) for rate in rates} == chosen
+    assert methods.get(name).fits_clean(settings.method_options(config))
+
+
+@pytest.mark.parametrize("name", ["ce_control", "glc_em", "glc_semi"])
+def test_only_where_mlc_chooses_its_rates_do_others(name):
+    options = settings.method_options(small(name))
+    assert not methods.is_automatic(options)
+
+
+def test_a_control_without_a_trusted_set_has_no_weight_of_it(tmp_path):
+    changes = {"method.mlc.transition.name": "auto", "clean.per_class": 0}
+    config = small("ce_control", **changes)
+    chosen = training.run(config, tmp_path / "run", 0)["chosen_rates"]
+    assert chosen == {"clean_weight": 0.0}
+
+
+# 64-bit integers may be ids, so their mixtures may mean nothing.
+@pytest.mark.parametrize(
+    "dtype, mixes", [("int64", False), ("uint8", True), ("float64", True)]
+)
+def test_a_second_stage_that_mixes_nothing_is_reported(
+    dtype, mixes, tmp_path, capsys
+):
+    x = np.random.default_rng(0).integers(0, 256, (78, 4)).astype(dtype)
+    parts = {"x_train": x[:60], "x_test": x[60:70], "x_clean": x[70:]}
+    config = small("mlc_semi", **own_arrays(tmp_path / "a.npz", **parts))
+    training.run(config, tmp_path / "run", 0)
+    printed = capsys.readouterr().out
+    assert ("does not mix inputs, since numbers of dtype" in printed) != mixes
+    config.method.mlc_semi.mixup = False
+    training.run(config, tmp_path / "given", 0)
+    assert "does not mix" not in capsys.readouterr().out
+
+
 def test_given_rates_are_not_reported_as_chosen(tmp_path, capsys):
     result = training.run(small("mlc"), tmp_path / "run", 2)
     assert result["chosen_rates"] == {}
     assert "Rates chosen" not in capsys.readouterr().out
 
 
-def test_robot_reports_no_weight_of_a_set_that_it_does_not_use(tmp_path):
+def test_robot_reports_no_weight_of_a_set_that_it_does_not_use(
+    tmp_path, capsys
+):
     config = small("robot", **{"method.robot.transition.name": "auto"})
     chosen = training.run(config, tmp_path / "run", 0)["chosen_rates"]
     assert set(chosen) == {"transition"}
+    assert "Left out" not in capsys.readouterr().out
