@@ -15,10 +15,12 @@ from sklearn.utils.validation import validate_data
 
 from mlc_tf import transitions
 from mlc_tf.baselines.robust_bilevel import RobustBilevel
+from mlc_tf.data.inputs import is_table
 from mlc_tf.data.pairs import clean_weight
 from mlc_tf.data.pairs import pair
 from mlc_tf.errors import InputError
 from mlc_tf.errors import bad_argument
+from mlc_tf.errors import check_rate
 from mlc_tf.models.meta_loss_correction import MetaLossCorrection
 from mlc_tf.networks import mlp
 from mlc_tf.networks import statistics
@@ -140,6 +142,7 @@ class MetaLossCorrectionClassifier(ClassifierMixin, BaseEstimator):
             value = getattr(self, name)
             if not isinstance(value, (int, np.integer)) or value < 1:
                 raise bad_argument(name, "an integer >= 1", value)
+        learning_rate = check_rate("learning_rate", self.learning_rate)
         trusted = self._trusted(x)
         seed = int(check_random_state(self.random_state).randint(2**31))
         if self.random_state is not None:
@@ -148,7 +151,7 @@ class MetaLossCorrectionClassifier(ClassifierMixin, BaseEstimator):
         steps = self.epochs * (len(x) // batch_size)
         base = self._network(x, len(self.classes_))
         self.model_ = self._model(base, trusted, len(x))
-        rate = keras.optimizers.schedules.CosineDecay(self.learning_rate, steps)
+        rate = keras.optimizers.schedules.CosineDecay(learning_rate, steps)
         self.model_.compile(keras.optimizers.Adam(rate), metrics=["accuracy"])
         pairs = pair(
             (x, labels),
@@ -202,6 +205,15 @@ class MetaLossCorrectionClassifier(ClassifierMixin, BaseEstimator):
             or len(self.trusted) != 2
         ):
             raise bad_argument("trusted", "(x, labels) or None", self.trusted)
+        if hasattr(self, "feature_names_in_") and is_table(self.trusted[0]):
+            expected = list(self.feature_names_in_)
+            received = list(self.trusted[0].columns)
+            if received != expected:
+                raise bad_argument(
+                    "trusted",
+                    f"inputs with the columns of `X` in order, {expected}",
+                    received,
+                )
         inputs = np.asarray(self.trusted[0], np.float32)
         labels = np.asarray(self.trusted[1])
         if inputs.shape[1:] != x.shape[1:]:

@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 import sklearn.datasets
 from cleanlab.classification import CleanLearning
@@ -178,12 +179,25 @@ def test_it_is_a_network_only_after_fit():
         ),
         ({"trusted": (np.full((2, 2), np.nan), [0, 1])}, "finite inputs"),
         ({"meta_gradient": "heads"}, "`meta_gradient` should be one of"),
+        ({"learning_rate": -1.0}, "`learning_rate` should be a finite float"),
+        ({"learning_rate": "0.1"}, "`learning_rate` should be a finite float"),
     ],
 )
 def test_bad_arguments(arguments, message):
     x, y = np.random.default_rng(0).normal(size=(20, 2)), np.arange(20) % 2
     with pytest.raises(InputError, match=message):
         MetaLossCorrectionClassifier(**arguments).fit(x, y)
+
+
+def test_trusted_columns_are_those_of_the_table():
+    rng = np.random.default_rng(0)
+    x = pd.DataFrame(rng.normal(size=(20, 2)), columns=["a", "b"])
+    y = np.arange(20) % 2
+    trusted = x[["b", "a"]], y
+    with pytest.raises(InputError, match=r"columns of `X` .*\['b', 'a'\]"):
+        MetaLossCorrectionClassifier(trusted=trusted).fit(x, y)
+    trusted = trusted[0][["a", "b"]], y
+    MetaLossCorrectionClassifier(trusted=trusted, epochs=1).fit(x, y)
 
 
 @pytest.mark.wide

@@ -82,7 +82,7 @@ def audit_votes(
         Crowds", JMLR 2010, whose classifier is here not trained any further.
     """
     pd = import_optional("pandas", "audit")
-    num_classes = base_check.check(getattr(model, "base", model))
+    num_classes = base_check.check_logits(getattr(model, "base", model))
     given = votes_of_annotators.check_votes(votes, num_classes)
     soft = votes_of_annotators.soft_labels(given, num_classes)
     labelled = sources.as_examples("dataset", (x, soft))

@@ -33,6 +33,11 @@ from sklearn.model_selection import cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from mlc_tf.data import checks
+from mlc_tf.errors import InputError
+from mlc_tf.errors import bad_argument
+from mlc_tf.errors import check_seed
+
 _FOLDS = 5
 _COMPONENTS = 20
 # Of one predicted class: examples beyond the most are left out at random, and
@@ -102,9 +107,30 @@ def check_instance_dependence(
             a network.
         given: `(examples,)` integers, the labels.
         seed: Draws examples of large classes, and the folds. Defaults to 0.
+
+    Raises:
+        InputError: if `x` is not finite, `log_probs` are not logarithms of
+            probabilities, a label is not a class id, or the lengths differ.
     """
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(check_seed(seed))
     flat = np.asarray(x, np.float32).reshape(len(x), -1)
+    log_probs = np.asarray(log_probs)
+    if log_probs.ndim != 2 or not (log_probs < 1e-3).all():
+        raise bad_argument(
+            "log_probs",
+            "logarithms of probabilities, (examples, classes)",
+            f"{log_probs.dtype} of shape {log_probs.shape}, the largest "
+            f"{log_probs.max(initial=-np.inf):.3g}",
+        )
+    given = checks.check_given(given, log_probs.shape[1])
+    if not len(flat) == len(log_probs) == len(given):
+        raise InputError(
+            "`x`, `log_probs` and `given` should have one row for each "
+            f"example. Received: {len(flat)}, {len(log_probs)} and "
+            f"{len(given)} rows."
+        )
+    if not np.isfinite(flat).all():
+        raise bad_argument("x", "finite numbers", "NaN or infinity")
     beliefs = np.maximum(log_probs, _LEAST_LOG)
     parts = []
     for members, labels in _classes(beliefs.argmax(axis=1), given, rng):

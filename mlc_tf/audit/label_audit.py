@@ -29,10 +29,13 @@ from mlc_tf.data import order
 from mlc_tf.data import sources
 from mlc_tf.data import streams
 from mlc_tf.data.examples import Stream
+from mlc_tf.errors import InputError
 from mlc_tf.errors import bad_argument
 from mlc_tf.errors import check_seed
 from mlc_tf.errors import import_optional
+from mlc_tf.models import base_check
 from mlc_tf.models import prediction
+from mlc_tf.models.pair_model import PairModel
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -188,11 +191,12 @@ def audit_labels(
         verbose: 1 shows a progress bar. Defaults to 0.
 
     Raises:
-        InputError: if a label is not a class id of the network, T is not
-            such a matrix, or the dataset has another order each time it is
-            read.
+        InputError: if the model does not return finite logits, T is not such a
+            matrix, a label is not a class id of the network, or the dataset has
+            another order each time it is read.
     """
     pd = import_optional("pandas", "audit")
+    _check_network(model)
     labelled = sources.as_examples("dataset", dataset)
     if isinstance(labelled, Stream):
         order.check("dataset", labelled.dataset)
@@ -214,6 +218,7 @@ def audit_labels(
         if not done:
             columns, joint = _columns(matrix, size), np.zeros((size, size))
         labels = checks.check_given(labels, size)
+        _check_finite(logits, done)
         posterior = clean_posterior(logits / scale, columns[labels])
         batch = slice(done, done + len(labels))
         given[batch] = labels
@@ -248,13 +253,15 @@ def temperature(model: keras.Model, clean: Any, batch_size: int = 256) -> float:
         batch_size: Examples in a forward pass. Defaults to 256.
 
     Raises:
-        InputError: if a label is not a class id of the network.
+        InputError: if a label is not a class id of the network, or the model
+            does not return finite logits.
 
     References:
         Guo et al., "On Calibration of Modern Neural Networks", ICML 2017,
         section 4.2.
     """
-    parts = []
+    _check_network(model)
+    parts: list[tuple[np.ndarray, np.ndarray]] = []
     for logits, labels in prediction.logits(
         prediction.forward_pass(model),
         streams.read(
@@ -262,6 +269,7 @@ def temperature(model: keras.Model, clean: Any, batch_size: int = 256) -> float:
         ),
     ):
         labels = checks.check_given(labels, logits.shape[-1])
+        _check_finite(logits, sum(len(part) for _, part in parts))
         parts.append((logits.astype(np.float64), labels))
     logits, labels = (np.concatenate(part) for part in zip(*parts))
 
@@ -274,6 +282,23 @@ def temperature(model: keras.Model, clean: Any, batch_size: int = 256) -> float:
         loss, bounds=(-limit, limit), method="bounded"
     )
     return float(np.exp(found.x))
+
+
+def _check_network(model: Any) -> None:
+    """Raises an `InputError` unless a model is a `PairModel` or has logits."""
+    if not isinstance(model, PairModel):  # it has checked its base
+        base_check.check_logits(model)
+
+
+def _check_finite(logits: np.ndarray, first: int) -> None:
+    """Raises an `InputError` unless the logits of a batch are finite."""
+    wrong = ~np.isfinite(logits).all(axis=1)
+    if wrong.any():
+        raise InputError(
+            "The model should return finite logits. Received: NaN or infinity "
+            f"at example {first + int(np.argmax(wrong))}; look at this input, "
+            "and at the weights of the network."
+        )
 
 
 def check_clean_set(

@@ -82,8 +82,20 @@ def check_arrays(which: str, x: Any, labels: Any) -> tuple[Any, Any]:
     if labels.ndim == 1:
         _check_ids(which, labels)
     else:
-        _check_probabilities(which, labels)
+        check_probabilities(which, labels)
     return x, labels
+
+
+def check_unmasked(name: str, value: Any) -> None:
+    """Raises an `InputError` if a NumPy array has masked values.
+
+    Args:
+        name: Name of the argument, for messages.
+        value: Any value.
+    """
+    masked = np.ma.count_masked(value) if np.ma.isMaskedArray(value) else 0
+    if masked:
+        raise bad_argument(name, "values without a mask", f"{masked} masked")
 
 
 def as_weights(name: str, given: Any, count: int) -> np.ndarray:
@@ -97,14 +109,16 @@ def as_weights(name: str, given: Any, count: int) -> np.ndarray:
     Raises:
         InputError: if `given` is anything else.
     """
+    check_unmasked(name, given)
     try:
         weights = np.asarray(given)
     except ValueError:  # rows of several lengths
         weights = np.array(None)
+    most = np.finfo(np.float32).max  # a larger one would become infinite
     if (
         weights.shape != (count,)
         or weights.dtype.kind not in "iuf"
-        or not (np.isfinite(weights) & (weights >= 0)).all()
+        or not ((weights >= 0) & (weights <= most)).all()
     ):
         raise bad_argument(name, f"{count} finite numbers >= 0", given)
     return weights
@@ -245,9 +259,12 @@ def check_labels(
             ]
         return x, checked_labels(which, labels, num_classes), *more
 
-    return dataset.map(
-        lambda noisy, clean: (checked("noisy", noisy), checked("clean", clean))
-    ).prefetch(tf.data.AUTOTUNE)
+    # AutoGraph would wrap an `InputError` in one of its own.
+    @tf.autograph.experimental.do_not_convert
+    def both(noisy: Any, clean: Any) -> Any:
+        return checked("noisy", noisy), checked("clean", clean)
+
+    return dataset.map(both).prefetch(tf.data.AUTOTUNE)
 
 
 def checked_labels(which: str, labels: Any, num_classes: int) -> tf.Tensor:
@@ -263,7 +280,8 @@ def checked_labels(which: str, labels: Any, num_classes: int) -> tf.Tensor:
 
     Returns:
         The labels as a tensor; ids are `(batch,)`. Evaluating it fails if an id
-        lies outside `[0, num_classes)`. Probabilities are not checked.
+        lies outside `[0, num_classes)`, or if probabilities are below 0 or do
+        not sum to 1.
 
     Raises:
         InputError: if the labels have another shape or dtype.
@@ -278,7 +296,12 @@ def checked_labels(which: str, labels: Any, num_classes: int) -> tf.Tensor:
     ):
         raise wrong_labels(which, num_classes, labels.dtype.name, labels.shape)
     if not ids:
-        return labels
+        return _failing(
+            labels,
+            _not_probabilities(labels),
+            f"The {which} labels should be probabilities that sum to 1. "
+            "Received: a row that sums to {}.",
+        )
     outside = (labels < 0) | (labels >= tf.cast(num_classes, labels.dtype))
     if num_classes - 1 > labels.dtype.max:  # every id of the dtype is a class
         outside = labels < 0
@@ -287,6 +310,16 @@ def checked_labels(which: str, labels: Any, num_classes: int) -> tf.Tensor:
         outside,
         f"The {which} labels should be in [0, {num_classes}), the classes of "
         "the base. Received: label {}.",
+    )
+
+
+def _not_probabilities(labels: tf.Tensor) -> tf.Tensor:
+    """Returns which rows are no probabilities."""
+    few_digits = labels.dtype.size == 2
+    labels = tf.cast(labels, tf.float32)
+    total = tf.reduce_sum(labels, axis=1)
+    return tf.reduce_any(~tf.math.is_finite(labels) | (labels < 0), axis=1) | (
+        tf.abs(total - 1) >= (2e-2 if few_digits else 1e-3)
     )
 
 
@@ -407,6 +440,7 @@ def check_given(labels: Any, num_classes: int) -> np.ndarray:
     Raises:
         InputError: unless all labels are integers in `[0, num_classes)`.
     """
+    check_unmasked("labels", labels)
     given = np.asarray(labels)
     if given.ndim == 2 and given.shape[1] == 1:
         given = given[:, 0]
@@ -486,6 +520,10 @@ def plain_errors() -> Iterator[None]:
     """
     try:
         yield
+    except InputError as error:  # Keras read the first batch by itself
+        if _MARK not in str(error):
+            raise
+        raise InputError(str(error).split(_MARK)[1]) from None
     except _OF_PIPELINES as error:
         found = marked_error(error)
         if found is None and any(
@@ -518,7 +556,7 @@ def _check_ids(which: str, labels: np.ndarray) -> None:
         )
 
 
-def _check_probabilities(which: str, labels: np.ndarray) -> None:
+def check_probabilities(which: str, labels: np.ndarray) -> None:
     if labels.dtype.kind not in "iuf" or labels.dtype.itemsize > 8:
         raise InputError(
             f"The {which} set should have probabilities as soft labels. "

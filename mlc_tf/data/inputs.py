@@ -79,6 +79,35 @@ def check_units(first: tuple[str, Any], second: tuple[str, Any]) -> None:
     warnings.warn(message, stacklevel=3)
 
 
+def check_columns(first: tuple[str, Any], second: tuple[str, Any]) -> None:
+    """Checks that two DataFrames have the same columns in the same order.
+
+    Columns become inputs by their position. Other inputs are not checked.
+
+    Args:
+        first: The name of a set, for messages, and its inputs.
+        second: The other set.
+
+    Raises:
+        InputError: if the names of the columns differ.
+    """
+    (name, x), (other, y) = first, second
+    if not (is_table(x) and is_table(y)):
+        return
+    expected, received = list(x.columns), list(y.columns)
+    if expected != received:
+        raise InputError(
+            f"The {other} set should have the columns of the {name} set in "
+            f"their order, {', '.join(map(repr, expected))}. Received: "
+            f"{', '.join(map(repr, received))}."
+        )
+
+
+def is_table(x: Any) -> bool:
+    """Returns whether inputs are a DataFrame."""
+    return hasattr(x, "columns") and hasattr(x, "iloc")
+
+
 def _structure(which: str, part: str, x: Any) -> Any:
     if isinstance(x, dict):
         return {
@@ -100,7 +129,7 @@ def _is_array(value: Any) -> bool:
 def _array(which: str, part: str, x: Any) -> np.ndarray:
     if isinstance(x, np.ma.MaskedArray):
         _check_mask(which, part, x)
-    if hasattr(x, "columns") and hasattr(x, "iloc"):
+    if is_table(x):
         return _table(which, part, x)
     try:
         array = np.asarray(x)

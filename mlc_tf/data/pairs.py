@@ -113,6 +113,8 @@ def pair(
     4
     """
     seed = check_seed(seed)
+    if isinstance(noisy, (tuple, list)) and isinstance(clean, (tuple, list)):
+        inputs.check_columns(("noisy", noisy[0]), ("clean", clean[0]))
     noisy = sources.as_examples("noisy", noisy)
     if clean is not None:
         clean = sources.as_examples("clean", clean)
@@ -202,11 +204,12 @@ def _checked_weights(given: Any, count: int) -> tf.Tensor | None:
     if given is None:
         return None
     weights = checks.as_weights("sample_weight", given, count)
+    weights = weights.astype(np.float32)
     if not weights.any():
         raise bad_argument(
             "sample_weight", "weights of which some are above 0", given
         )
-    return tf.constant(weights, tf.float32)
+    return tf.constant(weights)
 
 
 def _check_teachable(

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from mlc_tf.data.checks import check_unmasked
 from mlc_tf.errors import InputError
 from mlc_tf.errors import bad_argument
 
@@ -54,6 +55,7 @@ def check_votes(votes: Any, num_classes: int) -> np.ndarray:
     """
     if not isinstance(num_classes, (int, np.integer)) or num_classes < 2:
         raise bad_argument("num_classes", "an integer >= 2", num_classes)
+    check_unmasked("votes", votes)
     try:
         given = np.asarray(votes)
     except ValueError:  # rows of several lengths
@@ -63,7 +65,6 @@ def check_votes(votes: Any, num_classes: int) -> np.ndarray:
             "`votes` should be integers of shape (examples, annotators), -1 "
             f"for no vote. Received: {given.dtype} of shape {given.shape}."
         )
-    given = given.astype(np.int64)
     outside = (given < NO_VOTE) | (given >= num_classes)
     if outside.any():
         example, annotator = np.argwhere(outside)[0]
@@ -72,6 +73,7 @@ def check_votes(votes: Any, num_classes: int) -> np.ndarray:
             f"Received: {given[example, annotator]} by annotator {annotator} "
             f"for example {example}."
         )
+    given = given.astype(np.int64)
     without = np.flatnonzero((given == NO_VOTE).all(axis=1))
     if len(without):
         raise InputError(

@@ -29,6 +29,20 @@ _SIZE = 16
 
 
 def check(base: Any) -> int:
+    """Returns the number of classes of a network to train.
+
+    Args:
+        base: As in `check_logits`.
+
+    Raises:
+        InputError: as `check_logits`, or if `base` cannot be trained.
+    """
+    _check_built(base)
+    check_weights(base)
+    return check_logits(base)
+
+
+def check_logits(base: Any) -> int:
     """Returns the number of classes of a network that emits logits.
 
     If the last operation is not a linear Dense layer, the network is called on
@@ -38,19 +52,10 @@ def check(base: Any) -> int:
         base: A built network from inputs to logits `(batch, classes)`.
 
     Raises:
-        InputError: if `base` is not a Keras model, is not built, cannot be
-            trained, or has outputs other than logits `(batch, classes)` with
-            classes >= 2.
+        InputError: if `base` is not a Keras model, is not built, or has outputs
+            other than logits `(batch, classes)` with classes >= 2.
     """
-    if not isinstance(base, keras.Model):
-        raise bad_argument("base", "a keras.Model", type(base).__name__)
-    if not base.built:
-        raise InputError(
-            "`base` should be built. Received: `base` = a "
-            f"{type(base).__name__} without weights; call it on a batch, or "
-            "add a `keras.Input`."
-        )
-    check_weights(base)
+    _check_built(base)
     if len(getattr(base, "outputs", None) or [None]) != 1:
         raise bad_argument("base", "a model with one output", base.outputs)
     last = check_last_activation(base)
@@ -68,6 +73,17 @@ def check(base: Any) -> int:
     if outputs is not None:
         _check_outputs(np.asarray(outputs, np.float64))
     return int(shape[-1])
+
+
+def _check_built(base: Any) -> None:
+    if not isinstance(base, keras.Model):
+        raise bad_argument("base", "a keras.Model", type(base).__name__)
+    if not base.built:
+        raise InputError(
+            "`base` should be built. Received: `base` = a "
+            f"{type(base).__name__} without weights; call it on a batch, or "
+            "add a `keras.Input`."
+        )
 
 
 def check_last_activation(base: keras.Model) -> keras.layers.Layer | None:

@@ -39,10 +39,13 @@ def checked(x: Any, y: Any, num_classes: int) -> tuple[Any, Any]:
     """
     if isinstance(x, tf.data.Dataset):
         _check_parts(x.element_spec)
-        return x.map(
-            lambda *element: _checked_element(element, num_classes),
-            num_parallel_calls=tf.data.AUTOTUNE,
-        ).prefetch(tf.data.AUTOTUNE), y
+        # AutoGraph would wrap an `InputError` in one of its own.
+        check = tf.autograph.experimental.do_not_convert(
+            lambda *element: _checked_element(element, num_classes)
+        )
+        return x.map(check, num_parallel_calls=tf.data.AUTOTUNE).prefetch(
+            tf.data.AUTOTUNE
+        ), y
     if isinstance(x, keras.utils.PyDataset):
         return _CheckedPyDataset(x, num_classes), y
     if isinstance(x, Iterator):
@@ -88,6 +91,8 @@ def _labels(y: Any, num_classes: int) -> Any:
         raise checks.wrong_labels(
             "test", num_classes, labels.dtype, labels.shape
         )
+    else:
+        checks.check_probabilities("test", labels)
     return labels
 
 

@@ -1,6 +1,7 @@
 """Whether labels depend on more than the class: on noises that are known."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
@@ -10,6 +11,7 @@ from mlc_tf.audit import run_audit
 from mlc_tf.audit.instance_dependence import check_instance_dependence
 from mlc_tf.data import instance_noise
 from mlc_tf.data import noise
+from mlc_tf.errors import InputError
 from mlc_tf.run import finished_run
 from mlc_tf.run import problems
 from mlc_tf.run import training
@@ -141,3 +143,34 @@ def test_what_the_beliefs_say_is_not_what_the_input_adds(drawn):
     # Without the beliefs the same input explains much.
     blind = sure_of(probs.argmax(axis=1))
     assert check_instance_dependence(probs, blind, given).is_found
+
+
+def test_labels_as_users_have_them(drawn):
+    x, classes = drawn
+    given = noise.corrupt(classes, "uniform", 0.4, 0, "iid").labels
+    beliefs = sure_of(classes)
+    expected = check_instance_dependence(x, beliefs, given)
+    shuffled = pd.Series(given, np.random.default_rng(0).permutation(COUNT))
+    for labels in (shuffled, given.tolist(), given[:, np.newaxis]):
+        assert check_instance_dependence(x, beliefs, labels) == expected
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"log_probs": np.ones((4, 2))}, "`log_probs` should be logarithms"),
+        ({"log_probs": np.zeros(4)}, r"`log_probs`.* of shape \(4,\)"),
+        ({"given": [0, 1, 0]}, "one row for each example. Received: 4, 4 and"),
+        ({"given": [0, 1, 2, 0]}, r"in \[0, 2\)"),
+        ({"x": [[0.0], [np.nan], [1], [2]]}, "`x` should be finite"),
+        ({"seed": -1}, "`seed`"),
+    ],
+)
+def test_bad_arguments(change, message):
+    arguments = {
+        "x": np.zeros((4, 1)),
+        "log_probs": np.zeros((4, 2)),
+        "given": [0, 1, 0, 1],
+    }
+    with pytest.raises(InputError, match=message):
+        check_instance_dependence(**{**arguments, **change})

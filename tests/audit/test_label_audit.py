@@ -413,3 +413,30 @@ def test_a_dataset_that_raises_names_itself(network, examples):
         label_audit.find_label_issues(network, broken)
     with pytest.raises(InputError, match="clean set .* 'no such row'"):
         label_audit.temperature(network, broken)
+
+
+def test_a_model_without_logits_is_refused(network, examples):
+    softmax = keras.Sequential([network, keras.layers.Softmax()])
+    for audit in (label_audit.find_label_issues, label_audit.temperature):
+        with pytest.raises(InputError, match="logits"):
+            audit(softmax, examples)
+        with pytest.raises(InputError, match="should be a keras.Model"):
+            audit(None, examples)
+
+
+def test_a_frozen_network_can_be_audited(network, examples):
+    expected = label_audit.find_label_issues(network, examples)
+    network.trainable = False
+    found = label_audit.find_label_issues(network, examples)
+    pd.testing.assert_frame_equal(found, expected)
+
+
+@pytest.mark.parametrize("batch_size", [2, 256])
+def test_logits_that_are_not_finite_are_refused(network, examples, batch_size):
+    x, labels = examples
+    x = x.copy()
+    x[3, 1] = np.nan
+    stream = tf.data.Dataset.from_tensor_slices((x, labels))
+    for audit in (label_audit.find_label_issues, label_audit.temperature):
+        with pytest.raises(InputError, match="finite logits.* at example 3;"):
+            audit(network, stream, batch_size=batch_size)

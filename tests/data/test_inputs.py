@@ -229,3 +229,16 @@ def test_a_clean_set_without_a_class_is_a_warning(labels):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         data.pair((X[:2], few), (X, labels), 2)
+
+
+# Columns are inputs by position: in another order they are other inputs.
+@pytest.mark.parametrize("columns", [["b", "a"], ["a", "c"]])
+def test_two_tables_with_other_columns_are_refused(columns):
+    noisy = pd.DataFrame(X, columns=["a", "b"])
+    clean = pd.DataFrame(X, columns=columns)
+    message = "columns of the noisy set in their order, 'a', 'b'. Received: "
+    message += ", ".join(map(repr, columns))
+    with pytest.raises(InputError, match=message):
+        data.pair((noisy, IDS), (clean, IDS), batch_size=2)
+    data.pair((noisy, IDS), (clean.set_axis(["a", "b"], axis=1), IDS), 2)
+    data.pair((noisy, IDS), (X, IDS), 2)

@@ -61,3 +61,17 @@ def test_bad_votes(given, classes, message):
 def test_votes_as_labels_are_refused_with_the_way_out():
     with pytest.raises(InputError, match="mlc_tf.data.soft_labels makes them"):
         data.pair((np.zeros((3, 2)), VOTES + 1))
+
+
+def test_masked_votes_are_refused():
+    masked = np.ma.masked_array([[0, 1], [2, 0]], [[False, True]] * 2)
+    with pytest.raises(
+        InputError, match="`votes`.* mask. Received: .*2 masked"
+    ):
+        data.soft_labels(masked, 3)
+
+
+def test_an_id_beyond_64_bits_is_no_missing_vote():
+    given = np.array([[0, 2**64 - 1], [1, 1]], np.uint64)
+    with pytest.raises(InputError, match="18446744073709551615 by annotator 1"):
+        data.soft_labels(given, 3)

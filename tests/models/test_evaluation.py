@@ -89,13 +89,14 @@ def test_evaluation_checks_labels_outside_of_the_step(
     expected = np.mean(model.predict(x, verbose=0).argmax(axis=1) == labels)
     found = model.evaluate(*source(x, labels), verbose=0, return_dict=True)
     np.testing.assert_allclose(found["accuracy"], expected, rtol=1e-6)
-    for wrong, told in ((CLASSES, "label 3"), (-1, "label -1")):
+    # Keras reads the first batch of some sources by itself.
+    for place, wrong in ((17, CLASSES), (17, -1), (3, CLASSES)):
         bad = labels.copy()
-        bad[17] = wrong
-        with pytest.raises(
-            InputError, match=rf"test labels should be in \[0, 3\), .*{told}"
-        ):
+        bad[place] = wrong
+        message = rf"^The test labels should be in \[0, 3\), .* label {wrong}"
+        with pytest.raises(InputError, match=message) as caught:
             model.evaluate(*source(x, bad), verbose=0)
+        assert str(caught.value).endswith((".", f"example {place}."))
 
 
 @pytest.mark.parametrize("jit_compile", [False, True])
@@ -115,6 +116,47 @@ def test_validation_checks_labels_outside_of_the_step(
     bad = bad if len(bad) == 2 else bad[0]
     with pytest.raises(InputError, match="test labels .* label 9"):
         model.fit(pairs, validation_data=bad, verbose=0)
+
+
+SOFT = np.eye(CLASSES, dtype=np.float32)
+
+
+@pytest.mark.parametrize("source", SOURCES)
+@pytest.mark.parametrize(
+    "row", [[0.2, 0.2, 0.2], [1.2, -0.2, 0.0], [np.nan, 0.5, 0.5]]
+)
+def test_rows_that_are_no_probabilities_are_no_labels(source, row, examples):
+    x, labels = examples
+    bad = SOFT[labels]
+    bad[17] = row
+    with pytest.raises(InputError, match="^The test .*should .*probabilities"):
+        make_model().evaluate(*source(x, bad), verbose=0)
+
+
+def test_rows_of_a_dataset_that_are_no_probabilities_train_nothing(examples):
+    x, labels = examples
+    bad = tf.data.Dataset.from_tensor_slices((x, 5 * SOFT[labels]))
+    model = make_model()
+    with pytest.raises(InputError, match="^The noisy labels .* sums to 5"):
+        model.fit(data.pair(bad, examples, 10), verbose=0)
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_labels_of_another_kind_get_one_sentence(source, examples):
+    x, labels = examples
+    with pytest.raises(
+        InputError, match="^The test .*labels of dtype|^The tes"
+    ):
+        make_model().evaluate(*source(x, labels + 0.5), verbose=0)
+
+
+# bfloat16 has three digits.
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float64"])
+def test_soft_labels_of_few_digits_are_probabilities(dtype, examples):
+    x, _ = examples
+    soft = tf.cast(tf.nn.softmax(x[:, :CLASSES]), dtype)
+    dataset = tf.data.Dataset.from_tensor_slices((x, soft)).batch(10)
+    assert np.isfinite(make_model().evaluate(dataset, verbose=0)[0])
 
 
 @pytest.mark.parametrize("form", FORMS)

@@ -148,6 +148,12 @@ def test_methods_that_take_no_weights_name_those_that_do():
         ([1.0] * 11 + [np.nan], "should be 12 finite numbers >= 0.*nan"),
         ([1.0] * 11 + [-1.0], "should be 12 finite numbers >= 0.*-1.0"),
         (np.zeros(COUNT), "weights of which some are above 0"),
+        (np.full(COUNT, 1e-60), "weights of which some are above 0"),
+        (np.full(COUNT, 1e300), "should be 12 finite numbers >= 0"),
+        (
+            np.ma.masked_array(np.ones(COUNT), [True] * COUNT),
+            "`sample_weight` should be values without a mask. .*12 masked",
+        ),
     ],
 )
 def test_bad_weights(weights, message):
