@@ -143,6 +143,7 @@ _WITHOUT = (
 )
 _WITH = (
     "cross_entropy",
+    "elr",
     "glc",
     "glc_em",
     "glc_semi",
