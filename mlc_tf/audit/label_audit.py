@@ -191,9 +191,9 @@ def audit_labels(
         verbose: 1 shows a progress bar. Defaults to 0.
 
     Raises:
-        InputError: if the model does not return finite logits, T is not such a
-            matrix, a label is not a class id of the network, or the dataset has
-            another order each time it is read.
+        InputError: if the model does not return finite logits, or T is not such
+            a matrix; if a label is not a class id of the network, or the order
+            of the dataset changes.
     """
     pd = import_optional("pandas", "audit")
     _check_network(model)
