@@ -16,6 +16,7 @@ from matplotlib.ticker import StrMethodFormatter
 
 from mlc_tf.run import figures
 
+_LINES = ("-", "--", ":", "-.")
 _MARKERS = "osD^v<>Xph*"
 # The method that the others are compared with stands out.
 _OURS = {"color": "black", "linewidth": 2.5, "markersize": 6, "zorder": 3}
@@ -293,7 +294,7 @@ def _style(number: int) -> dict[str, Any]:
     return {
         "marker": _MARKERS[number % len(_MARKERS)],
         "color": colormaps["tab10"](number % 10),
-        "linestyle": "--" if number // 10 % 2 else "-",
+        "linestyle": _LINES[number // 10 % len(_LINES)],
         "markersize": 4,
         "linewidth": 1.2,
         "elinewidth": 0.8,
