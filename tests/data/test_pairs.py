@@ -262,7 +262,7 @@ def test_check_labels_names_the_first_bad_one(
         list(checked)
 
 
-@pytest.mark.parametrize("noisy_labels", [[0, 2], [[0.0, 0.0, 7.0]]])
+@pytest.mark.parametrize("noisy_labels", [[0, 2], [[0.25, 0.0, 0.75]]])
 def test_check_labels_changes_nothing(noisy_labels):
     pairs = pairs_of(noisy_labels, [1])
     (checked,) = checks.check_labels(pairs, 3).as_numpy_iterator()
