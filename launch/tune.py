@@ -45,8 +45,8 @@ _METHODS = flags.DEFINE_list(
 _NOISES = flags.DEFINE_list(
     "noises",
     None,
-    "The noises, each as KIND:RATIO. Defaults to uniform:0.4,flip_to_one:0.4, "
-    "or to the config's noise if it has no ratio, as none.",
+    "The noises, each as KIND:RATIO. Defaults to uniform:0.4,flip_to_one:0.4; "
+    "to the noise of the config if that has no ratio, such as none.",
 )
 _SEEDS = flags.DEFINE_list("seeds", "0", "The seeds of the runs.")
 _TRIALS = flags.DEFINE_integer("trials", 8, "The number of trials of a search.")

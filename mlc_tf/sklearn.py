@@ -15,7 +15,7 @@ from sklearn.utils.validation import validate_data
 
 from mlc_tf import transitions
 from mlc_tf.baselines.robust_bilevel import RobustBilevel
-from mlc_tf.data.inputs import is_table
+from mlc_tf.data.inputs import check_columns
 from mlc_tf.data.pairs import clean_weight
 from mlc_tf.data.pairs import pair
 from mlc_tf.errors import InputError
@@ -143,7 +143,7 @@ class MetaLossCorrectionClassifier(ClassifierMixin, BaseEstimator):
             if not isinstance(value, (int, np.integer)) or value < 1:
                 raise bad_argument(name, "an integer >= 1", value)
         learning_rate = check_rate("learning_rate", self.learning_rate)
-        trusted = self._trusted(x)
+        trusted = self._trusted(x, X)
         seed = int(check_random_state(self.random_state).randint(2**31))
         if self.random_state is not None:
             keras.utils.set_random_seed(seed)
@@ -196,8 +196,15 @@ class MetaLossCorrectionClassifier(ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         return self.classes_[self.predict_proba(X).argmax(axis=1)]
 
-    def _trusted(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
-        """Returns the trusted examples with class ids, after checking them."""
+    def _trusted(
+        self, x: np.ndarray, given: Any
+    ) -> tuple[np.ndarray, np.ndarray] | None:
+        """Returns the trusted examples with class ids, after checking them.
+
+        Args:
+            x: The inputs as an array.
+            given: The inputs as the user gave them.
+        """
         if self.trusted is None:
             return None
         if (
@@ -205,15 +212,7 @@ class MetaLossCorrectionClassifier(ClassifierMixin, BaseEstimator):
             or len(self.trusted) != 2
         ):
             raise bad_argument("trusted", "(x, labels) or None", self.trusted)
-        if hasattr(self, "feature_names_in_") and is_table(self.trusted[0]):
-            expected = list(self.feature_names_in_)
-            received = list(self.trusted[0].columns)
-            if received != expected:
-                raise bad_argument(
-                    "trusted",
-                    f"inputs with the columns of `X` in order, {expected}",
-                    received,
-                )
+        check_columns(("X", given), ("trusted", self.trusted[0]))
         inputs = np.asarray(self.trusted[0], np.float32)
         labels = np.asarray(self.trusted[1])
         if inputs.shape[1:] != x.shape[1:]:

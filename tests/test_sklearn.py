@@ -194,7 +194,8 @@ def test_trusted_columns_are_those_of_the_table():
     x = pd.DataFrame(rng.normal(size=(20, 2)), columns=["a", "b"])
     y = np.arange(20) % 2
     trusted = x[["b", "a"]], y
-    with pytest.raises(InputError, match=r"columns of `X` .*\['b', 'a'\]"):
+    message = "The trusted set .* X set .*, 'a', 'b'. Received: 'b', 'a'"
+    with pytest.raises(InputError, match=message):
         MetaLossCorrectionClassifier(trusted=trusted).fit(x, y)
     trusted = trusted[0][["a", "b"]], y
     MetaLossCorrectionClassifier(trusted=trusted, epochs=1).fit(x, y)

@@ -174,7 +174,7 @@ _AUTO_AT_0_3 = {**_AUTO_RATES, "method.mlc.clean_weight": 0.3}
 
 def _defaults_of(method: str) -> dict[str, Any]:
     """Returns the settings of a method before a config changes them."""
-    shared = f"method.{method}.meta_gradient"  # with mlc
+    shared = f"method.{method}.meta_gradient"  # robot has the one of mlc
     return {
         name: value
         for name, value in settings.flat(settings.default_config()).items()

@@ -115,6 +115,7 @@ def check_instance_dependence(
     rng = np.random.default_rng(check_seed(seed))
     flat = np.asarray(x, np.float32).reshape(len(x), -1)
     log_probs = np.asarray(log_probs)
+    # A logarithm of 1 may be rounded to more than 0.
     if log_probs.ndim != 2 or not (log_probs < 1e-3).all():
         raise bad_argument(
             "log_probs",

@@ -269,9 +269,9 @@ def temperature(model: keras.Model, clean: Any, batch_size: int = 256) -> float:
         ),
     ):
         labels = checks.check_given(labels, logits.shape[-1])
-        _check_finite(logits, sum(len(part) for _, part in parts))
         parts.append((logits.astype(np.float64), labels))
     logits, labels = (np.concatenate(part) for part in zip(*parts))
+    _check_finite(logits, 0)
 
     def loss(log_temperature: float) -> float:
         logs = scipy.special.log_softmax(logits / np.exp(log_temperature), 1)
@@ -291,7 +291,12 @@ def _check_network(model: Any) -> None:
 
 
 def _check_finite(logits: np.ndarray, first: int) -> None:
-    """Raises an `InputError` unless the logits of a batch are finite."""
+    """Raises an `InputError` unless the logits of a batch are finite.
+
+    Args:
+        logits: `(batch, classes)`.
+        first: The number of the first example of the batch.
+    """
     wrong = ~np.isfinite(logits).all(axis=1)
     if wrong.any():
         raise InputError(

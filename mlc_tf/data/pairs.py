@@ -113,7 +113,8 @@ def pair(
     4
     """
     seed = check_seed(seed)
-    if isinstance(noisy, (tuple, list)) and isinstance(clean, (tuple, list)):
+    sets = (noisy, clean)
+    if all(isinstance(part, (tuple, list)) and part for part in sets):
         inputs.check_columns(("noisy", noisy[0]), ("clean", clean[0]))
     noisy = sources.as_examples("noisy", noisy)
     if clean is not None:

@@ -242,3 +242,5 @@ def test_two_tables_with_other_columns_are_refused(columns):
         data.pair((noisy, IDS), (clean, IDS), batch_size=2)
     data.pair((noisy, IDS), (clean.set_axis(["a", "b"], axis=1), IDS), 2)
     data.pair((noisy, IDS), (X, IDS), 2)
+    with pytest.raises(InputError, match="`noisy` should be"):
+        data.pair((), (clean, IDS), batch_size=2)
