@@ -18,6 +18,8 @@ from mlc_tf.errors import InputError
 from mlc_tf.errors import InterruptedRunError
 from mlc_tf.errors import bad_argument
 from mlc_tf.errors import check_backend
+from mlc_tf.errors import check_count
+from mlc_tf.errors import check_rate
 from mlc_tf.errors import unknown_name
 
 check_backend(keras.config.backend())  # which a file of Keras may set
@@ -60,8 +62,12 @@ def strategy(
     """
     if name not in STRATEGIES:
         raise unknown_name("strategy", name, STRATEGIES)
-    if join_timeout <= 0:
+    if check_rate("join_timeout", join_timeout) <= 0:
         raise bad_argument("join_timeout", "seconds > 0", join_timeout)
+    if check_count("replicas", replicas, least=0) and name != "mirrored":
+        raise bad_argument(
+            "replicas", f"0 under the strategy '{name}'", replicas
+        )
     if name == "none":
         return tf.distribute.get_strategy()
     if name == "multi_worker":

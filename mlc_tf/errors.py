@@ -220,6 +220,51 @@ def check_rate(name: str, value: Any) -> float:
     return float(value)
 
 
+def check_fraction(name: str, value: Any, interval: str = "[0, 1]") -> float:
+    """Returns a number between 0 and 1 as a float, after checking it.
+
+    Args:
+        name: Name of the argument, for messages.
+        value: The number.
+        interval: "[0, 1]", "[0, 1)" or "(0, 1]"; a parenthesis excludes its
+            end. Defaults to "[0, 1]".
+
+    Raises:
+        InputError: unless `value` is a number in the interval.
+
+    Example:
+
+    >>> check_fraction("momentum", 0.9, "[0, 1)")
+    0.9
+    """
+    number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    excluded = {end for end, sign in ((0, "("), (1, ")")) if sign in interval}
+    if not number or not 0 <= value <= 1 or value in excluded:
+        raise bad_argument(name, f"in {interval}", value)
+    return float(value)
+
+
+def check_count(name: str, value: Any, least: int = 1) -> int:
+    """Returns a count as an int, after checking it.
+
+    Args:
+        name: Name of the argument, for messages.
+        value: The count, of any integer type.
+        least: The smallest valid count. Defaults to 1.
+
+    Raises:
+        InputError: unless `value` is an integer >= `least`.
+    """
+    if not is_integer(value) or value < least:
+        raise bad_argument(name, f"an integer >= {least}", value)
+    return int(value)
+
+
+def is_integer(value: Any) -> bool:
+    """Returns whether a value is an integer of any type, and no bool."""
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+
+
 def check_seed(seed: Any, name: str = "seed") -> int:
     """Returns `seed` as an int; raises an `InputError` unless it is a seed.
 
@@ -227,8 +272,7 @@ def check_seed(seed: Any, name: str = "seed") -> int:
         seed: An integer in [0, 2**32), the seeds that Keras takes.
         name: The name of the argument, for the message. Defaults to "seed".
     """
-    integer = isinstance(seed, numbers.Integral) and not isinstance(seed, bool)
-    if not integer or not 0 <= seed < 2**32:
+    if not is_integer(seed) or not 0 <= seed < 2**32:
         raise bad_argument(name, "an integer in [0, 2**32)", seed)
     return int(seed)
 

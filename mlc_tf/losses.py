@@ -9,6 +9,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from mlc_tf.errors import bad_argument
+
 # Where the probability of the noisy label is lower, the derivative of the loss
 # with respect to T is 0. Without this floor the derivative would grow like
 # 1 / p(noisy label).
@@ -114,6 +116,7 @@ def corrected_cross_entropy(
         ids = tf.cast(labels, tf.int64)
         columns = tf.gather(tf.transpose(transition), ids)  # T[:, label]
         return mixture_cross_entropy(logits, columns)
+    _check_shapes(labels, logits)
     every_label = mixture_cross_entropy(
         logits[:, tf.newaxis, :], tf.transpose(transition)
     )
@@ -180,7 +183,21 @@ def as_probabilities(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
         labels: `(batch,)` class ids or `(batch, classes)` probabilities.
         logits: `(batch, classes)`; their values are not used.
     """
+    _check_shapes(labels, logits)
     if labels.shape.rank == 1:
         ids = tf.cast(labels, tf.int64)
         return tf.one_hot(ids, logits.shape[-1], dtype=logits.dtype)
     return tf.cast(labels, logits.dtype)
+
+
+def _check_shapes(labels: tf.Tensor, logits: tf.Tensor) -> None:
+    """Raises an `InputError` for labels that would be broadcast."""
+    if labels.shape.rank in (None, 1):
+        return
+    if labels.shape[-1:] == logits.shape[-1:]:
+        return
+    raise bad_argument(
+        "labels",
+        "of shape (batch,), or (batch, classes) as the logits",
+        tuple(labels.shape),
+    )

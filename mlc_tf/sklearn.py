@@ -20,6 +20,7 @@ from mlc_tf.data.pairs import clean_weight
 from mlc_tf.data.pairs import pair
 from mlc_tf.errors import InputError
 from mlc_tf.errors import bad_argument
+from mlc_tf.errors import check_count
 from mlc_tf.errors import check_rate
 from mlc_tf.models.meta_loss_correction import MetaLossCorrection
 from mlc_tf.networks import mlp
@@ -139,9 +140,7 @@ class MetaLossCorrectionClassifier(ClassifierMixin, BaseEstimator):
                 f"{self.classes_[0]!r}."
             )
         for name in ("epochs", "batch_size"):
-            value = getattr(self, name)
-            if not isinstance(value, (int, np.integer)) or value < 1:
-                raise bad_argument(name, "an integer >= 1", value)
+            check_count(name, getattr(self, name))
         learning_rate = check_rate("learning_rate", self.learning_rate)
         trusted = self._trusted(x, X)
         seed = int(check_random_state(self.random_state).randint(2**31))
@@ -151,6 +150,13 @@ class MetaLossCorrectionClassifier(ClassifierMixin, BaseEstimator):
         steps = self.epochs * (len(x) // batch_size)
         base = self._network(x, len(self.classes_))
         self.model_ = self._model(base, trusted, len(x))
+        if self.model_.num_classes != len(self.classes_):
+            raise bad_argument(
+                "network",
+                f"a function to a model with {len(self.classes_)} outputs, one "
+                "for each class",
+                f"a model with {self.model_.num_classes}",
+            )
         rate = keras.optimizers.schedules.CosineDecay(learning_rate, steps)
         self.model_.compile(keras.optimizers.Adam(rate), metrics=["accuracy"])
         pairs = pair(
@@ -246,6 +252,12 @@ class MetaLossCorrectionClassifier(ClassifierMixin, BaseEstimator):
                 num_classes,
                 weight_decay=_WEIGHT_DECAY,
                 **statistics.channels(x),
+            )
+        if not callable(self.network) or isinstance(self.network, keras.Model):
+            raise bad_argument(
+                "network",
+                "a function of (shape, classes), or None",
+                self.network,
             )
         return self.network(shape, num_classes)
 

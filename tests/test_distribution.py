@@ -32,6 +32,20 @@ def test_other_names_are_refused():
         distribution.strategy("miror")
 
 
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (("mirrored", -1), "`replicas` should be an integer >= 0"),
+        (("mirrored", "2"), "`replicas` should be an integer >= 0"),
+        (("none", 4), "`replicas` should be 0 under the strategy"),
+        (("none", 0, "soon"), "`join_timeout` should be a finite float"),
+    ],
+)
+def test_bad_arguments(arguments, message):
+    with pytest.raises(InputError, match=message):
+        distribution.strategy(*arguments)
+
+
 def test_a_cpu_is_not_split_once_tensorflow_has_started(monkeypatch):
     monkeypatch.setattr(distribution, "_made", {})
     tf.zeros([])

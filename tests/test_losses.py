@@ -4,6 +4,7 @@ import pytest
 import tensorflow as tf
 
 from mlc_tf import losses
+from mlc_tf.errors import InputError
 from tests.conftest import FLOAT64
 
 # METHODS of Patrini et al.: f = (.5, .5), noisy label 1, so s = .5 (.3 + .9).
@@ -182,3 +183,15 @@ def test_a_class_weight_counts_the_examples_of_a_class(rng):
         2 * losses.mean_cross_entropy(logits, soft),
         **FLOAT64,
     )
+
+
+# A column of ids would be broadcast to a matrix of losses.
+def test_labels_are_not_broadcast():
+    logits, ids = tf.zeros((4, 3)), tf.constant([[0], [1], [2], [0]])
+    for loss in (
+        losses.cross_entropy,
+        losses.mean_absolute_error,
+        lambda *pair: losses.corrected_cross_entropy(*pair, tf.eye(3)),
+    ):
+        with pytest.raises(InputError, match=r"`labels`.* classes.* \(4, 1\)"):
+            loss(logits, ids)

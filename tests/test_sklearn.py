@@ -17,6 +17,7 @@ import mlc_tf
 from mlc_tf import transitions
 from mlc_tf.baselines import RobustBilevel
 from mlc_tf.errors import InputError
+from mlc_tf.networks import mlp
 from mlc_tf.sklearn import MetaLossCorrectionClassifier
 
 NAMES = np.array(["ant", "bee", "cat"])
@@ -179,6 +180,11 @@ def test_it_is_a_network_only_after_fit():
         ),
         ({"trusted": (np.full((2, 2), np.nan), [0, 1])}, "finite inputs"),
         ({"meta_gradient": "heads"}, "`meta_gradient` should be one of"),
+        ({"network": "mlp"}, "`network` should be a function of"),
+        (
+            {"network": lambda shape, classes: mlp(shape, classes + 2)},
+            "`network` should be a function to a model with 2 outputs",
+        ),
         ({"learning_rate": -1.0}, "`learning_rate` should be a finite float"),
         ({"learning_rate": "0.1"}, "`learning_rate` should be a finite float"),
     ],

@@ -31,8 +31,10 @@ from mlc_tf.data import streams
 from mlc_tf.data.examples import Stream
 from mlc_tf.errors import InputError
 from mlc_tf.errors import bad_argument
+from mlc_tf.errors import check_count
 from mlc_tf.errors import check_seed
 from mlc_tf.errors import import_optional
+from mlc_tf.errors import is_integer
 from mlc_tf.models import base_check
 from mlc_tf.models import prediction
 from mlc_tf.models.pair_model import PairModel
@@ -197,6 +199,7 @@ def audit_labels(
     """
     pd = import_optional("pandas", "audit")
     _check_network(model)
+    check_count("batch_size", batch_size)
     labelled = sources.as_examples("dataset", dataset)
     if isinstance(labelled, Stream):
         order.check("dataset", labelled.dataset)
@@ -261,6 +264,7 @@ def temperature(model: keras.Model, clean: Any, batch_size: int = 256) -> float:
         section 4.2.
     """
     _check_network(model)
+    check_count("batch_size", batch_size)
     parts: list[tuple[np.ndarray, np.ndarray]] = []
     for logits, labels in prediction.logits(
         prediction.forward_pass(model),
@@ -348,15 +352,13 @@ def pick_to_check(
     Raises:
         InputError: if `count` is not in `[1, examples]`.
     """
-    if not isinstance(count, (int, np.integer)) or not (
-        1 <= count <= len(issues)
-    ):
+    if not is_integer(count) or not 1 <= count <= len(issues):
         raise bad_argument("count", f"an integer in [1, {len(issues)}]", count)
     order = issues.sample(frac=1, random_state=check_seed(seed))
     # The first example of each class, then the second of each, and so on.
     turn = order.groupby("predicted_label").cumcount()
-    chosen = turn.sort_values(kind="stable").index[:count]
-    return issues.loc[chosen.sort_values()]
+    chosen = turn.argsort(kind="stable")[:count]
+    return order.iloc[chosen].sort_index()
 
 
 def clean_posterior(logits: np.ndarray, columns: np.ndarray) -> np.ndarray:

@@ -9,6 +9,8 @@ from mlc_tf import distribution
 from mlc_tf import losses
 from mlc_tf.errors import InputError
 from mlc_tf.errors import bad_argument
+from mlc_tf.errors import check_count
+from mlc_tf.errors import check_fraction
 from mlc_tf.models import base_check
 from mlc_tf.models.forward_pass import AllWeights
 from mlc_tf.models.pair_model import PairModel
@@ -61,20 +63,19 @@ class CoTeaching(PairModel):
         name: str | None = None,
     ) -> None:
         super().__init__(base, name=name)
-        if not 0 <= forget_rate < 1:
-            raise bad_argument("forget_rate", "in [0, 1)", forget_rate)
-        if not isinstance(steps, int) or steps < 1:
-            raise bad_argument("steps", "an integer >= 1", steps)
-        if not 0 <= ramp <= 1:
-            raise bad_argument("ramp", "in [0, 1]", ramp)
-        self.forget_rate = float(forget_rate)
-        self.ramp_steps = ramp * steps
+        if peer is base:
+            raise bad_argument("peer", "another network than `base`", "`base`")
+        self.forget_rate = check_fraction("forget_rate", forget_rate, "[0, 1)")
+        self.ramp_steps = check_fraction("ramp", ramp) * check_count(
+            "steps", steps
+        )
         self.peer = _clone(base) if peer is None else peer
         if base_check.check(self.peer) != self.num_classes:
             raise bad_argument(
                 "peer", f"a model with {self.num_classes} outputs", peer
             )
         self.forward_pass = AllWeights(base)
+        self.step = self.add_step_counter()
         self.peer_forward_pass = AllWeights(self.peer)
 
     @property
@@ -101,8 +102,7 @@ class CoTeaching(PairModel):
                 peer, peer_loss, self.peer.trainable_variables
             ),
         ]
-        # One step for both networks: the ramp depends on the optimizer's number
-        # of steps.
+        self.step.assign_add(1)
         self.optimizer.apply_gradients(zip(gradients, self.optimized_variables))
         return self.training_metrics(loss, base.logits, noisy_labels)
 
@@ -126,7 +126,7 @@ class CoTeaching(PairModel):
         # number of replicas.
         global_losses = distribution.all_rows(example_losses)
         size = tf.cast(tf.size(global_losses), tf.float32)
-        keep_rate = self.keep_rate(self.optimizer.iterations)
+        keep_rate = self.keep_rate(tf.convert_to_tensor(self.step))
         # 1e-4: (1 - 0.6) * 10 is less than 4 in float32.
         count = tf.cast(tf.floor(keep_rate * size + 1e-4), tf.int32)
         mask = smallest_losses(global_losses, tf.maximum(count, 1))

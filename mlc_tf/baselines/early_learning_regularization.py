@@ -7,7 +7,8 @@ import numpy as np
 import tensorflow as tf
 
 from mlc_tf import losses
-from mlc_tf.errors import bad_argument
+from mlc_tf.errors import check_count
+from mlc_tf.errors import check_fraction
 from mlc_tf.errors import check_rate
 from mlc_tf.models.forward_pass import AllWeights
 from mlc_tf.models.pair_model import PairModel
@@ -61,17 +62,12 @@ class EarlyLearningRegularization(PairModel):
         name: str | None = None,
     ) -> None:
         super().__init__(base, name=name)
-        count = isinstance(num_examples, (int, np.integer))
-        if not count or isinstance(num_examples, bool) or num_examples < 1:
-            raise bad_argument("num_examples", "an integer >= 1", num_examples)
-        self.num_examples = int(num_examples)
+        self.num_examples = check_count("num_examples", num_examples)
         self.strength = check_rate("strength", strength)
-        self.momentum = check_rate("momentum", momentum)
-        if self.momentum >= 1:
-            raise bad_argument("momentum", "in [0, 1)", momentum)
+        self.momentum = check_fraction("momentum", momentum, "[0, 1)")
         self.forward_pass = AllWeights(base)
         self.targets = self.add_state(
-            "targets", np.zeros((num_examples, self.num_classes))
+            "targets", np.zeros((self.num_examples, self.num_classes))
         )
 
     def train_step(self, data: Any) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from mlc_tf import distribution
 from mlc_tf import losses
 from mlc_tf.data import checks
 from mlc_tf.errors import InputError
-from mlc_tf.errors import bad_argument
+from mlc_tf.errors import check_fraction
 from mlc_tf.errors import check_rate
 from mlc_tf.models.forward_pass import LastLayer
 from mlc_tf.models.pair_model import PairModel
@@ -67,9 +67,7 @@ class Fasten(PairModel):
     ) -> None:
         super().__init__(base, name=name)
         self.noisy_weight = check_rate("noisy_weight", noisy_weight)
-        if not 0 < threshold <= 1:
-            raise bad_argument("threshold", "in (0, 1]", threshold)
-        self.threshold = float(threshold)
+        self.threshold = check_fraction("threshold", threshold, "(0, 1]")
         given = checks.check_given(labels, self.num_classes)
         self.num_examples = len(given)
         try:
@@ -101,8 +99,9 @@ class Fasten(PairModel):
 
     def train_step(self, data: Any) -> dict[str, Any]:
         (x, noisy_labels, indices), (x_clean, clean_labels) = data
-        size = tf.shape(x)[0]
-        forward = self.forward_pass.forward(tf.concat([x, x_clean], 0))
+        size = tf.shape(noisy_labels)[0]
+        both = tf.nest.map_structure(_joined, x, x_clean)
+        forward = self.forward_pass.forward(both)
         labels = tf.gather(tf.convert_to_tensor(self.corrected), indices)
         with forward.tape:
             logits, clean_logits = forward.logits[:size], forward.logits[size:]
@@ -150,3 +149,17 @@ class Fasten(PairModel):
         self.set_rows(
             self.corrected, indices, tf.where(is_sure, predicted, labels)
         )
+
+
+def _joined(values: tf.Tensor, others: tf.Tensor) -> tf.Tensor:
+    """Returns two batches as one, also if their dtypes or last axes differ.
+
+    Args:
+        values: `(batch, ...)`.
+        others: `(others, ...)`; an axis of size 1 may be missing in either.
+    """
+    names = (tensor.dtype.as_numpy_dtype for tensor in (values, others))
+    dtype = np.result_type(*names)
+    if others.shape.rank != values.shape.rank:
+        others = tf.reshape(others, [-1, *values.shape[1:]])
+    return tf.concat([tf.cast(values, dtype), tf.cast(others, dtype)], 0)

@@ -4,7 +4,7 @@ import keras
 import tensorflow as tf
 
 from mlc_tf import losses
-from mlc_tf.errors import bad_argument
+from mlc_tf.errors import check_fraction
 from mlc_tf.models.pair_model import PairModel
 
 
@@ -34,9 +34,7 @@ class GeneralizedCrossEntropy(PairModel):
         self, base: keras.Model, *, q: float = 0.7, name: str | None = None
     ) -> None:
         super().__init__(base, name=name)
-        if not 0 < q <= 1:
-            raise bad_argument("q", "in (0, 1]", q)
-        self.q = float(q)
+        self.q = check_fraction("q", q, "(0, 1]")
 
     def example_loss(self, logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
         # f^q - 1, without cancellation where f is near 1.

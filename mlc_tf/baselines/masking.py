@@ -9,6 +9,7 @@ import tensorflow as tf
 from mlc_tf import distribution
 from mlc_tf import losses
 from mlc_tf import transitions
+from mlc_tf.errors import check_seed
 from mlc_tf.models.forward_pass import AllWeights
 from mlc_tf.models.pair_model import PairModel
 
@@ -71,8 +72,9 @@ class Masking(PairModel):
         self.estimate = transitions.validate(transition, self.num_classes)
         size = self.num_classes
         self.structure = transitions.check_structure(structure, size)
-        self.seed = int(seed)
+        self.seed = check_seed(seed)
         self.forward_pass = AllWeights(base)
+        self.step = self.add_step_counter()
         # float32 under any dtype policy: the temperature of 0.005 needs it.
         self.generator = keras.Sequential(
             [
@@ -147,8 +149,9 @@ class Masking(PairModel):
 
     def train_step(self, data: Any) -> dict[str, Any]:
         (x, noisy_labels, *_), _ = data
-        step = tf.cast(self.optimizer.iterations, tf.int64)
-        size = tf.shape(x)[0]
+        step = tf.convert_to_tensor(self.step)
+        self.step.assign_add(1)
+        size = tf.shape(noisy_labels)[0]
 
         def noise(turn: int) -> tf.Tensor:
             global_size = size * distribution.num_replicas()

@@ -11,6 +11,7 @@ from mlc_tf import losses
 from mlc_tf.data import checks
 from mlc_tf.errors import bad_argument
 from mlc_tf.errors import check_rate
+from mlc_tf.errors import is_integer
 from mlc_tf.models.forward_pass import AllWeights
 from mlc_tf.models.pair_model import PairModel
 
@@ -77,9 +78,14 @@ class Pencil(PairModel):
         super().__init__(base, name=name)
         given = checks.check_given(labels, self.num_classes)
         self.num_examples = len(given)
-        if len(stage_steps) != 2 or not 0 <= stage_steps[0] <= stage_steps[1]:
+        if (
+            not isinstance(stage_steps, (tuple, list))
+            or len(stage_steps) != 2
+            or not all(map(is_integer, stage_steps))
+            or not 0 <= stage_steps[0] <= stage_steps[1]
+        ):
             raise bad_argument(
-                "stage_steps", "(a, b) with 0 <= a <= b", stage_steps
+                "stage_steps", "integers (a, b) with 0 <= a <= b", stage_steps
             )
         self.stage_steps = tuple(int(steps) for steps in stage_steps)
         self.alpha = check_rate("alpha", alpha)
@@ -88,6 +94,7 @@ class Pencil(PairModel):
             "label_learning_rate", label_learning_rate
         )
         self.forward_pass = AllWeights(base)
+        self.step = self.add_step_counter()
         self.label_logits = self.add_state(
             "label_logits",
             _CONFIDENCE * np.eye(self.num_classes, dtype=np.float32)[given],
@@ -96,7 +103,8 @@ class Pencil(PairModel):
     def train_step(self, data: Any) -> dict[str, Any]:
         (x, labels, indices), _ = data
         forward = self.forward_pass.forward(x)
-        step = tf.cast(self.optimizer.iterations, tf.int64)
+        step = tf.convert_to_tensor(self.step)
+        self.step.assign_add(1)
         first, second = self.stage_steps
         # Counted from 0, unlike in the class docstring.
         stage = tf.cast(step >= first, tf.int32) + tf.cast(

@@ -14,7 +14,7 @@ from mlc_tf import losses
 from mlc_tf.data import checks
 from mlc_tf.errors import InputError
 from mlc_tf.errors import bad_argument
-from mlc_tf.errors import check_rate
+from mlc_tf.errors import check_fraction
 from mlc_tf.errors import check_seed
 from mlc_tf.models import forward_pass
 from mlc_tf.models.pair_model import PairModel
@@ -99,9 +99,7 @@ class SemiSupervised(PairModel):
             clean_class_weight=clean_class_weight,
             name=name,
         )
-        self.momentum = check_rate("momentum", momentum)
-        if self.momentum > 1:
-            raise bad_argument("momentum", "in [0, 1]", momentum)
+        self.momentum = check_fraction("momentum", momentum)
         if not isinstance(mixup, bool):
             raise bad_argument("mixup", "True or False", mixup)
         self.mixup = mixup
@@ -114,6 +112,7 @@ class SemiSupervised(PairModel):
         one_hot = np.eye(self.num_classes, dtype=np.float32)[given]
         is_kept = beliefs[np.arange(len(given)), given] > _KEPT
         self.forward_pass = forward_pass.AllWeights(base)
+        self.step = self.add_step_counter()
         self.is_kept = self.add_state("is_kept", is_kept, "bool")
         self.targets = self.add_state(
             "targets", np.where(is_kept[:, np.newaxis], one_hot, beliefs)
@@ -152,6 +151,7 @@ class SemiSupervised(PairModel):
             forward = self.forward_pass.forward(x)
             logits = forward.logits
             targets = self._move_targets(indices, logits)
+        self.step.assign_add(1)
         with forward.tape:
             loss = tf.reduce_mean(losses.cross_entropy(forward.logits, targets))
             loss += self.clean_term(clean)
@@ -182,7 +182,7 @@ class SemiSupervised(PairModel):
 
     def _share_of_step(self) -> tf.Tensor:
         """Returns lambda, a scalar that the seed and the step determine."""
-        step = self.optimizer.iterations % _STEPS
+        step = tf.convert_to_tensor(self.step) % _STEPS
         return tf.gather(tf.constant(self._shares), step)
 
 

@@ -18,6 +18,7 @@ import tensorflow as tf
 from mlc_tf.data import inputs
 from mlc_tf.errors import InputError
 from mlc_tf.errors import bad_argument
+from mlc_tf.errors import check_count
 
 # Encloses the message of a check that fails inside a tf.data pipeline, so that
 # `plain_errors` finds the message inside TensorFlow's longer text.
@@ -30,6 +31,8 @@ _OF_PIPELINES = (
     tf.errors.UnimplementedError,
     tf.errors.UnknownError,
 )
+# The scalars that may be NaN or NaT.
+_WITH_NAN = (float, np.floating, np.datetime64, np.timedelta64)
 # What TensorFlow says where a user's generator raises, and where a dataset has
 # another length than it declares.
 _OF_USERS = ("in generator_py_func", "Input dataset was expected to contain")
@@ -44,9 +47,7 @@ def check_batch_size(name: str, size: Any, which: str, available: int) -> None:
         which: Name of the set, for messages, such as "noisy".
         available: Number of examples in the set.
     """
-    if not isinstance(size, (int, np.integer)) or size < 1:
-        raise bad_argument(name, "an integer >= 1", size)
-    if size > available:
+    if check_count(name, size) > available:
         raise InputError(
             f"`{name}` should be at most the {available} examples of the "
             f"{which} set. Received: `{name}` = {size}.",
@@ -81,9 +82,9 @@ def check_arrays(which: str, x: Any, labels: Any) -> tuple[Any, Any]:
         )
     if labels.ndim == 1:
         _check_ids(which, labels)
-    else:
-        check_probabilities(which, labels)
-    return x, labels
+        return x, labels
+    check_probabilities(which, labels)
+    return x, labels.astype(np.float32) if labels.dtype.kind in "iu" else labels
 
 
 def check_unmasked(name: str, value: Any) -> None:
@@ -103,7 +104,7 @@ def as_weights(name: str, given: Any, count: int) -> np.ndarray:
 
     Args:
         name: Name of the argument, for messages: "sample_weight".
-        given: `(count,)` finite numbers >= 0.
+        given: `(count,)` finite numbers >= 0, and not all 0.
         count: The number of examples or classes.
 
     Raises:
@@ -121,6 +122,8 @@ def as_weights(name: str, given: Any, count: int) -> np.ndarray:
         or not ((weights >= 0) & (weights <= most)).all()
     ):
         raise bad_argument(name, f"{count} finite numbers >= 0", given)
+    if not weights.astype(np.float32).any():
+        raise bad_argument(name, "weights of which some are above 0", given)
     return weights
 
 
@@ -288,6 +291,8 @@ def checked_labels(which: str, labels: Any, num_classes: int) -> tf.Tensor:
     """
     labels = tf.convert_to_tensor(labels)
     rank, width = labels.shape.rank, labels.shape[-1:]
+    if labels.dtype.is_integer and rank == 2 and width == [num_classes]:
+        labels = tf.cast(labels, tf.float32)  # one-hot
     if labels.dtype.is_integer and rank == 2 and width == [1]:
         labels, rank = labels[:, 0], 1
     ids = rank == 1 and labels.dtype.is_integer
@@ -324,9 +329,10 @@ def _not_probabilities(labels: tf.Tensor) -> tf.Tensor:
 
 
 def _checked_index(index: tf.Tensor, num_examples: int) -> tf.Tensor:
+    index = tf.cast(index, tf.int64)
     return _failing(
         index,
-        index >= num_examples,
+        (index < 0) | (index >= num_examples),
         f"The index of a noisy example should be in [0, {num_examples}), the "
         "examples that the model was made for. Received: index {}.",
     )
@@ -397,15 +403,33 @@ def as_labels(which: str, labels: Any) -> np.ndarray:
     if np.issubdtype(given.dtype, np.floating) and given.ndim == 2:
         return given
     if given.ndim == 1 and given.size:
-        line = "class_names, labels = np.unique(labels, return_inverse=True)"
+        missing = sum(map(_is_missing, given))
+        if missing:
+            raise InputError(
+                f"The {which} set should have a label for each example. "
+                f"Received: {missing} missing labels; leave these examples out."
+            )
+        # `np.unique` of another set, which may lack a class, would not do.
+        advice = (
+            "class_names, labels = np.unique(labels, return_inverse=True) "
+            "makes ids of them, and np.searchsorted(class_names, labels) makes "
+            "the same ids of the labels of another set."
+        )
         if given.dtype.kind == "f" and np.array_equal(given, np.floor(given)):
-            line = "labels = labels.astype(int)"
+            advice = "labels = labels.astype(int) makes ids of them."
         raise InputError(
             f"The {which} set should have integer class ids as labels. "
             f"Received: labels of dtype {given.dtype}, such as "
-            f"{given.tolist()[0]!r}; {line} makes ids of them."
+            f"{given.tolist()[0]!r}; {advice}"
         )
     return given
+
+
+def _is_missing(label: Any) -> bool:
+    """Returns whether a label is None, NaN, or the NA or NaT of pandas."""
+    if label is None or type(label).__name__ == "NAType":
+        return True
+    return isinstance(label, _WITH_NAN) and bool(label != label)
 
 
 def count_classes(which: str, labels: np.ndarray) -> int:

@@ -39,6 +39,8 @@ from mlc_tf.data import checks
 from mlc_tf.data import order
 from mlc_tf.errors import InputError
 from mlc_tf.errors import bad_argument
+from mlc_tf.errors import check_count
+from mlc_tf.errors import check_fraction
 from mlc_tf.errors import check_seed
 from mlc_tf.errors import unknown_name
 
@@ -208,8 +210,8 @@ def corrupt(
         InputError: if an argument or a label is invalid, or if a class is too
             small for the equal counts of exact uniform noise.
     """
-    dtype = np.asarray(labels).dtype
-    labels = checks.as_labels("clean", labels)
+    given, labels = labels, checks.as_labels("clean", labels)
+    dtype = np.asarray(given).dtype
     if labels.ndim != 1 or labels.dtype.kind not in "iu":
         raise bad_argument(
             "labels",
@@ -359,15 +361,12 @@ def empirical_transition(
 
 def check_ratio(ratio: Any) -> None:
     """Raises an `InputError` unless `ratio` is a number in [0, 1]."""
-    number = isinstance(ratio, (int, float, np.number))
-    if not number or isinstance(ratio, bool) or not 0 <= ratio <= 1:
-        raise bad_argument("ratio", "in [0, 1]", ratio)
+    check_fraction("ratio", ratio)
 
 
 def check_num_classes(num_classes: Any) -> None:
     """Raises an `InputError` unless `num_classes` is an integer >= 2."""
-    if not isinstance(num_classes, (int, np.integer)) or num_classes < 2:
-        raise bad_argument("num_classes", "an integer >= 2", num_classes)
+    check_count("num_classes", num_classes, least=2)
 
 
 def check_countable(dtype: np.dtype[Any], num_classes: int) -> None:

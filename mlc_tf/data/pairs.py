@@ -6,7 +6,6 @@ set, an element is `((x, noisy_label), ())`. The noisy half may also hold the
 indices of the examples, and their weights: `checks.NoisyHalf`.
 """
 
-import numbers
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -22,6 +21,7 @@ from mlc_tf.data import order
 from mlc_tf.data import sources
 from mlc_tf.errors import InputError
 from mlc_tf.errors import bad_argument
+from mlc_tf.errors import check_count
 from mlc_tf.errors import check_seed
 
 Augment = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
@@ -113,6 +113,8 @@ def pair(
     4
     """
     seed = check_seed(seed)
+    first_step = check_count("first_step", first_step, least=0)
+    _check_options(with_index, augment, input_context)
     sets = (noisy, clean)
     if all(isinstance(part, (tuple, list)) and part for part in sets):
         inputs.check_columns(("noisy", noisy[0]), ("clean", clean[0]))
@@ -142,12 +144,7 @@ def pair(
         raise bad_argument("epochs", "a range or None", epochs)
     steps = len(noisy) // batch_size
     if steps_per_epoch is not None:
-        integer = isinstance(steps_per_epoch, numbers.Integral)
-        if not integer or steps_per_epoch < 1:
-            raise bad_argument(
-                "steps_per_epoch", "an integer >= 1 or None", steps_per_epoch
-            )
-        steps = steps_per_epoch
+        steps = check_count("steps_per_epoch", steps_per_epoch)
 
     def raw_epoch(epoch: tf.Tensor) -> tf.data.Dataset:
         return tf.data.Dataset.zip(
@@ -205,12 +202,7 @@ def _checked_weights(given: Any, count: int) -> tf.Tensor | None:
     if given is None:
         return None
     weights = checks.as_weights("sample_weight", given, count)
-    weights = weights.astype(np.float32)
-    if not weights.any():
-        raise bad_argument(
-            "sample_weight", "weights of which some are above 0", given
-        )
-    return tf.constant(weights)
+    return tf.constant(weights, tf.float32)
 
 
 def _check_teachable(
@@ -304,9 +296,8 @@ def clean_weight(num_noisy: int, num_clean: int) -> float:
     >>> clean_weight(20_000, 500)
     0.075
     """
-    for name, value in (("num_noisy", num_noisy), ("num_clean", num_clean)):
-        if not isinstance(value, numbers.Integral) or value < 1:
-            raise bad_argument(name, "an integer >= 1", value)
+    check_count("num_noisy", num_noisy)
+    check_count("num_clean", num_clean)
     return min(3 * num_clean / num_noisy, 0.3)
 
 
@@ -336,6 +327,7 @@ def class_weight(
     >>> class_weight([0, 0, 0, 1], [0, 1], 2).tolist()
     [1.5, 0.5]
     """
+    check_count("num_classes", num_classes, least=2)
     noisy, clean = (
         _shares(which, labels, num_classes)
         for which, labels in (("noisy", noisy_labels), ("clean", clean_labels))
@@ -352,6 +344,21 @@ def _shares(which: str, labels: Any, num_classes: int) -> np.ndarray:
         )
     given = checks.check_given(given, num_classes)
     return np.bincount(given, minlength=num_classes) / len(given)
+
+
+def _check_options(with_index: Any, augment: Any, input_context: Any) -> None:
+    if not isinstance(with_index, bool):
+        raise bad_argument("with_index", "True or False", with_index)
+    if augment is not None and not callable(augment):
+        raise bad_argument("augment", "a function of inputs and a key", augment)
+    if input_context is not None and not isinstance(
+        input_context, tf.distribute.InputContext
+    ):
+        raise bad_argument(
+            "input_context",
+            "what `fit` passes to its function, a tf.distribute.InputContext",
+            input_context,
+        )
 
 
 def _augmented(

@@ -6,7 +6,7 @@ import numpy as np
 
 from mlc_tf.data.checks import check_unmasked
 from mlc_tf.errors import InputError
-from mlc_tf.errors import bad_argument
+from mlc_tf.errors import check_count
 
 # The entry of an annotator who did not label an example.
 NO_VOTE = -1
@@ -53,8 +53,7 @@ def check_votes(votes: Any, num_classes: int) -> np.ndarray:
     Raises:
         InputError: as `soft_labels`.
     """
-    if not isinstance(num_classes, (int, np.integer)) or num_classes < 2:
-        raise bad_argument("num_classes", "an integer >= 2", num_classes)
+    check_count("num_classes", num_classes, least=2)
     check_unmasked("votes", votes)
     try:
         given = np.asarray(votes)

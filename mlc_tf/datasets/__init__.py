@@ -16,6 +16,7 @@ from mlc_tf.datasets import twitter
 from mlc_tf.datasets.options import Options
 from mlc_tf.datasets.splits import Splits
 from mlc_tf.errors import InputError
+from mlc_tf.errors import bad_argument
 from mlc_tf.errors import hint
 
 DATASETS: dict[str, Callable[[Options], Splits]] = {
@@ -57,6 +58,8 @@ def load(name: str, options: Options | None = None, **kwargs: Any) -> Splits:
     (1297, 500, 10)
     """
     options = options or Options(**kwargs)
+    if not isinstance(name, str):
+        raise bad_argument("name", "a text, as 'digits' or 'npz:PATH'", name)
     scheme, _, argument = name.partition(":")
     if argument and scheme in SCHEMES:
         return SCHEMES[scheme](argument, options).checked()

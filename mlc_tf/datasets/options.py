@@ -76,7 +76,8 @@ class Options:
             )
         size = self.image_size
         if size and not (
-            len(size) == 2
+            isinstance(size, (tuple, list))
+            and len(size) == 2
             and all(isinstance(pixels, int) and pixels > 0 for pixels in size)
         ):
             raise bad_argument("dataset.image_size", "(height, width)", size)

@@ -19,6 +19,7 @@ from mlc_tf.data.examples import Stream
 from mlc_tf.datasets.columns import Column
 from mlc_tf.errors import InputError
 from mlc_tf.errors import bad_argument
+from mlc_tf.errors import check_count
 from mlc_tf.errors import check_seed
 
 # Maximum number of pairs of equal examples that a message names.
@@ -144,8 +145,7 @@ class Splits:
         Raises:
             InputError: if a class has at most `per_class` such examples.
         """
-        if not isinstance(per_class, (int, np.integer)) or per_class < 1:
-            raise bad_argument("clean.per_class", "an integer >= 1", per_class)
+        check_count("clean.per_class", per_class)
         rng = np.random.default_rng([check_seed(seed), 3])
         unique = self._without_twin()
         drawn = []

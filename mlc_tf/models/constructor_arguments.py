@@ -66,5 +66,7 @@ class ConstructorArguments(keras.Model):
 
 
 def _plain(value: Any) -> Any:
-    """Returns a NumPy number as a number of Python."""
+    """Returns what Keras can serialize: plain numbers, and arrays of tables."""
+    if hasattr(value, "iloc"):  # of pandas
+        return np.asarray(value)
     return value.item() if isinstance(value, np.generic) else value

@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import tempfile
+from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Sequence
 from contextlib import contextmanager
@@ -324,11 +325,11 @@ def _zeros(specs: Any) -> dict[str, np.ndarray]:
     }
 
 
-def _check_names(
-    class_names: Sequence[str] | None, num_classes: int
-) -> list[str]:
+def _check_names(class_names: Any, num_classes: int) -> list[str]:
     if class_names is None:
         return [str(index) for index in range(num_classes)]
+    if isinstance(class_names, str) or not isinstance(class_names, Iterable):
+        class_names = [class_names]
     names = [str(name) for name in class_names]
     if len(names) != num_classes or len({*names}) != num_classes:
         raise bad_argument(

@@ -197,7 +197,7 @@ class MetaLossCorrection(PairModel):
             ),
             as_float(base.trainable_variables[0].value).dtype.name,
         )
-        self.step = self.add_state("step", 0, "int64")
+        self.step = self.add_step_counter()
         self.meta_gradient_norm = keras.metrics.Mean(name="meta_gradient_norm")
 
     @property

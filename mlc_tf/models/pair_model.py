@@ -6,7 +6,6 @@ logits and knows nothing of noise. `call`, `evaluate`, `predict`, `save` and
 """
 
 import inspect
-import numbers
 import re
 import warnings
 from collections.abc import Iterator
@@ -23,7 +22,7 @@ from mlc_tf import losses
 from mlc_tf import transitions
 from mlc_tf.data import checks
 from mlc_tf.errors import InputError
-from mlc_tf.errors import bad_argument
+from mlc_tf.errors import check_count
 from mlc_tf.errors import check_rate
 from mlc_tf.models import base_check
 from mlc_tf.models import evaluation_data
@@ -153,16 +152,17 @@ class PairModel(ConstructorArguments, MultiWorkerFit):
             **kwargs: The other arguments of `keras.Model.compile`.
 
         Raises:
-            InputError: if `loss` is given, since each method defines its loss;
-                or for a bad `jit_compile`.
+            InputError: if `loss` or `loss_weights` is given, since each method
+                defines its loss; or for a bad `jit_compile`.
         """
         xla.check(jit_compile)
         self._chooses_xla = jit_compile == "auto"
-        if kwargs.pop("loss", None) is not None:
-            raise InputError(
-                "`loss` should be left out of `compile`: "
-                f"{type(self).__name__} defines the loss."
-            )
+        for name in ("loss", "loss_weights"):
+            if kwargs.pop(name, None) is not None:
+                raise InputError(
+                    f"`{name}` should be left out of `compile`: "
+                    f"{type(self).__name__} defines the loss."
+                )
         super().compile(
             optimizer=optimizer,
             metrics=metric_inputs.for_classifier(metrics, self.num_classes),
@@ -324,6 +324,11 @@ class PairModel(ConstructorArguments, MultiWorkerFit):
 
     def _checked_validation(self, data: Any) -> Any:
         parts = data if isinstance(data, (tuple, list)) else (data,)
+        if len(parts) > 3:
+            raise InputError(
+                "`validation_data` should be a dataset, (x, labels) or (x, "
+                f"labels, weights). Received: {len(parts)} parts."
+            )
         x, y, weights = (*parts, None, None)[:3]
         x = evaluation_data.as_batches(x)
         self._check_test_inputs(x)
@@ -384,6 +389,10 @@ class PairModel(ConstructorArguments, MultiWorkerFit):
                 base_check.check_inputs(self.base, "test", inputs)
         elif isinstance(x, dict) or hasattr(x, "shape"):
             base_check.check_inputs(self.base, "test", x)
+            if any(np.shape(part)[:1] == (0,) for part in tf.nest.flatten(x)):
+                raise InputError(
+                    "The test set should not be empty. Received: none."
+                )
 
     def train_on_batch(
         self, x: Any, y: Any = None, *args: Any, **kwargs: Any
@@ -591,6 +600,14 @@ class PairModel(ConstructorArguments, MultiWorkerFit):
             aggregation="only_first_replica",
         )
 
+    def add_step_counter(self) -> keras.Variable:
+        """Returns a counter of training steps, which each step increases.
+
+        It is not the optimizer's, which counts updates: with gradient
+        accumulation several steps make one update.
+        """
+        return self.add_state("step", 0, "int64")
+
     def set_rows(
         self, variable: keras.Variable, indices: tf.Tensor, rows: tf.Tensor
     ) -> None:
@@ -692,8 +709,7 @@ def _check_fit_arguments(*args: Any, **kwargs: Any) -> None:
         value = given.get(name, least)
         if name == "steps_per_epoch" and value is None:
             continue
-        if not isinstance(value, numbers.Integral) or int(value) < least:
-            raise bad_argument(name, f"an integer >= {least}", value)
+        check_count(name, value, least)
 
 
 def _ids(labels: tf.Tensor) -> tf.Tensor:

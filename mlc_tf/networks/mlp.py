@@ -1,12 +1,12 @@
 """A multilayer perceptron, for digits and other small inputs."""
 
-import numbers
 from collections.abc import Sequence
 from typing import Any
 
 import keras
 
 from mlc_tf.errors import bad_argument
+from mlc_tf.errors import is_integer
 from mlc_tf.networks import initialization
 from mlc_tf.networks import normalization
 
@@ -63,14 +63,15 @@ def mlp(
     return keras.Model(inputs, logits, name="mlp")
 
 
-def check_hidden_units(hidden_units: Sequence[Any]) -> None:
+def check_hidden_units(hidden_units: Any) -> None:
     """Raises an `InputError` unless each hidden layer has a unit or more.
 
     Args:
         hidden_units: Width of each hidden layer.
     """
-    for units in hidden_units:
-        if not isinstance(units, numbers.Integral) or units < 1:
-            raise bad_argument(
-                "hidden_units", "integers >= 1, one per layer", hidden_units
-            )
+    if not isinstance(hidden_units, Sequence) or not all(
+        is_integer(units) and units >= 1 for units in hidden_units
+    ):
+        raise bad_argument(
+            "hidden_units", "integers >= 1, one per layer", hidden_units
+        )

@@ -3,6 +3,7 @@
 import keras
 
 from mlc_tf.errors import InputError
+from mlc_tf.errors import check_rate
 
 
 def normalize(
@@ -41,5 +42,9 @@ def decay(weight_decay: float) -> keras.regularizers.Regularizer | None:
 
     Args:
         weight_decay: A float >= 0; 0 returns None.
+
+    Raises:
+        InputError: for another value.
     """
-    return keras.regularizers.L2(weight_decay / 2) if weight_decay else None
+    rate = check_rate("weight_decay", weight_decay)
+    return keras.regularizers.L2(rate / 2) if rate else None

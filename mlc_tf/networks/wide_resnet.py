@@ -1,10 +1,10 @@
 """Pre-activation wide residual networks, WRN-d-k; the paper uses WRN-40-2."""
 
-import numbers
-
 import keras
 
 from mlc_tf.errors import bad_argument
+from mlc_tf.errors import check_count
+from mlc_tf.errors import is_integer
 from mlc_tf.networks import initialization
 from mlc_tf.networks import normalization
 
@@ -50,11 +50,10 @@ def wide_resnet(
     References:
         Zagoruyko and Komodakis, 2016, arXiv:1605.07146.
     """
-    if not isinstance(depth, numbers.Integral) or (depth - 4) % 6 or depth < 10:
+    if not is_integer(depth) or (depth - 4) % 6 or depth < 10:
         raise bad_argument("depth", "6 n + 4 for an integer n >= 1", depth)
     blocks = (depth - 4) // 6
-    if not isinstance(width, numbers.Integral) or width < 1:
-        raise bad_argument("width", "an integer >= 1", width)
+    check_count("width", width)
     initial = initialization.get(initializer)
     penalty = normalization.decay(weight_decay)
 

@@ -132,6 +132,9 @@ def distance(
     Returns:
         A non-negative float.
 
+    Raises:
+        InputError: if the shapes differ.
+
     Example:
 
     >>> distance([[1, 0], [0, 1]], [[0.6, 0.4], [0.4, 0.6]])
@@ -139,7 +142,12 @@ def distance(
     """
     if sum_axis(normalization) == 0:
         learned = regauge(learned)
-    return float(np.abs(np.asarray(learned) - true).sum(axis=1).mean())
+    learned, true = np.asarray(learned), np.asarray(true)
+    if learned.shape != true.shape or learned.ndim != 2:
+        raise bad_argument(
+            "true", f"a matrix of shape {learned.shape}", true.shape
+        )
+    return float(np.abs(learned - true).sum(axis=1).mean())
 
 
 def validate(

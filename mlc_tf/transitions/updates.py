@@ -23,7 +23,10 @@ import tensorflow as tf
 
 from mlc_tf.errors import InputError
 from mlc_tf.errors import bad_argument
+from mlc_tf.errors import check_count
+from mlc_tf.errors import check_fraction
 from mlc_tf.errors import check_rate
+from mlc_tf.errors import is_integer
 from mlc_tf.errors import unknown_name
 from mlc_tf.transitions import matrix
 from mlc_tf.transitions import steps
@@ -59,9 +62,7 @@ class TransitionUpdate(abc.ABC):
             if initial is None
             else matrix.validate(initial, name="initial")
         )
-        self.smoothing = check_rate("smoothing", smoothing)
-        if self.smoothing >= 1:
-            raise bad_argument("smoothing", "in [0, 1)", smoothing)
+        self.smoothing = check_fraction("smoothing", smoothing, "[0, 1)")
         self.max_step = _checked_max_step(max_step)
         self.decay_steps = _checked_decay_steps(decay_steps)
         self.expectation_rate = check_rate("expectation_rate", expectation_rate)
@@ -337,12 +338,8 @@ def for_run(steps: int, num_classes: int) -> Exponentiated:
     Raises:
         InputError: for a smaller number.
     """
-    for name, value, least in (
-        ("steps", steps, 1),
-        ("num_classes", num_classes, 2),
-    ):
-        if not isinstance(value, numbers.Integral) or value < least:
-            raise bad_argument(name, f"an integer >= {least}", value)
+    check_count("steps", steps)
+    check_count("num_classes", num_classes, least=2)
     length = 2 * 120 * math.sqrt(num_classes) / steps
     return Exponentiated(
         learning_rate=_ALWAYS_LIMITED,
@@ -393,10 +390,7 @@ def _checked_max_step(max_step: Any) -> float | None:
 
 
 def _checked_decay_steps(decay_steps: Any) -> int:
-    integer = isinstance(decay_steps, numbers.Integral) and not isinstance(
-        decay_steps, bool
-    )
-    if not integer or decay_steps < 0:
+    if not is_integer(decay_steps) or decay_steps < 0:
         raise bad_argument(
             "decay_steps", "an integer >= 0, 0 for no decay", decay_steps
         )

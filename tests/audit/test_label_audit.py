@@ -171,6 +171,13 @@ def test_what_is_no_t_is_refused(network, examples, transition, message):
         label_audit.audit_labels(network, examples, transition=transition)
 
 
+@pytest.mark.parametrize("size", [0, None, 2.5])
+def test_bad_batch_sizes(network, examples, size):
+    for call in (label_audit.audit_labels, label_audit.temperature):
+        with pytest.raises(InputError, match="`batch_size` should be an int"):
+            call(network, examples, batch_size=size)
+
+
 @pytest.mark.parametrize(
     "labels, message",
     [
@@ -268,6 +275,11 @@ def test_picked_examples_are_of_all_classes_alike():
     others = label_audit.pick_to_check(issues, 12, seed=1)
     assert set(others.index) != set(picked.index)
     assert len(label_audit.pick_to_check(issues, 100)) == 100
+
+
+def test_as_many_are_picked_as_asked_for_whatever_their_index():
+    issues = pd.DataFrame({"predicted_label": [0, 1, 0, 1]}, [0, 1, 0, 1])
+    assert len(label_audit.pick_to_check(issues, 2)) == 2
 
 
 @pytest.mark.parametrize("count", [0, 101, 1.5])

@@ -44,9 +44,9 @@ def half(rng, size=BATCH):
     return rng.normal(size=(size, WIDTH)), rng.integers(0, CLASSES, size)
 
 
-def fit(model, *elements, rate=1.0):
+def fit(model, *elements, rate=1.0, **options):
     """Takes a step of plain descent on each element; returns the logs."""
-    model.compile(keras.optimizers.SGD(rate))
+    model.compile(keras.optimizers.SGD(rate, **options))
     history = model.fit(dataset(*elements), verbose=0).history
     return {name: values[0] for name, values in history.items()}
 

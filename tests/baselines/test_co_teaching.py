@@ -101,11 +101,13 @@ def test_how_many_are_kept(forget_rate, size, kept):
     np.testing.assert_array_equal(chosen, np.arange(size) < kept)
 
 
-def test_the_number_of_optimizer_steps_sets_the_rate(rng):
+# An update of the optimizer takes the mean gradient of so many steps.
+@pytest.mark.parametrize("accumulated", [None, 2])
+def test_the_number_of_steps_sets_the_rate(accumulated, rng):
     model = make(0.5, steps=2, ramp=1.0)
     element = one_step.half(rng), one_step.half(rng)
-    one_step.fit(model, *[element] * 2)
-    assert int(model.optimizer.iterations) == 2
+    one_step.fit(model, *[element] * 2, gradient_accumulation_steps=accumulated)
+    assert int(model.optimizer.iterations) == 2 / (accumulated or 1)
     assert float(tf.reduce_sum(model._easy(tf.range(6.0)))) == 3
 
 
@@ -125,6 +127,9 @@ def test_the_peer_is_by_default_a_clone_with_weights_of_its_own(rng):
         ({"steps": 0}, "`steps` should be an integer >= 1"),
         ({"steps": 1.5}, "`steps` should be an integer"),
         ({"ramp": 1.5}, r"`ramp` should be in \[0, 1\]"),
+        ({"ramp": "0.3"}, r"`ramp` should be in \[0, 1\]"),
+        ({"forget_rate": None}, r"`forget_rate` should be in \[0, 1\)"),
+        ({"steps": True}, "`steps` should be an integer >= 1"),
         (
             {"peer": one_step.linear(np.zeros((4, 2)))},
             "`peer` should be a model with 3 outputs",
@@ -135,6 +140,12 @@ def test_the_peer_is_by_default_a_clone_with_weights_of_its_own(rng):
 def test_bad_arguments(arguments, message):
     with pytest.raises(InputError, match=message):
         make(**{"forget_rate": 0.2, **arguments})
+
+
+def test_a_network_is_not_its_own_peer(rng):
+    base = one_step.two_layers(rng)
+    with pytest.raises(InputError, match="`peer` should be another network"):
+        CoTeaching(base, forget_rate=0.2, steps=np.int64(3), peer=base)
 
 
 def test_a_base_that_cannot_be_cloned_is_refused():

@@ -119,7 +119,7 @@ def test_strength_zero_is_plain_training(rng):
         ({"num_examples": True}, "`num_examples` should be an integer >= 1"),
         ({"num_examples": 2.5}, "`num_examples` should be an integer >= 1"),
         ({"strength": -1.0}, "`strength` should be a finite float >= 0"),
-        ({"momentum": "0.7"}, "`momentum` should be a finite float"),
+        ({"momentum": "0.7"}, r"`momentum` should be in \[0, 1\)"),
         ({"momentum": 1.0}, r"`momentum` should be in \[0, 1\)"),
     ],
 )

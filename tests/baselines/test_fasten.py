@@ -131,6 +131,25 @@ def test_an_example_that_is_twice_in_a_batch_is_corrected_once():
     np.testing.assert_array_equal(model.corrected.numpy(), [2, *GIVEN[1:]])
 
 
+def test_the_sets_may_have_inputs_of_two_dtypes():
+    x, clean = np.eye(3), (sure(0, 2), np.array([0, 2]))
+    losses = []
+    for dtype in ("float64", "uint8"):
+        keras.utils.set_random_seed(0)  # the noisy head
+        model = make(one_step.linear(np.eye(3)))
+        noisy = x.astype(dtype), GIVEN[:3], np.arange(3)
+        losses.append(one_step.fit(model, (noisy, clean), rate=0.0)["loss"])
+    assert losses[0] == losses[1]
+
+
+def test_a_missing_axis_of_one_number_is_no_obstacle():
+    base = one_step.linear(np.array([[1.0, 0.0, -1.0]]))
+    model = Fasten(base, labels=GIVEN)
+    noisy = np.arange(3.0), GIVEN[:3], np.arange(3)
+    clean = np.ones((2, 1)), GIVEN[:2]
+    one_step.fit(model, (noisy, clean), rate=0.0)
+
+
 @pytest.mark.parametrize(
     "arguments, message",
     [
@@ -138,6 +157,7 @@ def test_an_example_that_is_twice_in_a_batch_is_corrected_once():
         ({"labels": [0, 3]}, r"`labels` should be in \[0, 3\)\. .* = 3\."),
         ({"noisy_weight": -1.0}, "`noisy_weight` should be a finite float"),
         ({"threshold": 0.0}, r"`threshold` should be in \(0, 1\]"),
+        ({"threshold": "0.5"}, r"`threshold` should be in \(0, 1\]"),
         ({"threshold": 1.1}, r"`threshold` should be in \(0, 1\]"),
     ],
 )

@@ -55,7 +55,7 @@ def test_soft_labels_mean_what_they_say():
     np.testing.assert_allclose(soft, 0.25 * one + 0.75 * other, rtol=1e-6)
 
 
-@pytest.mark.parametrize("q", [0.0, 1.1, -0.5, np.nan])
+@pytest.mark.parametrize("q", [0.0, 1.1, -0.5, np.nan, "0.7", None])
 def test_a_bad_q_is_refused(q):
     with pytest.raises(InputError, match=r"`q` should be in \(0, 1\]"):
         make(q)

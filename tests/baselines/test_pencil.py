@@ -164,9 +164,20 @@ def test_how_far_a_label_moves_does_not_depend_on_the_batch(rng):
         ({"labels": [[0, 1]]}, r"`labels` should be .* of shape \(1, 2\)"),
         ({"labels": [0, 3]}, r"`labels` should be in \[0, 3\)\. .* = 3\."),
         ({"labels": [0, -1]}, r"`labels` should be in \[0, 3\)\. .* = -1\."),
-        ({"stage_steps": (2, 1)}, r"`stage_steps` should be \(a, b\)"),
-        ({"stage_steps": (-1, 1)}, r"`stage_steps` should be \(a, b\)"),
-        ({"stage_steps": (1, 2, 3)}, r"`stage_steps` should be \(a, b\)"),
+        ({"stage_steps": (2, 1)}, r"`stage_steps` should be integers \(a, b\)"),
+        (
+            {"stage_steps": (-1, 1)},
+            r"`stage_steps` should be integers \(a, b\)",
+        ),
+        (
+            {"stage_steps": (1, 2, 3)},
+            r"`stage_steps` should be integers \(a, b\)",
+        ),
+        (
+            {"stage_steps": (1.5, 2)},
+            r"`stage_steps` should be integers \(a, b\)",
+        ),
+        ({"stage_steps": None}, r"`stage_steps` should be integers \(a, b\)"),
         ({"alpha": -1.0}, "`alpha` should be a finite float >= 0"),
         ({"beta": np.inf}, "`beta` should be a finite float >= 0"),
         ({"label_learning_rate": -1.0}, "`label_learning_rate` should be a f"),
@@ -175,3 +186,14 @@ def test_how_far_a_label_moves_does_not_depend_on_the_batch(rng):
 def test_bad_arguments(arguments, message, rng):
     with pytest.raises(InputError, match=message):
         make(rng, **arguments)
+
+
+# An update of the optimizer takes the mean gradient of so many steps.
+@pytest.mark.parametrize("accumulated", [None, 4])
+def test_stages_count_steps(accumulated, rng):
+    model = make(rng, stage_steps=(2, 3))
+    before = model.label_logits.numpy()
+    elements = [element(rng, index, 6, 7) for index in range(4)]
+    one_step.fit(model, *elements, gradient_accumulation_steps=accumulated)
+    moved = np.any(model.label_logits.numpy() != before, axis=1)
+    np.testing.assert_array_equal(np.flatnonzero(moved), [2, 6, 7])

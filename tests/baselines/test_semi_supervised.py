@@ -112,7 +112,7 @@ def test_the_shares_follow_the_steps_and_repeat(rng):
     model.compile("sgd")
     compiled = tf.function(model._share_of_step, jit_compile=True)
     for steps, key in ((0, 0), (7, 7), (4095, 4095), (4096, 0), (4103, 7)):
-        model.optimizer.iterations.assign(steps)
+        model.step.assign(steps)
         expected = tf.random.stateless_uniform([], [3, key], 0.5, 1.0)
         # XLA would draw another number.
         for share in (model._share_of_step(), compiled()):
@@ -233,7 +233,7 @@ def test_the_transition_behind_the_posterior_is_the_likeliest(rng):
         ({"posterior": 2 * POSTERIOR}, "`posterior` should be rows of probab"),
         ({"posterior": POSTERIOR - [[1, -1, 0]]}, "`posterior` should be rows"),
         ({"mixup": "no"}, "`mixup` should be True or False"),
-        ({"momentum": None}, "`momentum` should be a finite float"),
+        ({"momentum": None}, r"`momentum` should be in \[0, 1\]"),
         ({"momentum": 1.1}, r"`momentum` should be in \[0, 1\]"),
         ({"seed": -1}, "`seed` should be an integer in"),
     ],

@@ -203,6 +203,11 @@ def test_sizes_of_sets_are_positive_integers(arguments, name):
         data.clean_weight(*arguments)
 
 
+def test_the_number_of_classes_of_class_weights_is_an_integer():
+    with pytest.raises(InputError, match="`num_classes` should be an integer"):
+        data.class_weight([0, 1], [0, 1], 2.0)
+
+
 def test_class_weights_of_no_labels():
     with pytest.raises(InputError, match="clean set should not be empty"):
         data.class_weight([0, 1], [], 2)

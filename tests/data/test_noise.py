@@ -394,6 +394,11 @@ def test_bad_noise(arguments, message):
         noise.add_noise(*arguments, num_classes=2)
 
 
+def test_labels_of_several_lengths():
+    with pytest.raises(InputError, match="clean set .*ragged lists"):
+        noise.corrupt([[0], [0, 1]], "uniform", 0.2)
+
+
 @pytest.mark.parametrize("num_classes", [0, 1, 2.0])
 def test_bad_num_classes(num_classes):
     with pytest.raises(InputError, match="`num_classes` .* an integer >= 2"):

@@ -2,6 +2,7 @@ import time
 
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 import tensorflow as tf
 
@@ -308,6 +309,12 @@ def with_value(array, value, *index):
         ((X, with_value(LABELS, -2, 9)), "label -2 at example 9"),
         ((X.astype(complex), LABELS), "should hold numbers. .* complex128"),
         ((X, LABELS.astype(str)), "integer class ids .* dtype <U"),
+        ((X, with_value(LABELS / 1, np.nan, 5)), "Received: 1 missing labels"),
+        ((X, [None, "a", np.nan, *"b" * 21]), "Received: 2 missing labels"),
+        (
+            (X, pd.Series([pd.NA, "None", *"b" * 22], dtype="string")),
+            "Received: 1 missing labels",
+        ),
         ((X, with_value(SOFT, 0.9, 4)), r"sum to 1 .*1\.8 at example 4"),
         ((X, with_value(SOFT, np.nan, 4, 1)), "sum to 1 .* at example 4"),
         ((X, with_value(SOFT, [-1, 2], 3)), "sum to 1 .* at example 3"),
@@ -317,6 +324,15 @@ def test_bad_arrays(which, half, message):
     sets = {"noisy": (X, LABELS), "clean": (X, LABELS), which: half}
     with pytest.raises(InputError, match=f"^The {which} set .*{message}"):
         data.pair(**sets, batch_size=8)
+
+
+# `np.unique` of a set that lacks a class would give other ids.
+def test_the_advice_for_texts_gives_the_ids_of_the_other_set():
+    names, ids = np.unique(["a", "b", "c"] * 8, return_inverse=True)
+    texts = np.array(["b", "c"] * 12)
+    with pytest.raises(InputError, match=r"np.searchsorted\(class_names, lab"):
+        data.pair((X, ids), (X, texts), 8)
+    np.testing.assert_array_equal(np.searchsorted(names, texts), [1, 2] * 12)
 
 
 def repeated(dataset):
@@ -391,6 +407,23 @@ def test_a_filtered_dataset_may_tell_its_length():
 def test_no_pair_of_inputs_and_labels(half):
     with pytest.raises(InputError, match=r"`noisy` .* \(x, labels\), a tf"):
         data.pair(half, (X, LABELS))
+
+
+@pytest.mark.parametrize(
+    "option, value, message",
+    [
+        ("first_step", -1, "an integer >= 0"),
+        ("first_step", 1.5, "an integer >= 0"),
+        ("steps_per_epoch", True, "an integer >= 1"),
+        ("with_index", "no", "True or False"),
+        ("augment", "crop", "a function"),
+        ("input_context", 3, "what `fit` passes to its function"),
+    ],
+)
+def test_bad_options(option, value, message):
+    half = X, LABELS
+    with pytest.raises(InputError, match=f"^`{option}` should be {message}"):
+        data.pair(half, half, 8, epochs=range(1), **{option: value})
 
 
 @pytest.mark.parametrize("form", [as_arrays, as_dataset])

@@ -66,3 +66,9 @@ def test_unknown_dataset(name, nearest):
         f"{name!r}. Did you mean '{nearest}'",
     ):
         datasets.load(name)
+
+
+@pytest.mark.parametrize("name", [None, 3])
+def test_a_name_is_a_text(name):
+    with pytest.raises(InputError, match="`name` should be a text"):
+        datasets.load(name)

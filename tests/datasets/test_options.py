@@ -58,7 +58,16 @@ def test_bad_cache(cache):
 
 @pytest.mark.parametrize(
     "size",
-    [(10**6, 10**6), (4,), (4, 6, 3), (0, 4), (4, -1), (4.0, 6), ("4", "6")],
+    [
+        28,
+        (10**6, 10**6),
+        (4,),
+        (4, 6, 3),
+        (0, 4),
+        (4, -1),
+        (4.0, 6),
+        ("4", "6"),
+    ],
 )
 def test_bad_image_size(size):
     with pytest.raises(

@@ -200,6 +200,26 @@ def test_labels_that_are_no_ids_get_the_line_that_makes_ids(
         model.evaluate(x, change(labels), verbose=0)
 
 
+def test_a_test_set_of_no_examples(examples):
+    x, labels = examples
+    model = make_model()
+    for call in (
+        lambda: model.evaluate(x[:0], labels[:0]),
+        lambda: model.predict(x[:0]),
+    ):
+        with pytest.raises(InputError, match="test set should not be empty"):
+            call()
+
+
+def test_validation_data_of_more_parts(examples):
+    x, labels = examples
+    with pytest.raises(InputError, match="`validation_data` .* 4 parts"):
+        make_model().fit(
+            data.pair(examples, examples, 10),
+            validation_data=(x, labels, labels, labels),
+        )
+
+
 def test_weights_of_test_examples_count(examples):
     x, labels = examples
     model = make_model(weighted_metrics=["sparse_categorical_accuracy", "AUC"])

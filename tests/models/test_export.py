@@ -391,6 +391,8 @@ def test_files_are_of_float32(dtype, tmp_path):
     [
         ({"class_names": ["a", "b"]}, "3 different names"),
         ({"class_names": ["a", "b", "b"]}, "3 different names"),
+        ({"class_names": "abc"}, "3 different names"),
+        ({"class_names": 3}, "3 different names"),
         ({"transition": np.eye(2)}, r"of shape \(3, 3\)"),
         ({"transition": np.ones((3, 3))}, "sum"),
         ({"network": Subclassed()}, "functional or Sequential"),

@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 import mlc_tf
+from mlc_tf import baselines
 from mlc_tf import data
 from mlc_tf.errors import InputError
 from mlc_tf.models.meta_loss_correction import META_GRADIENTS
@@ -467,9 +468,20 @@ def test_bad_bases(make, message):
         MetaLossCorrection(make())
 
 
-def test_a_loss_is_refused():
-    with pytest.raises(InputError, match="`loss` should be left out"):
-        MetaLossCorrection(make_base()).compile("sgd", loss="mse")
+@pytest.mark.parametrize("option", [{"loss": "mse"}, {"loss_weights": [1.0]}])
+def test_a_loss_is_refused(option):
+    (name,) = option
+    with pytest.raises(InputError, match=f"`{name}` should be left out"):
+        MetaLossCorrection(make_base()).compile("sgd", **option)
+
+
+def test_weights_of_classes_are_not_all_zero():
+    with pytest.raises(InputError, match="`clean_class_weight` .* above 0"):
+        MetaLossCorrection(make_base(), clean_class_weight=[0] * CLASSES)
+
+
+def batches_of(*half):
+    return tf.data.Dataset.from_tensor_slices(half).batch(4)
 
 
 @pytest.mark.parametrize("which", ["noisy", "clean"])
@@ -487,6 +499,32 @@ def test_labels_outside_the_classes_of_the_base(which, label, sets):
     with pytest.raises(
         InputError,
         match=rf"The {which} labels should be in \[0, 3\).* label {label}\.$",
+    ):
+        model.fit(pairs, verbose=0)
+
+
+@pytest.mark.parametrize("source", [lambda *half: half, batches_of])
+def test_integer_one_hot_labels_train_as_ids_do(source, sets):
+    (x, labels), clean = sets
+    losses = []
+    for given in (labels, np.eye(CLASSES, dtype=np.int32)[labels]):
+        keras.utils.set_random_seed(0)
+        model = baselines.CrossEntropy(make_base())
+        model.compile("sgd")
+        pairs = data.pair(source(x, given), clean, 16)
+        losses.append(model.fit(pairs, verbose=0).history["loss"])
+    np.testing.assert_allclose(losses[1], losses[0], rtol=1e-6)
+
+
+@pytest.mark.parametrize("index", [-1, 4])
+def test_an_index_outside_the_examples_of_the_model(index):
+    x, labels = np.zeros((2, WIDTH)), np.array([0, 1])
+    model = baselines.Fasten(make_base(), labels=[0, 1, 2, 0])
+    model.compile("sgd")
+    noisy = x, labels, np.array([0, index], np.int8)
+    pairs = tf.data.Dataset.from_tensors((noisy, (x, labels)))
+    with pytest.raises(
+        InputError, match=rf"should be in \[0, 4\).*Received: index {index}\.$"
     ):
         model.fit(pairs, verbose=0)
 

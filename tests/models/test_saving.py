@@ -5,6 +5,7 @@ import pickle
 
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 
 from mlc_tf import MetaLossCorrection
@@ -56,14 +57,20 @@ MODELS = {
         make_base(), transition=T, expectation_rate=0.1, clean_weight=0.3
     ),
     "gce": lambda: baselines.GeneralizedCrossEntropy(make_base(), q=0.5),
+    "masking": lambda: baselines.Masking(
+        make_base(), transition=T, structure=np.eye(CLASSES)
+    ),
     "lre": lambda: baselines.LearningToReweight(make_base()),
     "meta_weight_net": lambda: baselines.MetaWeightNet(make_base()),
     "noise_layer": lambda: baselines.NoiseLayer(make_base(), space="logits"),
     "pencil": lambda: baselines.Pencil(
-        make_base(), labels=LABELS, stage_steps=(2, 4)
+        make_base(), labels=pd.Series(LABELS), stage_steps=(2, 4)
     ),
     "robot": lambda: baselines.RobustBilevel(
         make_base(), transition=transitions.Projected(learning_rate=2.0)
+    ),
+    "semi": lambda: baselines.SemiSupervised(
+        make_base(), labels=LABELS, posterior=T[LABELS]
     ),
     "t_revision": lambda: baselines.TransitionRevision(
         make_base(), transition=T, revision_rate=0.1

@@ -226,6 +226,15 @@ def test_bad_width(width):
         wide_resnet((32, 32, 3), 10, width=width)
 
 
+@pytest.mark.parametrize(
+    "option", [{"hidden_units": 8}, {"weight_decay": "1e-3"}]
+)
+def test_bad_options_of_mlp(option):
+    (name,) = option
+    with pytest.raises(InputError, match=f"`{name}` should be"):
+        mlp((4,), 3, **option)
+
+
 def test_networks_by_name():
     for name in networks.NETWORKS:
         assert networks.get(name).build is getattr(networks, name)

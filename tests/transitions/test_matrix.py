@@ -48,6 +48,12 @@ def test_distance_is_the_mean_l1_distance_of_rows():
     )
 
 
+def test_distance_of_other_shapes_is_refused():
+    for other in (np.eye(2), np.array([0.5, 0.3, 0.2])):
+        with pytest.raises(InputError, match="`true` should be a matrix"):
+            transitions.distance(TRUE, other)
+
+
 def test_distance_regauges_columns():
     assert transitions.distance(GAUGED, TRUE) > 0.1
     np.testing.assert_allclose(

@@ -190,7 +190,7 @@ def test_the_defaults_are_those_that_the_docstrings_state():
             lambda: Projected(smoothing=1.0),
             r"`smoothing` should be in \[0, 1\)",
         ),
-        (lambda: Projected(smoothing="x"), "`smoothing` should be a finite"),
+        (lambda: Projected(smoothing="x"), "`smoothing` should be in"),
         (lambda: Exponentiated(smoothing=0.0), "`smoothing` should be above 0"),
         (
             lambda: Exponentiated(initial=np.eye(3), smoothing=0.0),
