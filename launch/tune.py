@@ -91,7 +91,7 @@ def main(argv: list[str]) -> None:
         searches = {
             name: (tuning.own_settings(config, name), [name]) for name in names
         }
-    part = f"tuning/{config.dataset.name}"
+    part = f"tuning/{directory.as_file_name(config.dataset.name)}"
     runs = Path(_RUNS.value) / part
     path = Path(_RESULTS.value) / f"{part}.jsonl"
     for name in searches:

@@ -387,7 +387,9 @@ def scores(wrong: np.ndarray, label_quality: np.ndarray) -> dict[str, float]:
         label_quality: `(examples,)`, as in `Audit.label_issues`.
 
     Returns:
-        `auroc` and `average_precision`, both in [0, 1].
+        `auroc` and `average_precision`, both in [0, 1]. Without a wrong label
+        `auroc` is NaN and `average_precision` 0; without a right label `auroc`
+        is NaN.
     """
     suspicion = -np.asarray(label_quality, np.float64)
     return {

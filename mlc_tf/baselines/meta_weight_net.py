@@ -28,7 +28,8 @@ class MetaWeightNet(PairModel):
         phi:    Adam minimises the clean loss at theta'(phi)
         theta:  the optimizer minimises 1/n sum_i V(loss_i; new phi) loss_i
 
-    eta is the optimizer's rate. No gradient flows through the input of V. The
+    eta is the optimizer's rate. To the gradient of phi is added 1e-4 phi, as in
+    the published code. No gradient flows through the input of V. The
     meta-gradient is the meta-gradient of Meta Loss Correction with phi in place
     of T. The logs report `mean_weight`, the mean of V over the batch.
 

@@ -1,6 +1,7 @@
 """Loads, checks, corrupts and augments labelled examples (arrays, files or
 streams), and pairs noisy batches with trusted batches."""
 
+from mlc_tf.data import augmentation
 from mlc_tf.data.noise import corrupt
 from mlc_tf.data.pairs import Augment
 from mlc_tf.data.pairs import class_weight
@@ -10,6 +11,7 @@ from mlc_tf.data.votes import soft_labels
 
 __all__ = [
     "Augment",
+    "augmentation",
     "class_weight",
     "clean_weight",
     "corrupt",

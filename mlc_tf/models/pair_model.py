@@ -346,7 +346,8 @@ class PairModel(ConstructorArguments, MultiWorkerFit):
 
         Args:
             x: Inputs, or a dataset of batches (inputs, labels) or (inputs,
-                labels, weights), or a Hugging Face `datasets.Dataset`.
+                labels, weights), or a Hugging Face `datasets.Dataset`. With
+                weights w the loss is `sum(w * loss) / sum(w)`.
             y: The labels of inputs: class ids, `(examples,)` or
                 `(examples, 1)`, or probabilities, `(examples, classes)`.
             *args: The other positional arguments of `keras.Model.evaluate`.

@@ -60,14 +60,27 @@ def name_of(config: ml_collections.ConfigDict) -> str:
         For example "mnist/pair-0.45/mlc-seed1". Characters of the dataset and
         the noise that are neither letters nor digits become underscores.
     """
-    dataset, noise_name = (
-        "".join(letter if letter.isalnum() else "_" for letter in name)
-        for name in (config.dataset.name, config.noise.kind)
+    dataset, noise_name = map(
+        as_file_name, (config.dataset.name, config.noise.kind)
     )
     # "file:PATH" and "human:SET" have no ratio either.
     if config.noise.kind != "none" and ":" not in config.noise.kind:
         noise_name += f"-{config.noise.ratio:g}"
     return f"{dataset}/{noise_name}/{config.method.name}-seed{config.seed}"
+
+
+def as_file_name(name: str) -> str:
+    """Returns the name of a dataset or a noise as a name for files.
+
+    Args:
+        name: The name in a config, which may contain a path.
+
+    Example:
+
+    >>> as_file_name("npz:../mine.npz")
+    'npz____mine_npz'
+    """
+    return "".join(letter if letter.isalnum() else "_" for letter in name)
 
 
 def default_workdir(config: ml_collections.ConfigDict) -> Path:

@@ -325,7 +325,8 @@ def for_run(steps: int, num_classes: int) -> Exponentiated:
     sqrt(classes)`. They add up to less in a run of fewer than `80
     sqrt(classes)` steps, since no step is longer than 3. The shares by which
     the noisy labels move a row of T (`expectation_rate`) add up to 6, if
-    classes are equally frequent.
+    classes are equally frequent, or to less in a run of fewer than `6 classes`
+    steps.
 
     The two numbers were chosen on held-out digits and 12,000 MNIST images.
     docs/results/studies.md ("Rates from the length of the run") compares them

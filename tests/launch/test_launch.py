@@ -567,7 +567,7 @@ def test_tune_takes_the_noise_of_a_config_that_injects_none(tmp_path):
         tmp_path, (*tune, "--methods=gce"), (*tune, "--noises=human:worst")
     )
     assert default[0] == 0, default[2]
-    (path,) = (tmp_path / "results/tuning").rglob("*.jsonl")
+    (path,) = (tmp_path / "results/tuning").glob("*.jsonl")
     (condition,) = result_files.read(path)["gce"]["conditions"].values()
     assert condition["noise.kind"] == "none"
     assert given[0] == 2 and "each as KIND:RATIO" in given[2], given
