@@ -600,7 +600,15 @@ METHODS: Mapping[str, Method] = {
     "t_revision": Method(
         (
             _MERGED,
-            Phase(TransitionRevision, data="merged", arguments=_anchor_points),
+            # From the network that estimated T, as the published code does. New
+            # weights can end in one class for all inputs, where f[label] and
+            # with it the weights of most examples are 0.
+            Phase(
+                TransitionRevision,
+                data="merged",
+                arguments=_anchor_points,
+                fresh=False,
+            ),
         )
     ),
     "glc": Method(
