@@ -46,6 +46,15 @@ def test_weighted_labels_are_worth_the_clean_labels():
     np.testing.assert_allclose(np.sum(noisy * weights * loss), np.sum(f * loss))
 
 
+def test_one_class_for_all_inputs_has_no_loss():
+    base = one_step.linear([[100.0, 0.0, 0.0]])
+    model = TransitionRevision(base, transition=T)
+    half = np.ones((3, 1)), np.array([0, 1, 2])
+    logs = one_step.fit(model, (half, half))
+    np.testing.assert_allclose(logs["loss"], 0, atol=1e-12)
+    np.testing.assert_allclose(base.get_weights()[0], [[100, 0, 0]], atol=1e-12)
+
+
 def test_two_steps_equal_numpy(rng):
     base = one_step.two_layers(rng)
     model = TransitionRevision(base, transition=T, revision_rate=0.4)

@@ -658,7 +658,9 @@ def test_a_fresh_phase_begins_from_the_initial_weights(method, tmp_path, fits):
     assert same(initial, second) and not same(initial, first)
 
 
-@pytest.mark.parametrize("method", ["fine_tune", "masking", "masking_hard"])
+@pytest.mark.parametrize(
+    "method", ["fine_tune", "masking", "masking_hard", "t_revision"]
+)
 def test_a_phase_that_is_not_fresh_goes_on(method, tmp_path, fits):
     training.run(tiny(method), tmp_path, verbose=0)
     (_, _, warm), (_, main, first), (_, second, _) = fits
