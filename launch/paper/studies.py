@@ -227,6 +227,14 @@ _AT_WHOLE_RATE = {
     }
     for name in ("cross_entropy", "gce", "elr")
 }
+# The rate of its published code. At half of the shared rate it loses classes.
+_REVISION_AT_ITS_RATE = {
+    "t_revision_at_0.01": {
+        "method.name": "t_revision",
+        "clean.per_class": 0,
+        "method.t_revision.learning_rate": 0.01,
+    }
+}
 _TUNED_AND_AUTO: dict[str, Changes] = {"tuned": {}, "auto": _AUTO_AT_0_3}
 # The defaults of the class: MetaLossCorrection(base).
 _DEFAULTS = {
@@ -361,7 +369,10 @@ STUDIES: Mapping[str, Study] = {
     ),
     "trust_cifar10": Study(
         config="cifar10:reduced",
-        variants=_trust(epochs=8, learning_rate=_HALF_RATE),
+        variants={
+            **_trust(epochs=8, learning_rate=_HALF_RATE),
+            **_REVISION_AT_ITS_RATE,
+        },
         common={"dataset.validation": 0.1},
         noises=_INSTANCE_TOO,
     ),

@@ -27,9 +27,9 @@ class TransitionRevision(PairModel):
     gradient of the loss through the weights, at `revision_rate`. Its rows are
     then normalised (ours): otherwise the loss would fall as all of T grows.
 
-    Start from a network that is trained on the noisy labels. Where f[label] is
-    near 0 so is the weight: a network that predicts one class for all inputs
-    has a loss of 0, and stays.
+    Start from a network that is trained on the noisy labels, at a low rate.
+    Where f[label] is near 0 so is the weight: a network that predicts one class
+    for all inputs has a loss of 0, and stays.
 
     The published method trains with a fixed T first, revises T afterwards by
     Adam, and keeps the best epoch on noisy held-out labels. The baseline

@@ -600,9 +600,7 @@ METHODS: Mapping[str, Method] = {
     "t_revision": Method(
         (
             _MERGED,
-            # From the network that estimated T, as the published code does. New
-            # weights can end in one class for all inputs, where f[label] and
-            # with it the weights of most examples are 0.
+            # From the network that estimated T, as the published code does.
             Phase(
                 TransitionRevision,
                 data="merged",
