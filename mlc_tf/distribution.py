@@ -19,7 +19,7 @@ from mlc_tf.errors import InterruptedRunError
 from mlc_tf.errors import bad_argument
 from mlc_tf.errors import check_backend
 from mlc_tf.errors import check_count
-from mlc_tf.errors import check_rate
+from mlc_tf.errors import is_number
 from mlc_tf.errors import unknown_name
 
 check_backend(keras.config.backend())  # which a file of Keras may set
@@ -62,7 +62,7 @@ def strategy(
     """
     if name not in STRATEGIES:
         raise unknown_name("strategy", name, STRATEGIES)
-    if check_rate("join_timeout", join_timeout) <= 0:
+    if not is_number(join_timeout) or not join_timeout > 0:
         raise bad_argument("join_timeout", "seconds > 0", join_timeout)
     if check_count("replicas", replicas, least=0) and name != "mirrored":
         raise bad_argument(

@@ -214,8 +214,7 @@ def check_rate(name: str, value: Any) -> float:
     Raises:
         InputError: unless `value` is a finite number >= 0.
     """
-    number = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    if not number or not math.isfinite(value) or value < 0:
+    if not is_number(value) or not math.isfinite(value) or value < 0:
         raise bad_argument(name, "a finite float >= 0", value)
     return float(value)
 
@@ -237,9 +236,8 @@ def check_fraction(name: str, value: Any, interval: str = "[0, 1]") -> float:
     >>> check_fraction("momentum", 0.9, "[0, 1)")
     0.9
     """
-    number = isinstance(value, numbers.Real) and not isinstance(value, bool)
     excluded = {end for end, sign in ((0, "("), (1, ")")) if sign in interval}
-    if not number or not 0 <= value <= 1 or value in excluded:
+    if not is_number(value) or not 0 <= value <= 1 or value in excluded:
         raise bad_argument(name, f"in {interval}", value)
     return float(value)
 
@@ -258,6 +256,11 @@ def check_count(name: str, value: Any, least: int = 1) -> int:
     if not is_integer(value) or value < least:
         raise bad_argument(name, f"an integer >= {least}", value)
     return int(value)
+
+
+def is_number(value: Any) -> bool:
+    """Returns whether a value is a real number of any type, and no bool."""
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)
 
 
 def is_integer(value: Any) -> bool:

@@ -192,9 +192,7 @@ def as_probabilities(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
 
 def _check_shapes(labels: tf.Tensor, logits: tf.Tensor) -> None:
     """Raises an `InputError` for labels that would be broadcast."""
-    if labels.shape.rank in (None, 1):
-        return
-    if labels.shape[-1:] == logits.shape[-1:]:
+    if labels.shape.rank == 1 or labels.shape.is_compatible_with(logits.shape):
         return
     raise bad_argument(
         "labels",

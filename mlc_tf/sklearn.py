@@ -22,6 +22,7 @@ from mlc_tf.errors import InputError
 from mlc_tf.errors import bad_argument
 from mlc_tf.errors import check_count
 from mlc_tf.errors import check_rate
+from mlc_tf.models import base_check
 from mlc_tf.models.meta_loss_correction import MetaLossCorrection
 from mlc_tf.networks import mlp
 from mlc_tf.networks import statistics
@@ -149,14 +150,14 @@ class MetaLossCorrectionClassifier(ClassifierMixin, BaseEstimator):
         batch_size = min(self.batch_size, len(x))
         steps = self.epochs * (len(x) // batch_size)
         base = self._network(x, len(self.classes_))
-        self.model_ = self._model(base, trusted, len(x))
-        if self.model_.num_classes != len(self.classes_):
+        if base_check.check(base) != len(self.classes_):
             raise bad_argument(
                 "network",
                 f"a function to a model with {len(self.classes_)} outputs, one "
                 "for each class",
-                f"a model with {self.model_.num_classes}",
+                f"a model with {base.output_shape[-1]}",
             )
+        self.model_ = self._model(base, trusted, len(x))
         rate = keras.optimizers.schedules.CosineDecay(learning_rate, steps)
         self.model_.compile(keras.optimizers.Adam(rate), metrics=["accuracy"])
         pairs = pair(

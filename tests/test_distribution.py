@@ -38,7 +38,7 @@ def test_other_names_are_refused():
         (("mirrored", -1), "`replicas` should be an integer >= 0"),
         (("mirrored", "2"), "`replicas` should be an integer >= 0"),
         (("none", 4), "`replicas` should be 0 under the strategy"),
-        (("none", 0, "soon"), "`join_timeout` should be a finite float"),
+        (("none", 0, "soon"), "`join_timeout` should be seconds > 0"),
     ],
 )
 def test_bad_arguments(arguments, message):

@@ -227,7 +227,7 @@ _AT_WHOLE_RATE = {
     }
     for name in ("cross_entropy", "gce", "elr")
 }
-# The rate of its published code. At half of the shared rate it loses classes.
+# The rate of its published code.
 _REVISION_AT_ITS_RATE = {
     "t_revision_at_0.01": {
         "method.name": "t_revision",

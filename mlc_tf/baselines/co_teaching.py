@@ -64,7 +64,7 @@ class CoTeaching(PairModel):
     ) -> None:
         super().__init__(base, name=name)
         if peer is base:
-            raise bad_argument("peer", "another network than `base`", "`base`")
+            raise bad_argument("peer", "another network than `base`", peer)
         self.forget_rate = check_fraction("forget_rate", forget_rate, "[0, 1)")
         self.ramp_steps = check_fraction("ramp", ramp) * check_count(
             "steps", steps

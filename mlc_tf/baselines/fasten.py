@@ -158,8 +158,9 @@ def _joined(values: tf.Tensor, others: tf.Tensor) -> tf.Tensor:
         values: `(batch, ...)`.
         others: `(others, ...)`; an axis of size 1 may be missing in either.
     """
-    names = (tensor.dtype.as_numpy_dtype for tensor in (values, others))
-    dtype = np.result_type(*names)
+    dtype = np.result_type(
+        values.dtype.as_numpy_dtype, others.dtype.as_numpy_dtype
+    )
     if others.shape.rank != values.shape.rank:
         others = tf.reshape(others, [-1, *values.shape[1:]])
     return tf.concat([tf.cast(values, dtype), tf.cast(others, dtype)], 0)

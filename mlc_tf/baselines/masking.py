@@ -49,7 +49,8 @@ class Masking(PairModel):
             `(classes, classes)`, rows are clean classes and sum to 1.
         structure: M, `(classes, classes)` of 0 and 1, with a diagonal of ones.
             Rows are clean classes; 1 marks an entry that T may have.
-        seed: The seed of the generator's noise, an integer. Defaults to 0.
+        seed: The seed of the generator's noise, an integer in [0, 2**32).
+            Defaults to 0.
         name: Name of the model. Defaults to a unique one.
 
     Raises:

@@ -79,7 +79,7 @@ class Pencil(PairModel):
         given = checks.check_given(labels, self.num_classes)
         self.num_examples = len(given)
         if (
-            not isinstance(stage_steps, (tuple, list))
+            not isinstance(stage_steps, (tuple, list, np.ndarray))
             or len(stage_steps) != 2
             or not all(map(is_integer, stage_steps))
             or not 0 <= stage_steps[0] <= stage_steps[1]

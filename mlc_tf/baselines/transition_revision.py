@@ -33,7 +33,7 @@ class TransitionRevision(PairModel):
 
     The published method trains with a fixed T first, revises T afterwards by
     Adam, and keeps the best epoch on noisy held-out labels. The baseline
-    "t_revision" does both at once, and keeps the last epoch.
+    "t_revision" does both at once, and keeps the last epoch of both phases.
 
     Args:
         base: A built `keras.Model` from inputs to logits `(batch, classes)`.

@@ -82,9 +82,9 @@ def check_arrays(which: str, x: Any, labels: Any) -> tuple[Any, Any]:
         )
     if labels.ndim == 1:
         _check_ids(which, labels)
-        return x, labels
-    check_probabilities(which, labels)
-    return x, labels.astype(np.float32) if labels.dtype.kind in "iu" else labels
+    else:
+        check_probabilities(which, labels)
+    return x, labels
 
 
 def check_unmasked(name: str, value: Any) -> None:
@@ -427,7 +427,7 @@ def as_labels(which: str, labels: Any) -> np.ndarray:
 
 def _is_missing(label: Any) -> bool:
     """Returns whether a label is None, NaN, or the NA or NaT of pandas."""
-    if label is None or type(label).__name__ == "NAType":
+    if label is None or type(label).__name__ in ("NAType", "NaTType"):
         return True
     return isinstance(label, _WITH_NAN) and bool(label != label)
 

@@ -347,7 +347,7 @@ def _shares(which: str, labels: Any, num_classes: int) -> np.ndarray:
 
 
 def _check_options(with_index: Any, augment: Any, input_context: Any) -> None:
-    if not isinstance(with_index, bool):
+    if not isinstance(with_index, (bool, np.bool_)):
         raise bad_argument("with_index", "True or False", with_index)
     if augment is not None and not callable(augment):
         raise bad_argument("augment", "a function of inputs and a key", augment)

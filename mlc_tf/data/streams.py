@@ -71,7 +71,7 @@ def as_unbatched(
             f"The {which} set should not be empty. Received: none."
         )
     dataset = source.unbatch() if batched else source
-    if ids and label.as_list() == [1]:
+    if ids and label.as_list() in ([1], [None]):
         dataset = dataset.map(lambda x, y: (x, tf.reshape(y, [])))
     return dataset, length
 

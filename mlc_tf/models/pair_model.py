@@ -365,6 +365,8 @@ class PairModel(ConstructorArguments, MultiWorkerFit):
         as_dict = kwargs.pop("return_dict", False)
         with self._plain_errors():
             logs = super().evaluate(x, y, *args, return_dict=True, **kwargs)
+        if not logs:
+            raise _empty_test_set()
         results = self.get_metrics_result()
         if self.distribute_strategy.num_replicas_in_sync > 1:
             # The logs are means over the replicas, which may have had unequal
@@ -391,9 +393,7 @@ class PairModel(ConstructorArguments, MultiWorkerFit):
         elif isinstance(x, dict) or hasattr(x, "shape"):
             base_check.check_inputs(self.base, "test", x)
             if any(np.shape(part)[:1] == (0,) for part in tf.nest.flatten(x)):
-                raise InputError(
-                    "The test set should not be empty. Received: none."
-                )
+                raise _empty_test_set()
 
     def train_on_batch(
         self, x: Any, y: Any = None, *args: Any, **kwargs: Any
@@ -605,7 +605,8 @@ class PairModel(ConstructorArguments, MultiWorkerFit):
         """Returns a counter of training steps, which each step increases.
 
         It is not the optimizer's, which counts updates: with gradient
-        accumulation several steps make one update.
+        accumulation several steps make one update. A second `compile` does not
+        start it again.
         """
         return self.add_state("step", 0, "int64")
 
@@ -685,6 +686,10 @@ class PairModel(ConstructorArguments, MultiWorkerFit):
                 None, tf.zeros([1], tf.int64), tf.zeros([1, self.num_classes])
             )
         self.reset_metrics()
+
+
+def _empty_test_set() -> InputError:
+    return InputError("The test set should not be empty. Received: none.")
 
 
 def _as_python(value: Any) -> Any:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
+import numpy as np
 
 from mlc_tf.errors import bad_argument
 from mlc_tf.errors import is_integer
@@ -69,7 +70,7 @@ def check_hidden_units(hidden_units: Any) -> None:
     Args:
         hidden_units: Width of each hidden layer.
     """
-    if not isinstance(hidden_units, Sequence) or not all(
+    if not isinstance(hidden_units, (Sequence, np.ndarray)) or not all(
         is_integer(units) and units >= 1 for units in hidden_units
     ):
         raise bad_argument(

@@ -145,7 +145,9 @@ def distance(
     learned, true = np.asarray(learned), np.asarray(true)
     if learned.shape != true.shape or learned.ndim != 2:
         raise bad_argument(
-            "true", f"a matrix of shape {learned.shape}", true.shape
+            "true",
+            "a matrix of the shape of `learned`",
+            f"{true.shape}, and `learned` of {learned.shape}",
         )
     return float(np.abs(learned - true).sum(axis=1).mean())
 

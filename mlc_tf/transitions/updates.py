@@ -13,7 +13,6 @@ turns them into the next T. T is `(classes, classes)`,
 
 import abc
 import math
-import numbers
 from collections.abc import Mapping
 from typing import Any
 
@@ -27,6 +26,7 @@ from mlc_tf.errors import check_count
 from mlc_tf.errors import check_fraction
 from mlc_tf.errors import check_rate
 from mlc_tf.errors import is_integer
+from mlc_tf.errors import is_number
 from mlc_tf.errors import unknown_name
 from mlc_tf.transitions import matrix
 from mlc_tf.transitions import steps
@@ -380,10 +380,7 @@ def get(name: str, **arguments: Any) -> TransitionUpdate:
 def _checked_max_step(max_step: Any) -> float | None:
     if max_step is None:
         return None
-    number = isinstance(max_step, numbers.Real) and not isinstance(
-        max_step, bool
-    )
-    if not number or not max_step > 0:  # a NaN is not
+    if not is_number(max_step) or not max_step > 0:  # a NaN is not
         raise bad_argument(
             "max_step", "a float > 0, or None or inf for no limit", max_step
         )

@@ -111,9 +111,11 @@ def make_model(name):
     return last.model(base, **ARGUMENTS[name])
 
 
-def fit(model, sets=None, **options):
+def fit(model, sets=None, accumulated=None, **options):
     model.compile(
-        keras.optimizers.SGD(0.01, momentum=0.9),
+        keras.optimizers.SGD(
+            0.01, momentum=0.9, gradient_accumulation_steps=accumulated
+        ),
         metrics=["accuracy"],
         **options,
     )
@@ -144,6 +146,24 @@ def test_steps_are_finite_and_move_every_weight(name):
     start = make_model(name).base.get_weights()
     for old, new in zip(start, model.base.get_weights()):
         assert np.isfinite(new).all() and not np.allclose(old, new, rtol=1e-4)
+
+
+# A method whose step depends on the number of steps has its own count.
+COUNTERS = ("co_teaching", "masking", "mlc", "mlc_semi", "pencil", "robot")
+
+
+@pytest.mark.parametrize("accumulated", [None, STEPS])
+@pytest.mark.parametrize("name", COUNTERS)
+def test_steps_are_counted_and_not_updates(name, accumulated):
+    model = make_model(name)
+    fit(model, accumulated=accumulated)
+    assert int(model.step) == STEPS
+    assert int(model.optimizer.iterations) == STEPS // (accumulated or 1)
+
+
+@each_model
+def test_the_models_that_count_steps_are_known(name):
+    assert hasattr(make_model(name), "step") == (name in COUNTERS)
 
 
 @each_model

@@ -310,7 +310,10 @@ def with_value(array, value, *index):
         ((X.astype(complex), LABELS), "should hold numbers. .* complex128"),
         ((X, LABELS.astype(str)), "integer class ids .* dtype <U"),
         ((X, with_value(LABELS / 1, np.nan, 5)), "Received: 1 missing labels"),
-        ((X, [None, "a", np.nan, *"b" * 21]), "Received: 2 missing labels"),
+        (
+            (X, [None, "a", np.nan, pd.NaT, *"b" * 20]),
+            "Received: 3 missing labels",
+        ),
         (
             (X, pd.Series([pd.NA, "None", *"b" * 22], dtype="string")),
             "Received: 1 missing labels",

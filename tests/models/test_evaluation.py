@@ -205,6 +205,7 @@ def test_a_test_set_of_no_examples(examples):
     model = make_model()
     for call in (
         lambda: model.evaluate(x[:0], labels[:0]),
+        lambda: model.evaluate(*as_dataset(x[:0], labels[:0])),
         lambda: model.predict(x[:0]),
     ):
         with pytest.raises(InputError, match="test set should not be empty"):
