@@ -20,6 +20,7 @@ import numpy as np
 from mlc_tf import distribution
 from mlc_tf.errors import InputError
 from mlc_tf.errors import bad_argument
+from mlc_tf.errors import first_line
 from mlc_tf.run import callbacks
 from mlc_tf.run import directory
 from mlc_tf.run import divergence
@@ -384,7 +385,8 @@ def load(model: keras.Model, path: Path, run: str | None = None) -> None:
         run: The run that the file should be of. Defaults to None, any run.
 
     Raises:
-        InputError: if the file is missing, damaged or of another run.
+        InputError: if the file is missing, damaged, of another run, or of a
+            model with other variables.
     """
     fault = _fault(path, run)
     if fault:
@@ -393,7 +395,14 @@ def load(model: keras.Model, path: Path, run: str | None = None) -> None:
             f"resumes from it. Received: '{path}', which {fault}; start "
             "again in a new `workdir`."
         )
-    model.load_weights(path)
+    try:
+        model.load_weights(path)
+    except ValueError as error:
+        raise InputError(
+            "`workdir` should hold a run of this version of mlc_tf. Received: "
+            f"'{path}', whose model has other variables "
+            f"({first_line(str(error))}); start again in a new `workdir`."
+        ) from None
 
 
 def _or(read: Callable[[Path], Any], path: Path, instead: Any) -> Any:

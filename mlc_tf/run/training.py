@@ -327,9 +327,9 @@ class _Run:
             if model is None or not stage.phase_start:
                 model = _build(self.config, base, stage, arguments)
             _compile(self.config, model, stage)
-            if Position(stage.first_epoch) < done:
+            if checkpoint and Position(stage.first_epoch) < done:
                 model.optimizer.build(model.optimized_variables)
-                model.load_weights(checkpoint)
+                checkpoints.load(model, checkpoint, self.run)
             elif phase.prepare is not None and not stage.warmup:
                 phase.prepare(model)
             self._fit_stage(model, stage, saved, done, checkpoint)

@@ -14,6 +14,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from mlc_tf.baselines import CrossEntropy
+from mlc_tf.baselines import EarlyLearningRegularization
 from mlc_tf.data import augmentation
 from mlc_tf.errors import DivergedError
 from mlc_tf.errors import InputError
@@ -285,6 +287,16 @@ def test_a_full_disk_where_space_cannot_be_asked_for(tmp_path, monkeypatch):
         "a.weights.h5",
         "a.weights.h5.json",
     ]
+
+
+def test_a_checkpoint_of_other_variables_is_one_sentence(tmp_path):
+    base = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
+    model = EarlyLearningRegularization(base, num_examples=3)
+    path = tmp_path / "a.weights.h5"
+    checkpoints.save(model, path)
+    without = CrossEntropy(base)
+    with pytest.raises(InputError, match="other variables .*; start again in"):
+        checkpoints.load(without, path)
 
 
 def test_a_tensor_flow_writer_whose_disk_is_full_is_told(tmp_path):
