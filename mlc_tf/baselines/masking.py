@@ -54,7 +54,8 @@ class Masking(PairModel):
         name: Name of the model. Defaults to a unique one.
 
     Raises:
-        InputError: if `transition` or `structure` is not such a matrix.
+        InputError: if `transition` or `structure` is not such a matrix, or
+            `seed` is not such an integer.
 
     References:
         Han et al., 2018, arXiv:1805.08193, and its code.

@@ -373,8 +373,9 @@ def as_labels(which: str, labels: Any) -> np.ndarray:
         `(examples,)` int64 class ids, or the array as it is.
 
     Raises:
-        InputError: for texts, booleans, categories or whole numbers in a
-            floating dtype; the message has the line that makes ids of them.
+        InputError: for missing labels; and for texts, booleans, categories or
+            whole numbers in a floating dtype, where the message has the line
+            that makes ids of them.
     """
     try:
         given = np.asarray(labels)

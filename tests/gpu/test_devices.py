@@ -113,8 +113,15 @@ def test_xla_computes_what_kernels_compute(name, device, sets):
 
 
 @on_each_device
-# XLA takes minutes for the second derivatives of a residual network.
-@pytest.mark.parametrize("build, xla", [(wide_resnet, False), (mlp, True)])
+# XLA takes a minute for the second derivatives of a residual network.
+@pytest.mark.parametrize(
+    "build, xla",
+    [
+        (wide_resnet, False),
+        (mlp, True),
+        pytest.param(wide_resnet, True, marks=pytest.mark.wide),
+    ],
+)
 @pytest.mark.parametrize("name", METHODS)
 def test_in_bfloat16_t_and_its_gradient_stay_wide(
     name, build, xla, device, sets
