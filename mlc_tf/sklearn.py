@@ -15,6 +15,8 @@ from sklearn.utils.validation import validate_data
 
 from mlc_tf import transitions
 from mlc_tf.baselines.robust_bilevel import RobustBilevel
+from mlc_tf.data.checks import check_unmasked
+from mlc_tf.data.inputs import as_numbers
 from mlc_tf.data.inputs import check_columns
 from mlc_tf.data.pairs import clean_weight
 from mlc_tf.data.pairs import pair
@@ -78,7 +80,8 @@ class MetaLossCorrectionClassifier(ClassifierMixin, BaseEstimator):
         model_: The trained `PairModel`, for `mlc_tf.audit`; it has class ids.
         transition_matrix_: T as learned, `(classes, classes)`,
             `T[i, j] = p(noisy label = j | clean label = i)`, rows sum to 1.
-        n_features_in_: The number of features; only for inputs of two axes.
+        n_features_in_: The number of features, or the length of the second axis
+            of `X` if it has more than two.
 
     Example:
 
@@ -220,17 +223,18 @@ class MetaLossCorrectionClassifier(ClassifierMixin, BaseEstimator):
         ):
             raise bad_argument("trusted", "(x, labels) or None", self.trusted)
         check_columns(("X", given), ("trusted", self.trusted[0]))
-        inputs = np.asarray(self.trusted[0], np.float32)
+        inputs = as_numbers("trusted", self.trusted[0]).astype(np.float32)
+        check_unmasked("trusted", self.trusted[1])
         labels = np.asarray(self.trusted[1])
         if inputs.shape[1:] != x.shape[1:]:
             raise InputError(
                 f"`trusted` should have inputs of shape {x.shape[1:]}, as `X`. "
                 f"Received: inputs of shape {inputs.shape[1:]}."
             )
-        if labels.shape != inputs.shape[:1] or not np.isfinite(inputs).all():
+        if labels.shape != inputs.shape[:1]:
             raise InputError(
-                "`trusted` should have finite inputs and one label for each. "
-                f"Received: inputs of shape {inputs.shape}, labels of shape "
+                "`trusted` should have one label for each input. Received: "
+                f"inputs of shape {inputs.shape}, labels of shape "
                 f"{labels.shape}."
             )
         trusted, known = set(labels.tolist()), set(self.classes_.tolist())

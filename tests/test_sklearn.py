@@ -96,6 +96,29 @@ def test_the_weight_of_trusted_examples_is_given_or_by_their_number(blobs):
         assert weight == pytest.approx(expected)
 
 
+def test_the_given_rates_and_update_are_those_of_the_model(blobs):
+    noisy, trusted, _ = blobs
+    update = transitions.Projected(learning_rate=0.5, smoothing=0.2)
+    for trusted_or_none in (trusted, None):
+        model = (
+            MetaLossCorrectionClassifier(
+                trusted=trusted_or_none,
+                transition=update,
+                virtual_learning_rate=0.25,
+                learning_rate=0.02,
+                epochs=3,
+                batch_size=50,
+            )
+            .fit(*noisy)
+            .model_
+        )
+        assert model.virtual_learning_rate == 0.25
+        assert model.transition.get_config() == update.get_config()
+        rate = model.optimizer.get_config()["learning_rate"]["config"]
+        assert rate["initial_learning_rate"] == 0.02
+        assert rate["decay_steps"] == 3 * 300 // 50
+
+
 def test_the_seed_decides(fitted, blobs):
     noisy, _, test = blobs
     again = clone(fitted).fit(*noisy)
@@ -176,9 +199,19 @@ def test_it_is_a_network_only_after_fit():
         ),
         (
             {"trusted": (np.zeros((2, 2)), [[0], [1]])},
-            r"one label for each. .* labels of shape \(2, 1\)",
+            r"one label for each input.* labels of shape \(2, 1\)",
         ),
         ({"trusted": (np.full((2, 2), np.nan), [0, 1])}, "finite inputs"),
+        ({"trusted": ([["a", "b"]] * 2, [0, 1])}, "one array of numbers"),
+        ({"trusted": ([[0.0], [0.0, 1.0]], [0, 1])}, "ragged lists"),
+        (
+            {"trusted": (np.ma.masked_equal([[1.0, 2], [3, 4]], 2), [0, 1])},
+            "no masked values",
+        ),
+        (
+            {"trusted": (np.zeros((2, 2)), np.ma.masked_equal([0, 1], 1))},
+            "values without a mask",
+        ),
         ({"meta_gradient": "heads"}, "`meta_gradient` should be one of"),
         ({"network": "mlp"}, "`network` should be a function of"),
         (

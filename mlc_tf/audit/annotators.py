@@ -19,6 +19,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import scipy.sparse
 import scipy.special
 
 from mlc_tf.data import sources
@@ -75,7 +76,8 @@ def audit_votes(
         batch_size: Examples in a forward pass. Defaults to 256.
 
     Raises:
-        InputError: for votes of another form, or another number of examples.
+        InputError: for votes of another form, or another number of examples,
+            or if an output of the model is not finite.
 
     References:
         Dawid and Skene, 1979; with a classifier, Raykar et al., "Learning From
@@ -91,14 +93,16 @@ def audit_votes(
         streams.read("dataset", labelled.batches(batch_size)),
     )
     logits = np.concatenate([part for part, _ in parts]).astype(np.float64)
+    prediction.check_finite(logits, 0)
     posterior, matrices = fit_annotators(
         scipy.special.log_softmax(logits, axis=1), given
     )
-    one_hot = votes_of_annotators.as_one_hot(given, num_classes)
-    most_voted = one_hot.sum(1).argmax(1)
+    most_voted = votes_of_annotators.count(given, num_classes).argmax(1)
     predicted = posterior.argmax(1)
     cast = given != votes_of_annotators.NO_VOTE
-    right = np.einsum("nac,nc->a", one_hot, posterior)
+    # The posterior of the class of each vote; 0 where there is no vote.
+    of_votes = cast * np.take_along_axis(posterior, given * cast, axis=1)
+    right = of_votes.sum(0)
     with np.errstate(invalid="ignore"):
         accuracy = right / cast.sum(0)
     return VotesAudit(
@@ -135,17 +139,27 @@ def fit_annotators(
     Returns:
         `(examples, classes)`, and `(annotators, classes, classes)`.
     """
-    num_classes = log_probs.shape[1]
-    one_hot = votes_of_annotators.as_one_hot(votes, num_classes)
-    shares = one_hot.sum(1) / one_hot.sum((1, 2))[:, np.newaxis]
+    num_examples, num_classes = log_probs.shape
+    num_annotators = votes.shape[1]
+    # Sparse, since most annotators of a crowd see few of the examples.
+    examples, voters = np.nonzero(votes != votes_of_annotators.NO_VOTE)
+    rows = voters * num_classes + votes[examples, voters]
+    cast = scipy.sparse.csr_array(
+        (np.ones(len(rows)), (rows, examples)),
+        shape=(num_annotators * num_classes, num_examples),
+    )
+    shares = votes_of_annotators.count(votes, num_classes)
+    shares /= shares.sum(1, keepdims=True)
     posterior = (np.exp(log_probs) + shares) / 2
     for _ in range(_MOST_ITERATIONS):
-        counts = np.einsum("ny,nav->ayv", posterior, one_hot)
+        counts = (cast @ posterior).reshape(-1, num_classes, num_classes)
+        counts = counts.transpose(0, 2, 1)  # from [a, v, y] to [a, y, v]
         everyone = counts.sum(0) + 1 / num_classes
         everyone /= everyone.sum(1, keepdims=True)
         matrices = counts + _PRIOR_VOTES * everyone
         matrices /= matrices.sum(2, keepdims=True)
-        evidence = np.einsum("nav,ayv->ny", one_hot, np.log(matrices))
+        logs = np.log(matrices).transpose(0, 2, 1)
+        evidence = cast.T @ logs.reshape(-1, num_classes)
         new = scipy.special.softmax(log_probs + evidence, axis=1)
         change = np.abs(new - posterior).max()
         posterior = new

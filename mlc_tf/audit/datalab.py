@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import functools
 import io
-from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from mlc_tf.audit.label_audit import Audit
+from mlc_tf.data import hugging_face
 from mlc_tf.errors import InputError
 from mlc_tf.errors import import_optional
 
@@ -16,9 +18,7 @@ from mlc_tf.errors import import_optional
 ISSUE = "audited_label"
 
 
-def to_datalab(
-    audit: Audit, data: Mapping[str, Any] | None = None, label: str = "label"
-) -> Any:
+def to_datalab(audit: Audit, data: Any = None, label: str = "label") -> Any:
     """Returns a `cleanlab.Datalab` with the label issues of an audit.
 
     The issue is called "audited_label": `lab.report()` lists it, and
@@ -37,35 +37,68 @@ def to_datalab(
         InputError: if cleanlab is not installed, or if `data` has no such
             column or another number of examples than the audit. Also if the
             labels of `data` differ from the audited labels in their order or
-            in their number of classes.
+            in their number of classes, or if their sorted order is not the
+            order of the class ids.
     """
     cleanlab = import_optional("cleanlab.datalab.datalab", "cleanlab")
     given = audit.label_issues["given_label"].to_numpy()
     if data is None:
         data = {label: given.tolist()}
+    if hugging_face.is_dataset(data):
+        data = data.with_format(None)  # the only format that Datalab takes
     columns = getattr(data, "column_names", data)
     if label not in columns:
         raise InputError(
             f"`data` should have the column {label!r} of labels. Received: the "
             f"columns {', '.join(map(str, columns))}."
         )
-    labels = list(data[label])
-    if len(labels) != len(given):
-        raise InputError(
-            f"`data` should have the {len(given)} examples of the audit. "
-            f"Received: {len(labels)}."
-        )
-    pairs = {*zip(given.tolist(), labels)}
-    if not len(pairs) == len({*given.tolist()}) == len({*labels}):
-        raise InputError(
-            f"The column {label!r} should hold the labels that were audited, "
-            "in their order. Received: other labels."
-        )
+    _check_labels(data[label], given, label)
     _issue_manager()  # Datalab knows the issue from now on
     lab = cleanlab.Datalab(data=data, label_name=label)
     with contextlib.redirect_stdout(io.StringIO()):  # it reports its progress
         lab.find_issues(issue_types={ISSUE: {"audit": audit}})
     return lab
+
+
+def _check_labels(column: Any, given: np.ndarray, name: str) -> None:
+    """Checks that Datalab will give the labels of a column the audit's ids.
+
+    Args:
+        column: The labels, as ids or in text.
+        given: `(examples,)` integers, the audited labels.
+        name: The name of the column, for messages.
+    """
+    try:
+        labels = np.asarray(column)
+    except ValueError:  # lists of several lengths
+        labels = np.array(None)
+    if labels.ndim != 1 or len({type(x) for x in labels.tolist()}) > 1:
+        raise InputError(
+            f"The column {name!r} should hold one number or text for each "
+            f"example. Received: a {type(column).__name__} of other values, or "
+            "of several types."
+        )
+    if len(labels) != len(given):
+        raise InputError(
+            f"`data` should have the {len(given)} examples of the audit. "
+            f"Received: {len(labels)}."
+        )
+    pairs = {*zip(given.tolist(), labels.tolist())}
+    if not len(pairs) == len({*given.tolist()}) == len({*labels.tolist()}):
+        raise InputError(
+            f"The column {name!r} should hold the labels that were audited, "
+            "in their order. Received: other labels."
+        )
+    # Datalab numbers the classes itself, and would read the columns of
+    # `pred_probs` by its own numbers.
+    named = [label for _, label in sorted(pairs)]
+    if named != sorted(named):
+        raise InputError(
+            f"The column {name!r} should have class names whose sorted order "
+            "is the order of the class ids, since Datalab numbers classes so. "
+            f"Received: {', '.join(map(repr, named[:3]))} for the first ids; "
+            "pass the class ids as the labels."
+        )
 
 
 @functools.cache

@@ -34,6 +34,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from mlc_tf.data import checks
+from mlc_tf.data import inputs
 from mlc_tf.errors import InputError
 from mlc_tf.errors import bad_argument
 from mlc_tf.errors import check_seed
@@ -102,18 +103,19 @@ def check_instance_dependence(
     """Returns whether the given labels depend on more than the class.
 
     Args:
-        x: `(examples, ...)` numbers, the inputs.
+        x: `(examples, ...)` numbers, the inputs in one array.
         log_probs: `(examples, classes)`, log f: the logarithm of the softmax of
             a network.
         given: `(examples,)` integers, the labels.
         seed: Draws examples of large classes, and the folds. Defaults to 0.
 
     Raises:
-        InputError: if `x` is not finite, `log_probs` are not logarithms of
-            probabilities, a label is not a class id, or the lengths differ.
+        InputError: if `x` is not finite numbers, `log_probs` are not logarithms
+            of probabilities, a label is not a class id, or the lengths differ.
     """
     rng = np.random.default_rng(check_seed(seed))
-    flat = np.asarray(x, np.float32).reshape(len(x), -1)
+    numbers = inputs.as_numbers("given", x).astype(np.float32)
+    flat = numbers.reshape(len(numbers), -1)
     log_probs = np.asarray(log_probs)
     # A logarithm of 1 may be rounded to more than 0.
     if log_probs.ndim != 2 or not (log_probs < 1e-3).all():
@@ -130,8 +132,6 @@ def check_instance_dependence(
             f"example. Received: {len(flat)}, {len(log_probs)} and "
             f"{len(given)} rows."
         )
-    if not np.isfinite(flat).all():
-        raise bad_argument("x", "finite numbers", "NaN or infinity")
     beliefs = np.maximum(log_probs, _LEAST_LOG)
     parts = []
     for members, labels in _classes(beliefs.argmax(axis=1), given, rng):

@@ -29,7 +29,6 @@ from mlc_tf.data import order
 from mlc_tf.data import sources
 from mlc_tf.data import streams
 from mlc_tf.data.examples import Stream
-from mlc_tf.errors import InputError
 from mlc_tf.errors import bad_argument
 from mlc_tf.errors import check_count
 from mlc_tf.errors import check_seed
@@ -221,7 +220,7 @@ def audit_labels(
         if not done:
             columns, joint = _columns(matrix, size), np.zeros((size, size))
         labels = checks.check_given(labels, size)
-        _check_finite(logits, done)
+        prediction.check_finite(logits, done)
         posterior = clean_posterior(logits / scale, columns[labels])
         batch = slice(done, done + len(labels))
         given[batch] = labels
@@ -275,7 +274,7 @@ def temperature(model: keras.Model, clean: Any, batch_size: int = 256) -> float:
         labels = checks.check_given(labels, logits.shape[-1])
         parts.append((logits.astype(np.float64), labels))
     logits, labels = (np.concatenate(part) for part in zip(*parts))
-    _check_finite(logits, 0)
+    prediction.check_finite(logits, 0)
 
     def loss(log_temperature: float) -> float:
         logs = scipy.special.log_softmax(logits / np.exp(log_temperature), 1)
@@ -292,22 +291,6 @@ def _check_network(model: Any) -> None:
     """Raises an `InputError` unless a model is a `PairModel` or has logits."""
     if not isinstance(model, PairModel):  # it has checked its base
         base_check.check_logits(model)
-
-
-def _check_finite(logits: np.ndarray, first: int) -> None:
-    """Raises an `InputError` unless the logits of a batch are finite.
-
-    Args:
-        logits: `(batch, classes)`.
-        first: The number of the first example of the batch.
-    """
-    wrong = ~np.isfinite(logits).all(axis=1)
-    if wrong.any():
-        raise InputError(
-            "The model should return finite logits. Received: NaN or infinity "
-            f"at example {first + int(np.argmax(wrong))}; look at this input, "
-            "and at the weights of the network."
-        )
 
 
 def check_clean_set(

@@ -74,14 +74,8 @@ class Batches:
         batch = self.dataset[index * _BATCH : (index + 1) * _BATCH]
         inputs = {name: np.asarray(batch[name]) for name in self.inputs}
         for name, values in inputs.items():
-            texts = isinstance(values.flat[0], str)
-            if values.dtype == object and not texts:
-                raise InputError(
-                    f"The {self.which} set should have values of one shape in "
-                    f"the column {name!r}. Received: values such as "
-                    f"{_shapes(values)}; make them alike with `dataset.map` or "
-                    "leave the column out with `dataset.remove_columns`."
-                )
+            if values.dtype == object:
+                _check_objects(self.which, name, values)
         x = inputs if len(inputs) > 1 else inputs[self.inputs[0]]
         return x, np.asarray(batch[self.label])
 
@@ -101,6 +95,34 @@ def _label_column(which: str, dataset: Any) -> str:
             "`dataset.rename_column` help."
         )
     return named[0]
+
+
+def _check_objects(which: str, name: str, values: np.ndarray) -> None:
+    """Raises an `InputError` unless the values of a column are texts.
+
+    Args:
+        which: Name of the set, for messages.
+        name: The column.
+        values: `(batch,)` objects.
+    """
+    kinds = {type(value) for value in values.flat}
+    if kinds <= {str}:
+        return
+    if type(None) in kinds:
+        missing = sum(value is None for value in values.flat)
+        problem = "a value in each row"
+        received = f"{missing} rows of {len(values)} without a value"
+    elif kinds & {str, dict}:
+        problem = "numbers or texts"
+        received = " and ".join(sorted(kind.__name__ for kind in kinds))
+    else:
+        problem, received = "values of one shape", _shapes(values)
+    raise InputError(
+        f"The {which} set should have {problem} in the column {name!r}. "
+        f"Received: {received}; mend them with `dataset.map` or "
+        "`dataset.filter`, or leave the column out with "
+        "`dataset.remove_columns`."
+    )
 
 
 def _shapes(values: np.ndarray) -> str:

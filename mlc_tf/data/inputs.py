@@ -49,6 +49,29 @@ def as_inputs(which: str, x: Any) -> Any:
     return arrays
 
 
+def as_numbers(which: str, x: Any) -> np.ndarray:
+    """Returns inputs as one array of numbers.
+
+    Args:
+        which: Name of the set, for messages, such as "noisy".
+        x: `(examples, ...)` numbers in an array, a list, a tensor or a
+            DataFrame.
+
+    Raises:
+        InputError: as `as_inputs`, or if `x` is not one array of numbers.
+    """
+    array = as_inputs(which, x)
+    if not isinstance(array, np.ndarray) or not _numeric(array):
+        received = (
+            "texts" if isinstance(array, np.ndarray) else "several inputs"
+        )
+        raise InputError(
+            f"The {which} set should be one array of numbers. Received: "
+            f"{received}."
+        )
+    return array
+
+
 def check_units(first: tuple[str, Any], second: tuple[str, Any]) -> None:
     """Checks that two sets seem to have their inputs in the same units.
 

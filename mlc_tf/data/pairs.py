@@ -55,8 +55,8 @@ def pair(
             `keras.utils.PyDataset` of batches; a Hugging Face
             `datasets.Dataset`; or `mlc_tf.data.examples.Examples`. The label of
             a Hugging Face dataset is its only `ClassLabel` or is called
-            "label", and its other columns are inputs. A dataset of unknown
-            length is read once, to count its examples.
+            "label" or "labels", and its other columns are inputs. A dataset of
+            unknown length is read once, to count its examples.
         clean: The trusted set, in any of the forms of `noisy`. Defaults to
             None: there is none, for the methods that train without it.
         batch_size: Number of noisy examples in a batch. Defaults to 64.

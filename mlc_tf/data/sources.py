@@ -111,6 +111,8 @@ def _batch(which: str, source: Any, index: int) -> tuple[Any, np.ndarray]:
     """Returns a batch of a PyDataset as arrays."""
     try:
         batch = source[index]
+    except InputError:
+        raise
     except Exception as error:  # the user's code may raise anything
         raise InputError(
             f"The {which} set should be readable. Received: "

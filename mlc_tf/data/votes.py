@@ -36,7 +36,7 @@ def soft_labels(votes: Any, num_classes: int) -> np.ndarray:
     >>> soft_labels([[0, 1], [2, -1]], 3).tolist()
     [[0.5, 0.5, 0.0], [0.0, 0.0, 1.0]]
     """
-    counts = as_one_hot(check_votes(votes, num_classes), num_classes).sum(1)
+    counts = count(check_votes(votes, num_classes), num_classes)
     return (counts / counts.sum(1, keepdims=True)).astype(np.float32)
 
 
@@ -83,14 +83,17 @@ def check_votes(votes: Any, num_classes: int) -> np.ndarray:
     return given
 
 
-def as_one_hot(votes: np.ndarray, num_classes: int) -> np.ndarray:
-    """Returns checked votes as vectors; the vector of no vote is 0.
+def count(votes: np.ndarray, num_classes: int) -> np.ndarray:
+    """Returns the votes that each class got.
 
     Args:
         votes: As `check_votes` returns them.
         num_classes: Number of classes.
 
     Returns:
-        `(examples, annotators, num_classes)` float64.
+        `(examples, num_classes)` float64.
     """
-    return (votes[..., np.newaxis] == np.arange(num_classes)).astype(float)
+    examples, annotators = np.nonzero(votes != NO_VOTE)
+    counts = np.zeros((len(votes), num_classes))
+    np.add.at(counts, (examples, votes[examples, annotators]), 1)
+    return counts

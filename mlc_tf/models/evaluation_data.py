@@ -35,8 +35,13 @@ def checked(x: Any, y: Any, num_classes: int) -> tuple[Any, Any]:
         `x` and `y`. Class ids are `(examples,)` int64.
 
     Raises:
-        InputError: for labels of another kind, or no labels.
+        InputError: for labels of another kind, no labels, or labels beside a
+            dataset that has them.
     """
+    if y is not None and isinstance(x, tf.data.Dataset | keras.utils.PyDataset):
+        raise bad_argument(
+            "y", "None if the test set is a dataset of (x, labels)", "labels"
+        )
     if isinstance(x, tf.data.Dataset):
         _check_parts(x.element_spec)
         # AutoGraph would wrap an `InputError` in one of its own.
@@ -74,6 +79,18 @@ def as_batches(x: Any) -> Any:
     if not hugging_face.is_dataset(x):
         return x
     return sources.as_examples("test", x).batches(_BATCH)
+
+
+def check_batch(x: Any) -> None:
+    """Raises an `InputError` if the inputs of one batch are a dataset.
+
+    Args:
+        x: The inputs.
+    """
+    if isinstance(
+        x, tf.data.Dataset | keras.utils.PyDataset
+    ) or hugging_face.is_dataset(x):
+        raise bad_argument("x", "the inputs of one batch", type(x).__name__)
 
 
 def _labels(y: Any, num_classes: int) -> Any:

@@ -378,7 +378,11 @@ class PairModel(ConstructorArguments, MultiWorkerFit):
         return values if len(values) > 1 else values[0]
 
     def predict(self, x: Any, *args: Any, **kwargs: Any) -> Any:
-        """Returns the logits of the base, as `keras.Model.predict`."""
+        """Returns the logits of the base, as `keras.Model.predict`.
+
+        `x` may also be a Hugging Face `datasets.Dataset`, as in `evaluate`.
+        """
+        x = evaluation_data.as_batches(x)
         self._check_test_inputs(x)
         with self._plain_errors():
             return super().predict(x, *args, **kwargs)
@@ -432,6 +436,7 @@ class PairModel(ConstructorArguments, MultiWorkerFit):
         self, x: Any, y: Any = None, *args: Any, **kwargs: Any
     ) -> Any:
         """Evaluates one batch, as `keras.Model.test_on_batch`."""
+        evaluation_data.check_batch(x)
         _, labels = evaluation_data.checked(x, y, self.num_classes)
         return super().test_on_batch(x, labels, *args, **kwargs)
 

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from mlc_tf.data import checks
+from mlc_tf.errors import InputError
 from mlc_tf.models import base_check
 from mlc_tf.models import fused_normalization
 from mlc_tf.models.constructor_arguments import ConstructorArguments
@@ -53,3 +54,19 @@ def logits(
     with checks.plain_errors():
         for x, labels in batches:
             yield forward(x).numpy(), labels.numpy()
+
+
+def check_finite(logits: np.ndarray, first: int) -> None:
+    """Raises an `InputError` unless the logits of a batch are finite.
+
+    Args:
+        logits: `(batch, classes)`.
+        first: The number of the first example of the batch.
+    """
+    wrong = ~np.isfinite(logits).all(axis=1)
+    if wrong.any():
+        raise InputError(
+            "The model should return finite logits. Received: NaN or infinity "
+            f"at example {first + int(np.argmax(wrong))}; look at this input, "
+            "and at the weights of the network."
+        )

@@ -1,5 +1,6 @@
 """The networks of `keras.applications`, by their names."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import keras
@@ -53,7 +54,8 @@ def application(
             network with `include_top=False`, or "" for random weights. Defaults
             to "imagenet".
         weight_decay: The loss contains `weight_decay / 2` times the squared
-            norm of all kernels. Defaults to 0.
+            norm of all kernels but those of depthwise convolutions. Defaults to
+            0.
         initializer: The initial weights of the last layer, a name of
             `initialization.INITIALIZERS`. Defaults to "he_normal".
 
@@ -76,11 +78,12 @@ def application(
     body = _body(name, input_shape, weights)
     initial = initialization.get(initializer)
     penalty = normalization.decay(weight_decay)
-    for layer in body.layers:
-        # Not the kernels of depthwise convolutions, as published trainings.
-        if isinstance(layer, keras.layers.Conv2D):
-            layer.kernel_regularizer = penalty  # kept by a saved model
-            layer.kernel.regularizer = penalty  # applied in the loss
+    for layer in _layers(body):
+        kernel = _decaying_kernel(layer)
+        if kernel is not None:
+            variable, regularizer = kernel
+            setattr(layer, regularizer, penalty)  # kept by a saved model
+            getattr(layer, variable).regularizer = penalty  # in the loss
     inputs = keras.Input(input_shape)
     logits = keras.layers.Dense(
         num_classes,
@@ -89,6 +92,28 @@ def application(
         name="logits",
     )(body(_preprocess(name, inputs)))
     return keras.Model(inputs, logits, name=f"{body.name}_classifier")
+
+
+def _layers(model: keras.Model) -> Iterator[keras.layers.Layer]:
+    """Yields the layers of a model, also the layers of models within it."""
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            yield from _layers(layer)
+        else:
+            yield layer
+
+
+def _decaying_kernel(layer: keras.layers.Layer) -> tuple[str, str] | None:
+    """Returns the names of a kernel and of its regularizer, or None."""
+    if isinstance(layer, keras.layers.SeparableConv2D):
+        return "pointwise_kernel", "pointwise_regularizer"
+    # The kernels of depthwise convolutions do not decay, as in published
+    # trainings. In some networks these are convolutions with groups.
+    if isinstance(layer, keras.layers.Dense) or (
+        isinstance(layer, keras.layers.Conv2D) and layer.groups == 1
+    ):
+        return "kernel", "kernel_regularizer"
+    return None
 
 
 def _preprocess(name: str, inputs: keras.KerasTensor) -> keras.KerasTensor:

@@ -523,7 +523,7 @@ def _clean_class_weight(context: RunContext) -> dict[str, Any]:
     if weighting not in _CLASS_WEIGHTS:
         raise unknown_name("clean_class_weight", weighting, _CLASS_WEIGHTS)
     if context.clean is None:  # then there is no clean term to weigh
-        return {}
+        return {"clean_class_weight": None}
     weights = _CLASS_WEIGHTS[weighting](context, context.clean)
     return {"clean_class_weight": weights}
 

@@ -90,6 +90,12 @@ def test_the_posterior_is_better_than_the_majority(digits, audited):
     issues = table[table["is_label_issue"]]
     assert np.mean(issues["given_label"] != labels[issues.index]) > 0.9
     np.testing.assert_array_equal(table["votes"], (votes >= 0).sum(1))
+    # The quality is of the label with most votes, which need not be likely.
+    np.testing.assert_array_equal(
+        table["label_quality"],
+        audited.posterior[np.arange(len(votes)), table["given_label"]],
+    )
+    assert (table["label_quality"][issues.index] <= 0.5).all()
 
 
 def test_each_annotator_has_a_transition_of_their_own(digits, audited):
@@ -117,6 +123,22 @@ def test_an_annotator_without_votes_is_like_the_others(digits, audited):
     pooled = matrices[:3].mean(0)
     np.testing.assert_allclose(matrices[3].sum(1), 1)
     assert transitions.distance(matrices[3], pooled) < 0.1
+
+
+def test_the_accuracy_of_an_annotator_without_votes_is_not_known():
+    base = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
+    votes = [[0, -1, 1], [2, -1, 2], [1, -1, -1]]
+    people = audit.audit_votes(base, np.zeros((3, 4)), votes).annotators
+    assert people["votes"].tolist() == [3, 0, 2]
+    assert people["accuracy"].isna().tolist() == [False, True, False]
+
+
+def test_a_network_whose_outputs_are_not_finite():
+    base = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
+    x = np.zeros((2, 4), np.float32)
+    base.set_weights([np.full((4, 3), np.nan), np.zeros(3)])
+    with pytest.raises(InputError, match="finite logits.* at example 0"):
+        audit.audit_votes(base, x, [[0, 2], [1, 1]])
 
 
 def test_bad_input():

@@ -62,9 +62,37 @@ def test_other_issues_of_the_lab_stand_beside(audited):
     }
 
 
+@pytest.mark.parametrize("form", [None, "numpy", "tensorflow", "pandas"])
+def test_a_hugging_face_dataset_in_any_format(audited, form):
+    datasets = pytest.importorskip("datasets")
+    data = datasets.Dataset.from_dict({"label": GIVEN.tolist()})
+    lab = audit.to_datalab(audited, data.with_format(form))
+    assert lab.get_issue_summary("audited_label")["num_issues"].item() == 2
+
+
+def test_names_in_the_order_of_the_ids_keep_the_columns_of_probabilities(
+    audited,
+):
+    # Names in another order would be numbered in another way.
+    probs = np.eye(3)[GIVEN] * 0.7 + 0.1
+    lab = audit.to_datalab(audited, {"label": NAMES[GIVEN].tolist()})
+    lab.find_issues(pred_probs=probs, issue_types={"label": {}})
+    assert lab.get_issue_summary("label")["num_issues"].item() == 0
+
+
 @pytest.mark.parametrize(
     "data, message",
     [
+        (
+            {"label": NAMES[[2, 1, 0]][GIVEN].tolist()},
+            "sorted order is the order .* Received: 'cat', 'bee', 'ant'",
+        ),
+        ({"label": (2 - GIVEN).tolist()}, "sorted order .* Received: 2, 1, 0"),
+        (
+            {"label": np.eye(3)[GIVEN].tolist()},
+            "one number or text for each .*a list of other values",
+        ),
+        ({"label": [[0], [0, 1], [1], [1], [2], [2]]}, "one number or text"),
         (
             {"y": GIVEN.tolist()},
             "the column 'label' of labels. Received: the",

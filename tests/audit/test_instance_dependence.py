@@ -162,7 +162,10 @@ def test_labels_as_users_have_them(drawn):
         ({"log_probs": np.zeros(4)}, r"`log_probs`.* of shape \(4,\)"),
         ({"given": [0, 1, 0]}, "one row for each example. Received: 4, 4 and"),
         ({"given": [0, 1, 2, 0]}, r"in \[0, 2\)"),
-        ({"x": [[0.0], [np.nan], [1], [2]]}, "`x` should be finite"),
+        ({"x": [[0.0], [np.nan], [1], [2]]}, "finite inputs"),
+        ({"x": [["a"]] * 4}, "given set should be one array of numbers"),
+        ({"x": {"a": np.zeros(4), "b": np.zeros(4)}}, "one array of numbers"),
+        ({"x": [[0.0], [0.0, 1.0], [1.0], [2.0]]}, "ragged lists"),
         ({"seed": -1}, "`seed`"),
     ],
 )

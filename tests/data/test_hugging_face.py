@@ -57,6 +57,14 @@ def test_from_input_to_audit():
     )
     _, accuracy = model.evaluate(test, verbose=0)
     assert accuracy > 0.88
+    predicted = model.predict(test, verbose=0)
+    np.testing.assert_allclose(
+        predicted, model.predict(x[:500], verbose=0), atol=1e-5
+    )
+    with pytest.raises(InputError, match="`y` should be None"):
+        model.evaluate(test, labels[:500])
+    with pytest.raises(InputError, match="the inputs of one batch"):
+        model.test_on_batch(test)
     assert history.history["val_accuracy"][-1] == pytest.approx(accuracy)
     audited = audit_labels(model, noisy)
     suspected = audited.label_issues["is_label_issue"]
@@ -118,6 +126,19 @@ PIXELS = {"pixels": np.zeros((4, 2)).tolist()}
             {"v": [1.0, None] * 2, "label": [0, 1] * 2},
             "NaN or infinity in",
         ),
+        (
+            {"text": [None, "a", "b", "c"], "label": [0, 1] * 2},
+            "^The noisy set should have a value in each row in the column",
+        ),
+        (
+            {"text": ["a", None, None, "c"], "label": [0, 1] * 2},
+            "Received: 2 rows of 4 without a value",
+        ),
+        (
+            {"v": [{"a": 1}] * 4, "label": [0, 1] * 2},
+            "numbers or texts in the column 'v'. Received: dict",
+        ),
+        ({"v": [[]] * 4, "label": [0, 1] * 2}, "at least one value per"),
     ],
 )
 def test_bad_columns(content, message):

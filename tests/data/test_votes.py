@@ -17,7 +17,7 @@ def test_soft_labels_are_the_shares_of_the_votes():
         soft, [[2 / 3, 1 / 3, 0], [0, 0, 1], [0, 1, 0]], rtol=1e-6
     )
     np.testing.assert_array_equal(
-        votes.as_one_hot(VOTES, 3)[1], [[0, 0, 1], [0, 0, 0], [0, 0, 1]]
+        votes.count(VOTES, 3), [[2, 1, 0], [0, 0, 2], [0, 1, 0]]
     )
 
 

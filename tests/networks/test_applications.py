@@ -34,10 +34,38 @@ def test_inputs_are_prepared_as_keras_does(name, module, images, tmp_path):
     np.testing.assert_allclose(
         model(images, training=False), logits, rtol=1e-4, atol=1e-5
     )
-    assert model.losses  # the kernels decay
     model.save(tmp_path / "model.keras")
     again = keras.models.load_model(tmp_path / "model.keras")
     np.testing.assert_allclose(again(images), model(images), **FLOAT32)
+
+
+@pytest.mark.parametrize(
+    "name, least, num_depthwise",
+    [
+        ("ConvNeXtTiny", 32, 18),  # depthwise kernels of Conv2D, and Dense
+        ("MobileNetV2", 32, 17),
+        ("Xception", 71, 34),  # SeparableConv2D
+    ],
+)
+def test_all_kernels_but_depthwise_decay(name, least, num_depthwise, tmp_path):
+    shape = (least, least, 3)
+    model = applications.application(
+        name, shape, 4, weights="", weight_decay=0.02
+    )
+    kernels, depthwise = [], []
+    for weight in model.trainable_weights:
+        if weight.path.endswith("kernel"):
+            # A depthwise kernel sees one channel, or has one output of each.
+            is_depthwise = len(weight.shape) == 4 and (
+                "depthwise" in weight.path or weight.shape[2] == 1
+            )
+            (depthwise if is_depthwise else kernels).append(weight.numpy())
+    assert len(depthwise) == num_depthwise
+    expected = 0.01 * sum(np.square(kernel).sum() for kernel in kernels)
+    assert float(sum(model.losses)) == pytest.approx(expected, rel=1e-4)
+    model.save(tmp_path / "model.keras")
+    again = keras.models.load_model(tmp_path / "model.keras")
+    assert float(sum(again.losses)) == pytest.approx(expected, rel=1e-4)
 
 
 def test_all_names_are_networks():

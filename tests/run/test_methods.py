@@ -561,6 +561,9 @@ def test_a_control_without_a_trusted_set_has_no_weight_of_it(tmp_path):
     config = small("ce_control", **changes)
     chosen = training.run(config, tmp_path / "run", 0)["chosen_rates"]
     assert chosen == {"clean_weight": 0.0}
+    weights = {"method.mlc.clean_class_weight": "equal"}
+    config = small("ce_control", **changes, **weights)
+    training.run(config, tmp_path / "weights", 0)
 
 
 # 64-bit integers may be ids, so their mixtures may mean nothing.
