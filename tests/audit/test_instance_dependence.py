@@ -1,8 +1,10 @@
 """Whether labels depend on more than the class: on noises that are known."""
 
+import keras
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.special
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 
@@ -123,6 +125,42 @@ def test_the_audit_of_a_run_holds_it(kind, tmp_path):
     # About a thousand examples are too few to find the noise of the image with
     # a trained network; docs/how_to/wrong_labels.md says so.
     assert not tested.is_found
+
+
+def test_of_many_examples_a_part_is_tested(tmp_path, monkeypatch):
+    config = small(**{"noise.kind": "instance", "train.epochs": 1})
+    training.run(config, tmp_path, 0)
+    run = finished_run.load(tmp_path)
+    problem = problems.load(run.config)
+    monkeypatch.setattr(run_audit, "_MOST_EXAMPLES", 600)
+    tested = run_audit.instance_dependence(run, problem)
+    drawn = np.random.default_rng(0).permutation(len(problem.noisy))[:600]
+    drawn = np.sort(drawn)  # a stream is read in its order
+    x = problem.noisy.x[drawn]
+    log_probs = scipy.special.log_softmax(
+        run.network.predict(x, verbose=0), axis=1
+    )
+    expected = check_instance_dependence(
+        x, log_probs, problem.noisy.labels[drawn], 0
+    )
+    assert 0 < tested.examples == expected.examples <= 600
+    assert tested.gain == pytest.approx(expected.gain, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    "shape, dtype, expected",
+    [
+        ((64, 64), "float32", True),
+        ((64, 65), "float32", False),
+        ((3,), "int64", True),
+        ((), "string", False),
+    ],
+)
+def test_texts_and_large_inputs_are_not_tested(shape, dtype, expected):
+    network = keras.Sequential(
+        [keras.Input(shape, dtype=dtype), keras.layers.Identity()]
+    )
+    assert run_audit.can_test(network) == expected
 
 
 def test_true_classes_of_digits_show_instance_noise():

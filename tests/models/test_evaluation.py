@@ -227,6 +227,12 @@ def test_weights_of_test_examples_count(examples):
     weights = np.linspace(0, 2, 30).astype(np.float32)
     right = model.predict(x, verbose=0).argmax(axis=1) == labels
     expected = np.average(right, weights=weights)
+    auc = keras.metrics.AUC()
+    auc.update_state(
+        np.eye(CLASSES)[labels],
+        probabilities(model, x),
+        np.broadcast_to(weights[:, np.newaxis], (30, CLASSES)),
+    )
     dataset = tf.data.Dataset.from_tensor_slices((x, labels, weights)).batch(7)
     for given in (
         {"x": x, "y": labels, "sample_weight": weights},
@@ -236,6 +242,7 @@ def test_weights_of_test_examples_count(examples):
         np.testing.assert_allclose(
             found["sparse_categorical_accuracy"], expected, rtol=1e-5
         )
+        assert found["auc"] == pytest.approx(float(auc.result()), rel=1e-5)
 
 
 @pytest.mark.parametrize("how", ["evaluate", "fit"])
