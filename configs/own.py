@@ -5,7 +5,7 @@
     mlc_tf train --config=own:images --config.dataset.name=folder:pictures \\
         --config.dataset.image_size="(32, 32)"
     mlc_tf train --config=own --config.dataset.name=npz:mine.npz \\
-        --config.method.name=gce    # without trusted examples
+        --config.method.name=elr    # without trusted examples
 
 The settings serve a few thousand to a few million examples. They were not tuned
 for any dataset: choose them on held-out data of yours (`mlc_tf tune`).
