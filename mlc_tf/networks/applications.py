@@ -54,8 +54,8 @@ def application(
             network with `include_top=False`, or "" for random weights. Defaults
             to "imagenet".
         weight_decay: The loss contains `weight_decay / 2` times the squared
-            norm of all kernels but those of depthwise convolutions. Defaults to
-            0.
+            norm of all kernels. The kernels of depthwise convolutions do not
+            decay. Defaults to 0.
         initializer: The initial weights of the last layer, a name of
             `initialization.INITIALIZERS`. Defaults to "he_normal".
 
