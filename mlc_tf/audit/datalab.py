@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import io
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -75,8 +76,7 @@ def _check_labels(column: Any, given: np.ndarray, name: str) -> None:
     if labels.ndim != 1 or len({type(x) for x in labels.tolist()}) > 1:
         raise InputError(
             f"The column {name!r} should hold one number or text for each "
-            f"example. Received: a {type(column).__name__} of other values, or "
-            "of several types."
+            f"example, all of one type. Received: {_described(column)}."
         )
     if len(labels) != len(given):
         raise InputError(
@@ -99,6 +99,12 @@ def _check_labels(column: Any, given: np.ndarray, name: str) -> None:
             f"Received: {', '.join(map(repr, named[:3]))} for the first ids; "
             "pass the class ids as the labels."
         )
+
+
+def _described(column: Any) -> str:
+    """Returns the types of a column's values, most frequent first."""
+    counts = Counter(type(value).__name__ for value in column)
+    return ", ".join(f"{n} of type {name}" for name, n in counts.most_common())
 
 
 @functools.cache

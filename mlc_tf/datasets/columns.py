@@ -404,7 +404,8 @@ def _check_values(
             f"{path} should have columns whose values occur again. Received: "
             f"{len(values):,} values in {rows:,} training rows of the column "
             f"{name!r}, such as {values[0]!r}; set --config.dataset.columns="
-            f"{name}:ignore (or {name}:categorical, one input per value)."
+            f"{name}:ignore (or {name}:categorical, one input per value; "
+            "sentences need a network of your own, in Python)."
         )
 
 

@@ -52,7 +52,11 @@ def load(path: str, options: Options) -> Splits:
     ignored = [name for name, kind in kinds.items() if kind == "ignore"]
     trusted_column = [chosen] if scheme == "column" else []
     table = tables.read(
-        path, (label_key,), [*ignored, *trusted_column], optional=(SPLIT,)
+        path,
+        (label_key,),
+        may_be_empty=[*ignored, *trusted_column],
+        optional=(SPLIT,),
+        if_missing="--config.dataset.label_key names the column of labels",
     )
     if SPLIT not in table:
         tables.check_no_splits(path, table, SPLIT)

@@ -88,6 +88,7 @@ def read(
     may_be_empty: Sequence[str] = (),
     others: bool = True,
     optional: Sequence[str] = (),
+    if_missing: str = "",
 ) -> pd.DataFrame:
     """Reads a CSV file with a header and checks its columns and cells.
 
@@ -104,6 +105,8 @@ def read(
         others: Whether the other columns are checked too. Defaults to True.
         optional: Names of columns that are read like the required ones if the
             file has them. Defaults to `()`.
+        if_missing: What to do if a required column is missing, for the message.
+            Defaults to "", no advice.
 
     Returns:
         The table. All cells of a CSV file are text; the columns of a Parquet
@@ -139,7 +142,7 @@ def read(
         raise InputError(
             f"{path} should have the columns {', '.join(columns)} in line 1. "
             f"Received: {', '.join(map(str, table.columns))}; missing: "
-            f"{', '.join(missing)}."
+            f"{', '.join(missing)}{if_missing and f'; {if_missing}'}."
         )
     if table.empty:
         raise InputError(f"{path} should have rows. Received: only a header.")

@@ -90,9 +90,13 @@ def test_names_in_the_order_of_the_ids_keep_the_columns_of_probabilities(
         ({"label": (2 - GIVEN).tolist()}, "sorted order .* Received: 2, 1, 0"),
         (
             {"label": np.eye(3)[GIVEN].tolist()},
-            "one number or text for each .*a list of other values",
+            "one number or text for each .*Received: 6 of type list",
         ),
-        ({"label": [[0], [0, 1], [1], [1], [2], [2]]}, "one number or text"),
+        ({"label": [[0], [0, 1], [1], [1], [2], [2]]}, "6 of type list"),
+        (
+            {"label": ["ant", None, "bee", "bee", "cat", None]},
+            "all of one type. Received: 4 of type str, 2 of type NoneType",
+        ),
         (
             {"y": GIVEN.tolist()},
             "the column 'label' of labels. Received: the",
