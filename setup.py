@@ -130,6 +130,7 @@ setup(
             "mypy",
             "onnxruntime",
             "pytest",
+            "pytest-timeout",
             "pytest-xdist",
             "selenium",
             "setuptools>=77",  # as in pyproject.toml
