@@ -1,7 +1,7 @@
 """Another device computes what the first CPU computes.
 
-Each test runs on a second CPU, which tests the test, and on a GPU, if there is
-one: `pytest -m gpu`.
+Each test runs on a GPU, if there is one: `pytest -m gpu`. A second CPU tests
+the tests, and `pytest --all` runs all cases on it.
 """
 
 import functools
@@ -93,9 +93,32 @@ def assert_close(states, rtol=2e-3, atol=2e-4):
         np.testing.assert_allclose(found, expected, rtol=rtol, atol=atol)
 
 
-@on_each_device
+def each_method(*by_default):
+    """Runs a test with each method on each device.
+
+    Args:
+        *by_default: The methods that run on the second CPU without `--all`.
+    """
+    on_cpu, on_gpu = DEVICES
+    return pytest.mark.parametrize(
+        "name, device",
+        [
+            pytest.param(
+                name,
+                on_cpu,
+                marks=() if name in by_default else pytest.mark.wide,
+            )
+            for name in METHODS
+        ]
+        + [
+            pytest.param(name, *on_gpu.values, marks=needs_gpu)
+            for name in METHODS
+        ],
+    )
+
+
+@each_method("exact", "paper")
 @pytest.mark.parametrize("build", [lenet, wide_resnet])
-@pytest.mark.parametrize("name", METHODS)
 def test_a_device_computes_what_a_cpu_computes(name, build, device, sets):
     assert_close(
         state_after_a_run(METHODS[name], build, sets, tf.device(where))
@@ -103,8 +126,8 @@ def test_a_device_computes_what_a_cpu_computes(name, build, device, sets):
     )
 
 
-@on_each_device
-@pytest.mark.parametrize("name", METHODS)
+# tests/models/test_meta_loss_correction.py has the others.
+@each_method("finite_difference", "paper")
 def test_xla_computes_what_kernels_compute(name, device, sets):
     assert_close(
         state_after_a_run(METHODS[name], lenet, sets, tf.device(device), xla)
@@ -112,7 +135,7 @@ def test_xla_computes_what_kernels_compute(name, device, sets):
     )
 
 
-@on_each_device
+@each_method("exact", "paper")
 # XLA takes a minute for the second derivatives of a residual network.
 @pytest.mark.parametrize(
     "build, xla",
@@ -122,7 +145,6 @@ def test_xla_computes_what_kernels_compute(name, device, sets):
         pytest.param(wide_resnet, True, marks=pytest.mark.wide),
     ],
 )
-@pytest.mark.parametrize("name", METHODS)
 def test_in_bfloat16_t_and_its_gradient_stay_wide(
     name, build, xla, device, sets
 ):
@@ -142,8 +164,7 @@ def test_in_bfloat16_t_and_its_gradient_stay_wide(
     np.testing.assert_allclose(transition.sum(axis), 1, rtol=1e-5)
 
 
-@on_each_device
-@pytest.mark.parametrize("name", ["exact", "head", "paper"])
+@each_method("paper")
 def test_two_devices_compute_what_one_computes(
     name, device, sets, two_replicas
 ):
@@ -216,7 +237,9 @@ print(json.dumps({
 
 
 @on_each_device
-@pytest.mark.parametrize("deterministic", [True, False])
+@pytest.mark.parametrize(
+    "deterministic", [True, pytest.param(False, marks=pytest.mark.wide)]
+)
 def test_a_run_resumes_in_mid_epoch(deterministic, device, tmp_path, rng):
     """To the bit if TensorFlow's operations are made deterministic."""
     own = tmp_path / "own.npz"
