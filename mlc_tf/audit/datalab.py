@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import io
+import warnings
 from collections import Counter
 from typing import Any
 
@@ -26,6 +27,9 @@ def to_datalab(audit: Audit, data: Any = None, label: str = "label") -> Any:
     `lab.get_issues("audited_label")` is its table.
     `lab.find_issues(pred_probs=..., features=...)` adds the issues that
     Datalab finds, such as outliers and near duplicates, to the same report.
+
+    Datalab numbers the classes that occur. If a class has no label, a warning
+    names the columns that `pred_probs` should leave out.
 
     Args:
         audit: The audit, as `audit_labels` returns it.
@@ -54,6 +58,14 @@ def to_datalab(audit: Audit, data: Any = None, label: str = "label") -> Any:
             f"columns {', '.join(map(str, columns))}."
         )
     _check_labels(data[label], given, label)
+    without = sorted({*range(len(audit.joint))} - {*given.tolist()})
+    if without:
+        warnings.warn(
+            f"No example has the label {', '.join(map(str, without))}. Datalab "
+            "numbers the classes that occur, so leave these columns out of the "
+            "`pred_probs` of `find_issues`.",
+            stacklevel=2,
+        )
     _issue_manager()  # Datalab knows the issue from now on
     lab = cleanlab.Datalab(data=data, label_name=label)
     with contextlib.redirect_stdout(io.StringIO()):  # it reports its progress

@@ -80,6 +80,21 @@ def test_names_in_the_order_of_the_ids_keep_the_columns_of_probabilities(
     assert lab.get_issue_summary("label")["num_issues"].item() == 0
 
 
+def test_a_class_without_labels_is_a_column_to_leave_out(audited):
+    given = np.array([0, 0, 2, 2, 2, 2])
+    table = audited.label_issues.assign(given_label=given)
+    partly = audit.Audit(table, audited.joint)
+    with pytest.warns(UserWarning, match="the label 1. .* leave these columns"):
+        lab = audit.to_datalab(partly)
+    probs = np.eye(3)[given] * 0.7 + 0.1
+    left = np.delete(probs, 1, axis=1)
+    lab.find_issues(
+        pred_probs=left / left.sum(axis=1, keepdims=True),
+        issue_types={"label": {}},
+    )
+    assert lab.get_issue_summary("label")["num_issues"].item() == 0
+
+
 @pytest.mark.parametrize(
     "data, message",
     [
