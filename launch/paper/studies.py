@@ -227,13 +227,23 @@ _AT_WHOLE_RATE = {
     }
     for name in ("cross_entropy", "gce", "elr")
 }
-# The rate of its published code.
-_REVISION_AT_ITS_RATE = {
+# The rate of the published code of t_revision. That method trains twice, so
+# there are methods with this rate that train for twice as long.
+_AT_REVISIONS_RATE = {
     "t_revision_at_0.01": {
         "method.name": "t_revision",
         "clean.per_class": 0,
         "method.t_revision.learning_rate": 0.01,
-    }
+    },
+    **{
+        f"{name}_longer_at_0.01": {
+            "method.name": name,
+            "clean.per_class": 0,
+            f"method.{name}.learning_rate": 0.01,
+            "train.epochs": 16,
+        }
+        for name in ("cross_entropy", "elr")
+    },
 }
 _TUNED_AND_AUTO: dict[str, Changes] = {"tuned": {}, "auto": _AUTO_AT_0_3}
 # The defaults of the class: MetaLossCorrection(base).
@@ -371,7 +381,7 @@ STUDIES: Mapping[str, Study] = {
         config="cifar10:reduced",
         variants={
             **_trust(epochs=8, learning_rate=_HALF_RATE),
-            **_REVISION_AT_ITS_RATE,
+            **_AT_REVISIONS_RATE,
         },
         common={"dataset.validation": 0.1},
         noises=_INSTANCE_TOO,
