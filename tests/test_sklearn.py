@@ -228,6 +228,20 @@ def test_bad_arguments(arguments, message):
         MetaLossCorrectionClassifier(**arguments).fit(x, y)
 
 
+def test_trusted_numbers_have_any_dtype_that_the_inputs_may_have(blobs):
+    (x, y), (trusted, labels), _ = blobs
+    expected, *scores = [
+        MetaLossCorrectionClassifier(
+            trusted=(np.asarray(trusted, of), labels), epochs=1, random_state=0
+        )
+        .fit(np.asarray(x, of), y)
+        .predict_proba(x[:20])
+        for of in (np.float64, object, str, np.longdouble)
+    ]
+    for each in scores:
+        np.testing.assert_allclose(each, expected, atol=1e-5)
+
+
 def test_trusted_columns_are_those_of_the_table():
     rng = np.random.default_rng(0)
     x = pd.DataFrame(rng.normal(size=(20, 2)), columns=["a", "b"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import io
+import itertools
 import warnings
 from collections import Counter
 from typing import Any
@@ -28,7 +29,8 @@ def to_datalab(audit: Audit, data: Any = None, label: str = "label") -> Any:
     `lab.find_issues(pred_probs=..., features=...)` adds the issues that
     Datalab finds, such as outliers and near duplicates, to the same report.
 
-    Datalab numbers the classes that occur. If a class has no label, a warning
+    Datalab numbers the classes that occur, unless the column is a `ClassLabel`
+    of Hugging Face. If it numbers them and a class has no label, a warning
     names the columns that `pred_probs` should leave out.
 
     Args:
@@ -42,8 +44,8 @@ def to_datalab(audit: Audit, data: Any = None, label: str = "label") -> Any:
         InputError: if cleanlab is not installed, or if `data` has no such
             column or another number of examples than the audit. Also if the
             labels of `data` differ from the audited labels in their order or
-            in their number of classes, or if their sorted order is not the
-            order of the class ids.
+            in their number of classes, or if Datalab would number the classes
+            in another way.
     """
     cleanlab = import_optional("cleanlab.datalab.datalab", "cleanlab")
     given = audit.label_issues["given_label"].to_numpy()
@@ -57,15 +59,17 @@ def to_datalab(audit: Audit, data: Any = None, label: str = "label") -> Any:
             f"`data` should have the column {label!r} of labels. Received: the "
             f"columns {', '.join(map(str, columns))}."
         )
-    _check_labels(data[label], given, label)
-    without = sorted({*range(len(audit.joint))} - {*given.tolist()})
-    if without:
-        warnings.warn(
-            f"No example has the label {', '.join(map(str, without))}. Datalab "
-            "numbers the classes that occur, so leave these columns out of the "
-            "`pred_probs` of `find_issues`.",
-            stacklevel=2,
-        )
+    labels = _checked_labels(data[label], given, label)
+    if hugging_face.is_dataset(data) and hugging_face.is_class_label(
+        data, label
+    ):  # whose ids Datalab takes as they are
+        if labels != given.tolist():
+            raise InputError(
+                f"The ids of the column {label!r} should be the class ids that "
+                "were audited. Received: other ids."
+            )
+    else:
+        _check_numbering(labels, audit, label)
     _issue_manager()  # Datalab knows the issue from now on
     lab = cleanlab.Datalab(data=data, label_name=label)
     with contextlib.redirect_stdout(io.StringIO()):  # it reports its progress
@@ -73,8 +77,8 @@ def to_datalab(audit: Audit, data: Any = None, label: str = "label") -> Any:
     return lab
 
 
-def _check_labels(column: Any, given: np.ndarray, name: str) -> None:
-    """Checks that Datalab will give the labels of a column the audit's ids.
+def _checked_labels(column: Any, given: np.ndarray, name: str) -> list[Any]:
+    """Returns the labels of a column, after checking them.
 
     Args:
         column: The labels, as ids or in text.
@@ -82,41 +86,56 @@ def _check_labels(column: Any, given: np.ndarray, name: str) -> None:
         name: The name of the column, for messages.
     """
     try:
-        labels = np.asarray(column)
-    except ValueError:  # lists of several lengths
-        labels = np.array(None)
-    if labels.ndim != 1 or len({type(x) for x in labels.tolist()}) > 1:
+        labels = [x.item() if isinstance(x, np.generic) else x for x in column]
+    except TypeError:
+        labels = [column]
+    types = Counter(type(x) for x in labels)
+    if len(types) > 1 or not {*types} <= {bool, int, float, str}:
+        received = ", ".join(
+            f"{count} of type {kind.__name__}"
+            for kind, count in types.most_common()
+        )
         raise InputError(
             f"The column {name!r} should hold one number or text for each "
-            f"example, all of one type. Received: {_described(column)}."
+            f"example, all of one type. Received: {received}."
         )
     if len(labels) != len(given):
         raise InputError(
             f"`data` should have the {len(given)} examples of the audit. "
             f"Received: {len(labels)}."
         )
-    pairs = {*zip(given.tolist(), labels.tolist())}
-    if not len(pairs) == len({*given.tolist()}) == len({*labels.tolist()}):
+    pairs = {*zip(given.tolist(), labels)}
+    if not len(pairs) == len({*given.tolist()}) == len({*labels}):
         raise InputError(
             f"The column {name!r} should hold the labels that were audited, "
             "in their order. Received: other labels."
         )
-    # Datalab numbers the classes itself, and would read the columns of
-    # `pred_probs` by its own numbers.
-    named = [label for _, label in sorted(pairs)]
-    if named != sorted(named):
-        raise InputError(
-            f"The column {name!r} should have class names whose sorted order "
-            "is the order of the class ids, since Datalab numbers classes so. "
-            f"Received: {', '.join(map(repr, named[:3]))} for the first ids; "
-            "pass the class ids as the labels."
+    return labels
+
+
+def _check_numbering(labels: list[Any], audit: Audit, name: str) -> None:
+    """Checks that Datalab, which numbers classes itself, does as the audit.
+
+    It would read the columns of `pred_probs` by its own numbers.
+    """
+    given = audit.label_issues["given_label"].tolist()
+    named = [label for _, label in sorted({*zip(given, labels)})]
+    for low, high in itertools.pairwise(named):
+        if low > high:
+            raise InputError(
+                f"The column {name!r} should have class names whose sorted "
+                "order is the order of the class ids, since Datalab numbers "
+                f"classes so. Received: {low!r} with a lower id than {high!r}; "
+                "pass the class ids as the labels."
+            )
+    absent = sorted({*range(len(audit.joint))} - {*given})
+    if absent:
+        warnings.warn(
+            f"No example has the label {', '.join(map(str, absent))}. Datalab "
+            "numbers the classes that occur, so leave these columns out of the "
+            "`pred_probs` of `find_issues`.",
+            stacklevel=3,
         )
-
-
-def _described(column: Any) -> str:
-    """Returns the types of a column's values, most frequent first."""
-    counts = Counter(type(value).__name__ for value in column)
-    return ", ".join(f"{n} of type {name}" for name, n in counts.most_common())
 
 
 @functools.cache

@@ -114,7 +114,7 @@ def check_instance_dependence(
             of probabilities, a label is not a class id, or the lengths differ.
     """
     rng = np.random.default_rng(check_seed(seed))
-    numbers = inputs.as_numbers("given", x).astype(np.float32)
+    numbers = inputs.as_numbers("audited", x).astype(np.float32)
     flat = numbers.reshape(len(numbers), -1)
     log_probs = np.asarray(log_probs)
     # A logarithm of 1 may be rounded to more than 0.

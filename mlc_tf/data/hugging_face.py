@@ -29,13 +29,15 @@ class Batches:
         which: Name of the set, for messages, such as "noisy".
         dataset: A `datasets.Dataset` with one column of class ids, which is the
             only `ClassLabel`, or is called "label" or "labels".
+        labelled: Whether the labels are read. Without, the dataset may lack
+            them, and they are 0. Defaults to True.
 
     Raises:
         InputError: if `dataset` is a dict of splits or is not read by index, or
             if it is empty or its column of labels is not clear.
     """
 
-    def __init__(self, which: str, dataset: Any) -> None:
+    def __init__(self, which: str, dataset: Any, labelled: bool = True) -> None:
         if not hasattr(dataset, "__len__"):
             raise InputError(
                 f"The {which} set should be a datasets.Dataset that has a "
@@ -47,6 +49,8 @@ class Batches:
                 f"dataset. Received: a {type(dataset).__name__} of the splits "
                 f"{', '.join(dataset)}; take one by its name."
             )
+        if not labelled:
+            dataset = _with_label_0(dataset)
         self.which, self.label = which, _label_column(which, dataset)
         self.inputs = [
             name for name in dataset.column_names if name != self.label
@@ -69,7 +73,8 @@ class Batches:
         columns of inputs.
 
         Raises:
-            InputError: if a column has values of several shapes.
+            InputError: if a column has values that are neither numbers nor
+                texts, values of several shapes, or rows without a value.
         """
         batch = self.dataset[index * _BATCH : (index + 1) * _BATCH]
         inputs = {name: np.asarray(batch[name]) for name in self.inputs}
@@ -80,18 +85,29 @@ class Batches:
         return x, np.asarray(batch[self.label])
 
 
+def is_class_label(dataset: Any, name: str) -> bool:
+    """Returns whether a column of a dataset holds ids of named classes."""
+    return type(dataset.features[name]).__name__ == "ClassLabel"
+
+
+def _label_columns(dataset: Any) -> list[str]:
+    return [
+        name for name in dataset.features if is_class_label(dataset, name)
+    ] or [name for name in _LABELS if name in dataset.features]
+
+
+def _with_label_0(dataset: Any) -> Any:
+    inputs = dataset.remove_columns(_label_columns(dataset))
+    return inputs.add_column("label", [0] * len(dataset))
+
+
 def _label_column(which: str, dataset: Any) -> str:
-    features = dataset.features
-    named = [
-        name
-        for name, feature in features.items()
-        if type(feature).__name__ == "ClassLabel"
-    ] or [name for name in _LABELS if name in features]
+    named = _label_columns(dataset)
     if len(named) != 1:
         raise InputError(
             f"The {which} set should have one column of class ids: the only "
             "ClassLabel, or a column called 'label'. Received: the columns "
-            f"{', '.join(features)}; `dataset.select_columns` and "
+            f"{', '.join(dataset.features)}; `dataset.select_columns` and "
             "`dataset.rename_column` help."
         )
     return named[0]
@@ -103,20 +119,22 @@ def _check_objects(which: str, name: str, values: np.ndarray) -> None:
     Args:
         which: Name of the set, for messages.
         name: The column.
-        values: `(batch,)` objects.
+        values: `(batch, ...)` objects.
     """
     kinds = {type(value) for value in values.flat}
     if kinds <= {str}:
         return
     if type(None) in kinds:
-        missing = sum(value is None for value in values.flat)
+        missing = sum(
+            any(value is None for value in np.ravel(row)) for row in values
+        )
         problem = "a value in each row"
         received = f"{missing} rows of {len(values)} without a value"
-    elif kinds & {str, dict}:
+    elif kinds <= {np.ndarray, list}:
+        problem, received = "values of one shape", _shapes(values)
+    else:
         problem = "numbers or texts"
         received = " and ".join(sorted(kind.__name__ for kind in kinds))
-    else:
-        problem, received = "values of one shape", _shapes(values)
     raise InputError(
         f"The {which} set should have {problem} in the column {name!r}. "
         f"Received: {received}; mend them with `dataset.map` or "

@@ -55,12 +55,12 @@ def as_numbers(which: str, x: Any) -> np.ndarray:
     Args:
         which: Name of the set, for messages, such as "noisy".
         x: `(examples, ...)` numbers in an array, a list, a tensor or a
-            DataFrame.
+            DataFrame; also as objects or in texts.
 
     Raises:
         InputError: as `as_inputs`, or if `x` is not one array of numbers.
     """
-    array = as_inputs(which, x)
+    array = as_inputs(which, _in_float32(x))
     if not isinstance(array, np.ndarray) or not _numeric(array):
         received = (
             "texts" if isinstance(array, np.ndarray) else "several inputs"
@@ -70,6 +70,23 @@ def as_numbers(which: str, x: Any) -> np.ndarray:
             f"{received}."
         )
     return array
+
+
+def _in_float32(x: Any) -> Any:
+    """Returns numbers of a dtype that `as_inputs` refuses in float32.
+
+    Other inputs are returned as they are.
+    """
+    if isinstance(x, (dict, tuple, np.ma.MaskedArray)):
+        return x
+    try:
+        array = np.asarray(x)
+        refused = array.dtype.kind in "OUV" or array.dtype == np.longdouble
+        with np.errstate(over="ignore"):  # infinity is refused
+            # "V" is bfloat16, as a tensor has it.
+            return array.astype(np.float32) if refused else x
+    except (TypeError, ValueError):
+        return x
 
 
 def check_units(first: tuple[str, Any], second: tuple[str, Any]) -> None:

@@ -41,7 +41,7 @@ def as_examples(which: str, source: Any) -> Examples:
     if isinstance(source, keras.utils.PyDataset):
         return Stream(streams.guarded(which, *_unbatched(which, source)))
     if hugging_face.is_dataset(source):
-        return _from_hugging_face(which, hugging_face.Batches(which, source))
+        return from_hugging_face(which, hugging_face.Batches(which, source))
     if isinstance(source, tf.data.Dataset):
         dataset, length = streams.as_unbatched(which, source)
         return Stream(streams.guarded(which, dataset, length))
@@ -57,8 +57,16 @@ def as_examples(which: str, source: Any) -> Examples:
     )
 
 
-def _from_hugging_face(which: str, batches: hugging_face.Batches) -> Examples:
-    """Returns the examples in memory, or as a stream if they are too many."""
+def from_hugging_face(which: str, batches: hugging_face.Batches) -> Examples:
+    """Returns the examples in memory, or as a stream if they are too many.
+
+    Args:
+        which: Name of the set, for messages.
+        batches: The batches of a Hugging Face dataset.
+
+    Raises:
+        InputError: as `as_examples`.
+    """
     first = _batch(which, batches, 0)
     size = sum(part.nbytes for part in tf.nest.flatten(first[0]))
     if size * len(batches) > _MOST_BYTES:

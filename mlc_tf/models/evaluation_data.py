@@ -70,15 +70,20 @@ def checked(x: Any, y: Any, num_classes: int) -> tuple[Any, Any]:
     return x, _labels(y, num_classes)
 
 
-def as_batches(x: Any) -> Any:
+def as_batches(x: Any, labelled: bool = True) -> Any:
     """Returns a Hugging Face dataset as batches, and other data as they are.
+
+    Args:
+        x: The data.
+        labelled: Whether the labels are read. Defaults to True.
 
     Raises:
         InputError: as `hugging_face.Batches`.
     """
     if not hugging_face.is_dataset(x):
         return x
-    return sources.as_examples("test", x).batches(_BATCH)
+    batches = hugging_face.Batches("test", x, labelled)
+    return sources.from_hugging_face("test", batches).batches(_BATCH)
 
 
 def check_batch(x: Any) -> None:
@@ -87,9 +92,13 @@ def check_batch(x: Any) -> None:
     Args:
         x: The inputs.
     """
-    if isinstance(
-        x, tf.data.Dataset | keras.utils.PyDataset
-    ) or hugging_face.is_dataset(x):
+    datasets = (
+        tf.data.Dataset,
+        tf.distribute.DistributedDataset,
+        keras.utils.PyDataset,
+        Iterator,
+    )
+    if isinstance(x, datasets) or hugging_face.is_dataset(x):
         raise bad_argument("x", "the inputs of one batch", type(x).__name__)
 
 

@@ -380,9 +380,10 @@ class PairModel(ConstructorArguments, MultiWorkerFit):
     def predict(self, x: Any, *args: Any, **kwargs: Any) -> Any:
         """Returns the logits of the base, as `keras.Model.predict`.
 
-        `x` may also be a Hugging Face `datasets.Dataset`, as in `evaluate`.
+        `x` may also be a Hugging Face `datasets.Dataset`, with labels, which
+        are not read, or without.
         """
-        x = evaluation_data.as_batches(x)
+        x = evaluation_data.as_batches(x, labelled=False)
         self._check_test_inputs(x)
         with self._plain_errors():
             return super().predict(x, *args, **kwargs)

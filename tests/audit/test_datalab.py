@@ -95,14 +95,43 @@ def test_a_class_without_labels_is_a_column_to_leave_out(audited):
     assert lab.get_issue_summary("label")["num_issues"].item() == 0
 
 
+def test_a_class_label_keeps_the_ids_of_absent_classes(audited, recwarn):
+    datasets = pytest.importorskip("datasets")
+    feature = datasets.ClassLabel(names=["ant", "ape", "bee"])
+    given = np.array([0, 0, 2, 2, 2, 2])
+    table = audited.label_issues.assign(given_label=given)
+    partly = audit.Audit(table, audited.joint)
+
+    def dataset(ids):
+        return datasets.Dataset.from_dict(
+            {"label": ids.tolist()}, datasets.Features(label=feature)
+        )
+
+    lab = audit.to_datalab(partly, dataset(given))
+    assert not [each for each in recwarn if "columns out" in str(each.message)]
+    lab.find_issues(
+        pred_probs=np.eye(3)[given] * 0.7 + 0.1, issue_types={"label": {}}
+    )
+    assert lab.get_issue_summary("label")["num_issues"].item() == 0
+    with pytest.raises(InputError, match="class ids that were audited"):
+        audit.to_datalab(partly, dataset(given // 2))
+
+
 @pytest.mark.parametrize(
     "data, message",
     [
         (
             {"label": NAMES[[2, 1, 0]][GIVEN].tolist()},
-            "sorted order is the order .* Received: 'cat', 'bee', 'ant'",
+            "sorted order is the order .* 'cat' with a lower id than 'bee'",
         ),
-        ({"label": (2 - GIVEN).tolist()}, "sorted order .* Received: 2, 1, 0"),
+        (
+            {"label": ["1", "1", "9", "9", "10", "10"]},
+            "Received: '9' with a lower id than '10'",
+        ),
+        ({"label": (2 - GIVEN).tolist()}, "sorted order .* Received: 2 with"),
+        ({"label": 3}, "6 examples of the audit. Received: 1"),
+        ({"label": None}, "Received: 1 of type NoneType"),
+        ({"label": [0, 0, "1", "1", "2", "2"]}, "4 of type str, 2 of type int"),
         (
             {"label": np.eye(3)[GIVEN].tolist()},
             "one number or text for each .*Received: 6 of type list",

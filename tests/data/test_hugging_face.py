@@ -1,5 +1,7 @@
 """Hugging Face's datasets, from input to audit."""
 
+from decimal import Decimal
+
 import datasets
 import keras
 import numpy as np
@@ -61,10 +63,19 @@ def test_from_input_to_audit():
     np.testing.assert_allclose(
         predicted, model.predict(x[:500], verbose=0), atol=1e-5
     )
+    unlabelled = test.remove_columns("label")
+    hidden = make(x[:500], np.full(500, -1))
+    for without in (unlabelled, hidden):
+        np.testing.assert_array_equal(
+            model.predict(without, verbose=0), predicted
+        )
+    with pytest.raises(InputError, match="one column of class ids"):
+        model.evaluate(unlabelled)
     with pytest.raises(InputError, match="`y` should be None"):
         model.evaluate(test, labels[:500])
-    with pytest.raises(InputError, match="the inputs of one batch"):
-        model.test_on_batch(test)
+    for dataset in (test, iter([(x[:500], labels[:500])])):
+        with pytest.raises(InputError, match="the inputs of one batch"):
+            model.test_on_batch(dataset)
     assert history.history["val_accuracy"][-1] == pytest.approx(accuracy)
     audited = audit_labels(model, noisy)
     suspected = audited.label_issues["is_label_issue"]
@@ -137,6 +148,14 @@ PIXELS = {"pixels": np.zeros((4, 2)).tolist()}
         (
             {"v": [{"a": 1}] * 4, "label": [0, 1] * 2},
             "numbers or texts in the column 'v'. Received: dict",
+        ),
+        (
+            {"v": [["a", None], [None, None]] * 2, "label": [0, 1] * 2},
+            "Received: 4 rows of 4 without a value",
+        ),
+        (
+            {"v": [Decimal("1.5")] * 4, "label": [0, 1] * 2},
+            "numbers or texts in the column 'v'. Received: Decimal",
         ),
         ({"v": [[]] * 4, "label": [0, 1] * 2}, "at least one value per"),
     ],

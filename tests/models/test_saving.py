@@ -122,7 +122,10 @@ def test_a_clone_has_the_arguments_and_new_weights(name, examples):
     fit(model, examples)
     clone = keras.models.clone_model(model)
     assert type(clone) is type(model)
-    assert clone.get_config().keys() == model.get_config().keys()
+    configs = [each.get_config() for each in (clone, model)]
+    for config in configs:
+        del config["base"]  # its layers have other names
+    np.testing.assert_equal(*configs)
     assert [v.shape for v in clone.variables] == [
         v.shape for v in model.variables
     ]
