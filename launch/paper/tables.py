@@ -21,6 +21,7 @@ from mlc_tf.run.comparison import method_cell
 from mlc_tf.run.comparison import oracle_note
 from mlc_tf.run.results import Result
 
+_ONE_SEED = "A method with one seed has no interval, and is not bold."
 # Short names of the noises, since Table 1 has many columns.
 _SHORT = {
     "uniform": "U",
@@ -227,7 +228,7 @@ def conditions_table(conditions: pd.DataFrame) -> str:
         "standard deviation over the seeds. Less the best mean: the paired "
         "difference of the means over all conditions, with its 95 % interval. "
         "Bold: not shown to be worse than the best at that level, without "
-        f"oracle knowledge.{oracle_note(oracles)}\n"
+        f"oracle knowledge. {_ONE_SEED}{oracle_note(oracles)}\n"
     )
 
 
@@ -265,7 +266,7 @@ def means_table(tables: Mapping[str, pd.DataFrame]) -> str:
         f"{_markdown(lines)}\nTest accuracy after the last epoch, %, mean over "
         "the conditions. Bold: not shown to be worse than the best of the "
         "column, by the 95 % interval of the paired difference over the seeds, "
-        f"without oracle knowledge.{oracle_note(oracles)}\n"
+        f"without oracle knowledge. {_ONE_SEED}{oracle_note(oracles)}\n"
     )
 
 
