@@ -38,7 +38,7 @@ CARRIED = {
     "studies/oracles_digits": (45, "b80bcf6e8d651593"),
     "studies/parts_digits": (198, "77ed98e30f6dd914"),
     "studies/parts_mnist": (185, "76314bf4155ae7c0"),
-    "studies/trust_cifar10": (144, "8056126928270fdf"),
+    "studies/trust_cifar10": (180, "8598709eae15790d"),
     "studies/trust_digits": (240, "df8ca3644fdc1be4"),
     "studies/trust_mnist": (216, "59be1cf86698a341"),
     "studies/trust_twitter": (135, "1774347d095fc046"),
