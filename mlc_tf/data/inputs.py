@@ -15,6 +15,7 @@ from mlc_tf.errors import InputError
 # The range of one set is in other units than the range of another set if the
 # largest values differ by this factor.
 _OTHER_UNITS = 20.0
+_OTHER_FLOATS = (np.longdouble, tf.bfloat16.as_numpy_dtype)
 
 
 def as_inputs(which: str, x: Any) -> Any:
@@ -81,10 +82,10 @@ def _in_float32(x: Any) -> Any:
         return x
     try:
         array = np.asarray(x)
-        refused = array.dtype.kind in "OUV" or array.dtype == np.longdouble
-        with np.errstate(over="ignore"):  # infinity is refused
-            # "V" is bfloat16, as a tensor has it.
-            return array.astype(np.float32) if refused else x
+        if array.dtype.kind not in "OU" and array.dtype not in _OTHER_FLOATS:
+            return x
+        with np.errstate(over="ignore"):  # `as_inputs` refuses infinity
+            return array.astype(np.float32)
     except (TypeError, ValueError):
         return x
 

@@ -249,3 +249,37 @@ def test_two_tables_with_other_columns_are_refused(columns):
     data.pair((noisy, IDS), (X, IDS), 2)
     with pytest.raises(InputError, match="`noisy` should be"):
         data.pair((), (clean, IDS), batch_size=2)
+
+
+@pytest.mark.parametrize(
+    "x",
+    [
+        X.astype(object),
+        X.astype(str),
+        X.astype(np.longdouble),
+        pd.DataFrame(X.astype(object)),
+        tf.constant(X, tf.bfloat16),
+    ],
+)
+def test_numbers_in_another_form(x):
+    numbers = inputs.as_numbers("noisy", x)
+    assert numbers.dtype == np.float32
+    np.testing.assert_array_equal(numbers, X)
+
+
+@pytest.mark.parametrize(
+    "x, message",
+    [
+        (X.astype(np.longdouble) * 1e300, "finite inputs"),
+        (np.array([[1.0], [None]], object), "finite inputs"),
+        (np.array([["1"], ["b"]]), "one array of numbers. Received: texts"),
+        ((X, X), "one array of numbers. Received: several"),
+        (X * 1j, "numbers.*complex128"),
+        (X.astype("M8[s]"), "numbers.*datetime64"),
+        (X.astype([("a", int)]), "numbers.*'a'"),
+        (np.ma.masked_greater(X.astype(object), 8.5), "no masked values"),
+    ],
+)
+def test_what_is_no_array_of_numbers(x, message):
+    with pytest.raises(InputError, match=message):
+        inputs.as_numbers("noisy", x)
